@@ -1,0 +1,57 @@
+//! Judges: a model asked about content. The gateway brings the transport; prompts and verdicts are here.
+
+use std::fmt::Debug;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use serde::{Deserialize, Serialize};
+
+/// One question to a judge.
+#[derive(Clone, Debug, PartialEq)]
+pub struct JudgeRequest {
+    /// The model that judges.
+    pub model: String,
+    /// The instructions, which are ours.
+    pub system: String,
+    /// The content, which is data.
+    pub prompt: String,
+    /// Sampling temperature, left out where the model refuses it.
+    pub temperature: f64,
+    /// The most tokens that the answer may have.
+    pub max_tokens: u32,
+    /// Where the judge is.
+    pub via: JudgeRoute,
+}
+
+/// Which upstream judges, and with whose credential.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum JudgeRoute {
+    /// The caller's upstream with the caller's credential.
+    #[default]
+    UserCredentials,
+    /// A configured upstream, by name, with its server credential.
+    Provider(String),
+    /// A base URL of its own. The caller's credential never goes there.
+    ApiBase(String),
+}
+
+/// Why a judge gave no answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum JudgeError {
+    /// Trying again may help: connection, 408, 429, 5xx.
+    #[error("judge unavailable: {0}")]
+    Unavailable(String),
+    /// Trying again cannot help: 400, 401, 403, 404, no credential.
+    #[error("judge refused: {0}")]
+    Refused(String),
+    /// Nothing came in time.
+    #[error("judge took more than {0:?}")]
+    TimedOut(Duration),
+}
+
+/// The way to a model. One call is one HTTP request; retries are the policy's.
+pub trait JudgeClient: Send + Sync + Debug {
+    /// The text of the judge's answer.
+    fn ask(&self, request: JudgeRequest) -> BoxFuture<'_, Result<String, JudgeError>>;
+}

@@ -1,0 +1,6 @@
+//! Policies: the contract, the engine that carries it out, the catalogue, and judges.
+//!
+//! Knows the wire, no HTTP server and no database.
+
+pub mod contract;
+pub mod judge;

@@ -1,0 +1,132 @@
+//! What the record knows of a transaction: the value types that the gateway hands over and that queries give back.
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use luthien_wire::Dialect;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use uuid::Uuid;
+
+/// A transaction's id: UUID v7, so that ids sort by time. The same value is in the response headers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct TransactionId(pub Uuid);
+
+impl std::fmt::Display for TransactionId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// What is known when a request has been accepted.
+#[derive(Clone, Debug)]
+pub struct Start {
+    /// The id.
+    pub id: TransactionId,
+    /// When the request's head had arrived.
+    pub at: Timestamp,
+    /// The dialect of the path.
+    pub dialect: Dialect,
+    /// The path with its query, as requested.
+    pub path: String,
+    /// `false` for calls that are no turn of a conversation (`count_tokens` and other side endpoints).
+    pub conversation: bool,
+    /// The session as the client named it.
+    pub session_id: Option<String>,
+    /// The user, where one is known.
+    pub user_id: Option<String>,
+    /// Which credential the client came with, as a keyed hash: sessions are told apart by it. Never the credential.
+    pub credential: Option<[u8; 16]>,
+    /// The model the client asked for; empty if the body could not be read.
+    pub model: String,
+    /// The client asked for a stream.
+    pub streamed: bool,
+    /// The request body, decoded; empty if it never arrived.
+    pub request: Bytes,
+    /// Which policy is active: its name and version, as in the response header.
+    pub policy: String,
+}
+
+/// How a transaction ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// The client got an answer to its end.
+    Completed,
+    /// The upstream refused, or failed before an answer.
+    UpstreamError,
+    /// The upstream failed within its answer.
+    UpstreamBroken,
+    /// The gateway refused the request (bad input, limits, credentials).
+    Refused,
+    /// The client went before the end.
+    ClientDisconnected,
+    /// The gateway died or was stopped before the end; found in the journal at the next start.
+    Interrupted,
+}
+
+/// Whether content was evaluated, over the whole transaction (W-02).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Evaluation {
+    /// No policy watches this.
+    None,
+    /// Every watched thing was decided, and none changed.
+    Passed,
+    /// Something was changed or blocked.
+    Intervened,
+    /// A policy failed and let something through.
+    FailedOpen,
+    /// The end came before everything watched was decided; what was undecided did not go out.
+    NotEvaluated,
+}
+
+/// One decision of one policy.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Decision {
+    /// The policy's native name.
+    pub policy: String,
+    /// What it was about: `{"kind": "tool_call", "id": …, "name": …, "block": …}`, as the policy crate writes it.
+    pub target: Value,
+    /// `pass`, `replace` or `block`.
+    pub action: String,
+    /// `enforce` or `shadow`.
+    pub mode: String,
+    /// The answer follows from `on_error`.
+    pub failed: bool,
+    /// The suspicion score, 0 to 1.
+    pub score: Option<f64>,
+    /// Why.
+    pub reason: Option<String>,
+    /// Microseconds from question to answer.
+    pub micros: u64,
+}
+
+/// An event of a policy (api.md §5).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    /// `policy.<name>.<what>`.
+    pub event_type: String,
+    /// When.
+    pub at: Timestamp,
+    /// What happened.
+    pub data: Value,
+}
+
+/// Names and values of headers, in order, credentials already taken out.
+pub type Headers = Vec<(String, String)>;
+
+/// What is known when a transaction has ended.
+#[derive(Clone, Debug)]
+pub struct End {
+    /// When.
+    pub at: Timestamp,
+    /// How.
+    pub status: Status,
+    /// The HTTP status that the client got, if any went out.
+    pub http_status: Option<u16>,
+    /// What went wrong, in words; none if nothing did.
+    pub error: Option<String>,
+    /// What was evaluated.
+    pub evaluation: Evaluation,
+}

@@ -1,0 +1,12 @@
+//! The dialects as data: framing, the turn, requests, decoding and encoding. No I/O, no async.
+//!
+//! A dialect is one of the HTTP protocols that agents speak to models. This crate knows how each looks on the wire
+//! (`sse`, `json`, `messages`, `chat`) and what it means (`turn`, `request`). Whatever nobody changes keeps its bytes.
+
+pub mod dialect;
+pub mod json;
+pub mod request;
+pub mod sse;
+pub mod turn;
+
+pub use dialect::Dialect;

@@ -1,0 +1,182 @@
+//! Server-sent events: cuts bytes into frames and keeps each frame's bytes.
+//!
+//! Accepts what the standard accepts (LF, CR, CRLF, a BOM, comments, several `data:` lines, no space after the colon) and
+//! gives the same events for every division of the input into chunks. The frames' raw bytes, put together, are the input.
+
+use bytes::{Bytes, BytesMut};
+use memchr::memchr2;
+
+/// One event, or a stretch of comments, as it came.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Frame {
+    /// The bytes as they came, the closing blank line included.
+    pub raw: Bytes,
+    /// The value of the last `event:` line, empty if there is none.
+    pub event: Bytes,
+    /// The `data:` lines, joined by LF; `None` for a frame without any (comments, `id:`, `retry:`).
+    pub data: Option<Bytes>,
+}
+
+impl Frame {
+    /// A frame in this gateway's own hand: an `event:` line unless `event` is empty, one `data:` line, a blank line.
+    pub fn write(event: &str, data: &str) -> Bytes {
+        let mut out = BytesMut::with_capacity(event.len() + data.len() + 18);
+        if !event.is_empty() {
+            out.extend_from_slice(b"event: ");
+            out.extend_from_slice(event.as_bytes());
+            out.extend_from_slice(b"\n");
+        }
+        out.extend_from_slice(b"data: ");
+        out.extend_from_slice(data.as_bytes());
+        out.extend_from_slice(b"\n\n");
+        out.freeze()
+    }
+}
+
+/// An event larger than the limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("an event of more than {limit} bytes")]
+pub struct Oversized {
+    /// The limit, in bytes.
+    pub limit: usize,
+}
+
+/// Cuts a stream into frames. Holds at most one unfinished frame.
+#[derive(Debug)]
+pub struct Splitter {
+    buf: BytesMut,
+    /// Start of the line being scanned, and how far it has been scanned.
+    line: usize,
+    scanned: usize,
+    /// A CR ended the last line; a LF that follows belongs to it.
+    after_cr: bool,
+    /// The frame has a line that is not blank.
+    has_line: bool,
+    started: bool,
+    limit: usize,
+}
+
+impl Splitter {
+    /// A splitter that refuses events of more than `limit` bytes.
+    pub fn new(limit: usize) -> Self {
+        Self { buf: BytesMut::new(), line: 0, scanned: 0, after_cr: false, has_line: false, started: false, limit }
+    }
+
+    /// Adds bytes as they came from the wire.
+    pub fn push(&mut self, chunk: &[u8]) {
+        self.buf.extend_from_slice(chunk);
+    }
+
+    /// The bytes of the unfinished frame.
+    pub fn pending(&self) -> &[u8] {
+        &self.buf
+    }
+
+    /// Takes what is left at the end of the stream as a frame, as if its blank line had come.
+    pub fn finish(&mut self) -> Option<Frame> {
+        let raw = self.buf.split().freeze();
+        self.line = 0;
+        self.scanned = 0;
+        (!raw.is_empty()).then(|| parse(raw))
+    }
+
+    /// The next whole frame, if it is there.
+    pub fn next_frame(&mut self) -> Result<Option<Frame>, Oversized> {
+        if !self.started && !self.buf.is_empty() {
+            const BOM: &[u8] = b"\xef\xbb\xbf";
+            if self.buf.len() < BOM.len() && BOM.starts_with(&self.buf) {
+                return Ok(None);
+            }
+            if self.buf.starts_with(BOM) {
+                self.line = BOM.len();
+                self.scanned = BOM.len();
+            }
+            self.started = true;
+        }
+        loop {
+            if self.after_cr && self.scanned < self.buf.len() {
+                self.after_cr = false;
+                if self.buf[self.scanned] == b'\n' {
+                    self.scanned += 1;
+                    self.line = self.scanned;
+                }
+            }
+            let Some(found) = memchr2(b'\n', b'\r', &self.buf[self.scanned..]) else {
+                self.scanned = self.buf.len();
+                if self.buf.len() > self.limit {
+                    return Err(Oversized { limit: self.limit });
+                }
+                return Ok(None);
+            };
+            let at = self.scanned + found;
+            let blank = at == self.line;
+            let mut next = at + 1;
+            if self.buf[at] == b'\r' {
+                if self.buf.get(next) == Some(&b'\n') {
+                    next += 1;
+                } else {
+                    self.after_cr = next == self.buf.len();
+                }
+            }
+            self.line = next;
+            self.scanned = next;
+            if !blank {
+                self.has_line = true;
+            } else if self.has_line {
+                if next > self.limit {
+                    return Err(Oversized { limit: self.limit });
+                }
+                let raw = self.buf.split_to(next).freeze();
+                self.line = 0;
+                self.scanned = 0;
+                self.has_line = false;
+                return Ok(Some(parse(raw)));
+            }
+        }
+    }
+}
+
+/// Reads the fields of one frame.
+fn parse(raw: Bytes) -> Frame {
+    let mut event = Bytes::new();
+    let mut data: Option<Bytes> = None;
+    let mut joined: Option<BytesMut> = None;
+    let mut at = if raw.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
+    while at < raw.len() {
+        let rest = &raw[at..];
+        let len = memchr2(b'\n', b'\r', rest).unwrap_or(rest.len());
+        let line = at..at + len;
+        at += len + 1;
+        let text = &raw[line.clone()];
+        let colon = memchr::memchr(b':', text);
+        let (name, value) = match colon {
+            Some(0) => continue,
+            Some(colon) => {
+                let skip = usize::from(text.get(colon + 1) == Some(&b' '));
+                (&text[..colon], line.start + colon + 1 + skip..line.end)
+            }
+            None => (text, line.end..line.end),
+        };
+        match name {
+            b"event" => event = raw.slice(value),
+            b"data" => match (&mut data, &mut joined) {
+                (None, _) => data = Some(raw.slice(value)),
+                (Some(_), Some(more)) => {
+                    more.extend_from_slice(b"\n");
+                    more.extend_from_slice(&raw[value]);
+                }
+                (Some(first), none) => {
+                    let mut more = BytesMut::from(&first[..]);
+                    more.extend_from_slice(b"\n");
+                    more.extend_from_slice(&raw[value]);
+                    *none = Some(more);
+                }
+            },
+            _ => {}
+        }
+    }
+    Frame { raw, event, data: joined.map(BytesMut::freeze).or(data) }
+}
+
+#[cfg(test)]
+mod tests;
