@@ -34,7 +34,9 @@ impl Dialect {
     pub fn error_body(self, kind: &str, message: &str, id: &str) -> Vec<u8> {
         match self {
             Self::Messages => json!({"type": "error", "error": {"type": kind, "message": message}, "request_id": id}),
-            Self::Chat => json!({"error": {"message": message, "type": kind, "param": null, "code": null, "request_id": id}}),
+            Self::Chat => {
+                json!({"error": {"message": message, "type": kind, "param": null, "code": null, "request_id": id}})
+            }
         }
         .to_string()
         .into_bytes()

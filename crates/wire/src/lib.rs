@@ -1,8 +1,9 @@
 //! The dialects as data: framing, the turn, requests, decoding and encoding. No I/O, no async.
 //!
 //! A dialect is one of the HTTP protocols that agents speak to models. This crate knows how each looks on the wire
-//! (`sse`, `json`, `messages`, `chat`) and what it means (`turn`, `request`). Whatever nobody changes keeps its bytes.
+//! (`sse`, `json`, `messages`, `chat`) and what it means (`turn`, `request`, `conversation`). Whatever nobody changes keeps its bytes.
 
+pub mod conversation;
 pub mod dialect;
 pub mod json;
 pub mod request;

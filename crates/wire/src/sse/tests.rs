@@ -22,10 +22,7 @@ fn meaning(frames: &[Frame]) -> Vec<(Bytes, Option<Bytes>)> {
 fn reads_every_form_that_the_standard_allows() {
     let input = b"\xef\xbb\xbf: hello\nevent:a\r\ndata: 1\rdata:2\n\n\n\nid: 7\nretry: 1\n\ndata\r\r\ndata: tail";
     let (found, tail) = frames(&[input]);
-    assert_eq!(
-        meaning(&found),
-        [("a".into(), Some("1\n2".into())), ("".into(), None), ("".into(), Some("".into()))]
-    );
+    assert_eq!(meaning(&found), [("a".into(), Some("1\n2".into())), ("".into(), None), ("".into(), Some("".into()))]);
     assert_eq!(tail.and_then(|f| f.data), Some("tail".into()));
 }
 

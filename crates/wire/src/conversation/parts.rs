@@ -1,0 +1,111 @@
+//! The parts of one message, from either dialect's blocks.
+
+use serde_json::Value;
+
+use super::Part;
+use crate::request::walk;
+
+/// How deep contents may nest before the rest is left out.
+const DEPTH: usize = 8;
+
+/// A `content`: a string, or blocks.
+pub(super) fn content(raw: &str) -> Vec<Part> {
+    if let Some(text) = walk::string(raw) {
+        return if text.is_empty() { Vec::new() } else { vec![Part::Text(text)] };
+    }
+    walk::array(raw).unwrap_or_default().into_iter().map(block).collect()
+}
+
+/// The texts in a `content`, joined by newlines.
+pub(super) fn plain(raw: &str) -> String {
+    let mut texts = Vec::new();
+    gather(raw, &mut texts, 0);
+    texts.join("\n")
+}
+
+fn gather(raw: &str, texts: &mut Vec<String>, depth: usize) {
+    if let Some(text) = walk::string(raw) {
+        texts.push(text);
+    } else if depth < DEPTH {
+        for item in walk::array(raw).unwrap_or_default() {
+            gather(item, texts, depth + 1);
+        }
+        let members = walk::object(raw).unwrap_or_default();
+        for (key, value) in &members {
+            match key.as_str() {
+                "text" | "content" | "stdout" | "stderr" | "title" | "url" | "tool_name" | "error_code" => {
+                    gather(value, texts, depth + 1);
+                }
+                "type" if walk::string(value).as_deref() == Some("image") => texts.push("[image]".to_owned()),
+                _ => {}
+            }
+        }
+    }
+}
+
+/// A Chat tool call: a function, a custom tool, or a kind that is new.
+pub(super) fn chat_call(raw: &str) -> Part {
+    let members = walk::object(raw).unwrap_or_default();
+    let get = |name: &str| last(&members, name);
+    let id = get("id").and_then(walk::string).unwrap_or_default();
+    match (get("function"), get("custom")) {
+        (Some(call), _) | (None, Some(call)) => function(id, call),
+        (None, None) => {
+            Part::ToolCall { id, name: get("type").and_then(walk::string).unwrap_or_default(), input: value(raw) }
+        }
+    }
+}
+
+/// A `{name, arguments}` or `{name, input}` whose arguments are a string.
+pub(super) fn function(id: String, raw: &str) -> Part {
+    let members = walk::object(raw).unwrap_or_default();
+    let get = |name: &str| last(&members, name);
+    let input = match (get("arguments").map(argument), get("input")) {
+        (Some(arguments), _) => arguments,
+        (None, Some(input)) => value(input),
+        (None, None) => Value::Null,
+    };
+    Part::ToolCall { id, name: get("name").and_then(walk::string).unwrap_or_default(), input }
+}
+
+/// Arguments as Chat carries them: JSON in a string, nothing meaning none.
+fn argument(raw: &str) -> Value {
+    match walk::string(raw) {
+        None => value(raw),
+        Some(text) if text.trim().is_empty() => Value::Object(serde_json::Map::new()),
+        Some(text) => serde_json::from_str(&text).unwrap_or(Value::String(text)),
+    }
+}
+
+fn block(raw: &str) -> Part {
+    let Some(members) = walk::object(raw) else {
+        return walk::string(raw).map_or_else(|| Part::Other(String::new()), Part::Text);
+    };
+    let get = |name: &str| last(&members, name);
+    let text = |name: &str| get(name).and_then(walk::string).unwrap_or_default();
+    let kind = text("type");
+    match kind.as_str() {
+        "text" | "mid_conv_system" => Part::Text(text("text")),
+        "refusal" => Part::Text(text("refusal")),
+        "thinking" => Part::Thinking(text("thinking")),
+        "image" | "image_url" => Part::Image,
+        "tool_use" | "server_tool_use" | "mcp_tool_use" => {
+            Part::ToolCall { id: text("id"), name: text("name"), input: get("input").map_or(Value::Null, value) }
+        }
+        kind if kind.ends_with("tool_result") => Part::ToolResult {
+            id: text("tool_use_id"),
+            text: get("content").map(plain).unwrap_or_default(),
+            is_error: get("is_error") == Some("true"),
+        },
+        _ => Part::Other(kind),
+    }
+}
+
+fn last<'a>(members: &[(String, &'a str)], name: &str) -> Option<&'a str> {
+    members.iter().rev().find(|(key, _)| key == name).map(|(_, raw)| *raw)
+}
+
+/// A value; the raw text where it cannot be built (too deep, half surrogates).
+fn value(raw: &str) -> Value {
+    serde_json::from_str(raw).unwrap_or_else(|_| Value::String(raw.to_owned()))
+}
