@@ -1,0 +1,239 @@
+//! Queries: what has been recorded, given back whole.
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use luthien_wire::Dialect;
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::model::{Decision, Evaluation, Event, Headers, Status, TransactionId};
+
+/// What has been recorded, over read connections of its own. Cloning shares them.
+#[derive(Clone, Debug)]
+pub struct Store {}
+
+/// Why a query failed.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The database did not answer, or refused.
+    #[error("the database failed: {0}")]
+    Database(#[from] sqlx::Error),
+    /// What it holds cannot be read back.
+    #[error("the record of {what} is damaged: {why}")]
+    Damaged {
+        /// Of what.
+        what: String,
+        /// What does not fit.
+        why: String,
+    },
+}
+
+/// Which sessions to list.
+#[derive(Clone, Debug, Default)]
+pub struct SessionFilter {
+    /// At most this many.
+    pub limit: u32,
+    /// After this many.
+    pub offset: u32,
+    /// With a turn of this user.
+    pub user_id: Option<String>,
+    /// With a turn that asked for or got this model.
+    pub model: Option<String>,
+    /// With a turn at or after this time.
+    pub from: Option<Timestamp>,
+    /// With a turn before this time.
+    pub to: Option<Timestamp>,
+    /// With this text in what a user asked (letter case aside).
+    pub q: Option<String>,
+    /// With (`true`) or without (`false`) an intervention of a policy.
+    pub policy_intervention: Option<bool>,
+}
+
+/// One session in a list.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SessionRow {
+    /// The id by which [`Store::session`] finds it.
+    pub session_id: String,
+    /// Its first transaction.
+    pub first: Timestamp,
+    /// Its last transaction.
+    pub last: Timestamp,
+    /// Turns of the conversation; preflight calls do not count.
+    pub turns: u64,
+    /// Events of all its transactions.
+    pub events: u64,
+    /// Turns in which a policy intervened.
+    pub interventions: u64,
+    /// The models asked for, sorted.
+    pub models: Vec<String>,
+    /// The users, sorted.
+    pub users: Vec<String>,
+    /// What the user asked first.
+    pub preview: Option<String>,
+}
+
+/// A page of sessions.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SessionPage {
+    /// Latest first.
+    pub sessions: Vec<SessionRow>,
+    /// How many there are in all.
+    pub total: u64,
+}
+
+/// One call in a list.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CallRow {
+    /// The transaction.
+    pub id: TransactionId,
+    /// Its session's id.
+    pub session_id: String,
+    /// How many events it has (api.md §5).
+    pub events: u64,
+    /// When it ended.
+    pub latest: Timestamp,
+}
+
+/// The latest calls.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CallPage {
+    /// Latest first.
+    pub calls: Vec<CallRow>,
+    /// How many there are in all.
+    pub total: u64,
+}
+
+/// What was sent upstream.
+#[derive(Clone, Debug, PartialEq)]
+pub struct UpstreamRequest {
+    /// The upstream's name.
+    pub upstream: String,
+    /// The method.
+    pub method: String,
+    /// The URL.
+    pub url: String,
+    /// The body; the client's own where nothing was changed.
+    pub body: Bytes,
+}
+
+/// A transaction with its bodies, byte for byte.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TransactionDetail {
+    /// The id.
+    pub id: TransactionId,
+    /// The id by which [`Store::session`] finds its session.
+    pub session_id: String,
+    /// When the request's head had arrived.
+    pub at: Timestamp,
+    /// When the first byte went to the client.
+    pub first_byte: Option<Timestamp>,
+    /// When it ended.
+    pub ended: Timestamp,
+    /// The dialect.
+    pub dialect: Dialect,
+    /// The path with its query.
+    pub path: String,
+    /// It is a turn of a conversation: no side endpoint and no preflight call.
+    pub turn: bool,
+    /// The user, where known.
+    pub user_id: Option<String>,
+    /// The model asked for.
+    pub model: String,
+    /// The client asked for a stream.
+    pub streamed: bool,
+    /// The policy that was active.
+    pub policy: String,
+    /// How it ended.
+    pub status: Status,
+    /// The HTTP status that the client got.
+    pub http_status: Option<u16>,
+    /// What went wrong.
+    pub error: Option<String>,
+    /// What was evaluated.
+    pub evaluation: Evaluation,
+    /// The client's request.
+    pub request: Bytes,
+    /// What was sent upstream; none if nothing was.
+    pub upstream_request: Option<UpstreamRequest>,
+    /// The upstream's HTTP status; none if it gave none.
+    pub upstream_status: Option<u16>,
+    /// The upstream's headers.
+    pub upstream_headers: Headers,
+    /// The upstream's answer, as received.
+    pub upstream_response: Bytes,
+    /// The client's answer, as sent, where it was not the upstream's.
+    pub own_response: Option<Bytes>,
+    /// The decisions, late ones last.
+    pub decisions: Vec<Decision>,
+    /// The policies' events.
+    pub events: Vec<Event>,
+    /// The identity of each message of the request, whatever cache marks and spelling: equal where a client resends a message.
+    pub identities: Vec<[u8; 32]>,
+}
+
+impl TransactionDetail {
+    /// What the client got.
+    pub fn client_response(&self) -> &Bytes {
+        self.own_response.as_ref().unwrap_or(&self.upstream_response)
+    }
+    /// What was sent upstream, or the client's request where nothing was sent.
+    pub fn final_request(&self) -> &Bytes {
+        self.upstream_request.as_ref().map_or(&self.request, |sent| &sent.body)
+    }
+}
+
+/// A session with its transactions.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Session {
+    /// The id by which it was found.
+    pub session_id: String,
+    /// In the order of their start.
+    pub transactions: Vec<TransactionDetail>,
+}
+
+/// Which policy is set, and by whom.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct StoredPolicy {
+    /// The class as it was given.
+    pub class_ref: String,
+    /// The configuration exactly as it was given.
+    pub config: Value,
+    /// `off`, `shadow` or `enforce`, where one was given.
+    pub mode: Option<String>,
+    /// When.
+    pub enabled_at: Timestamp,
+    /// By whom.
+    pub enabled_by: String,
+}
+
+impl Store {
+    /// The sessions that `filter` names, latest first.
+    pub async fn sessions(&self, _filter: &SessionFilter) -> Result<SessionPage, StoreError> {
+        Ok(SessionPage { sessions: Vec::new(), total: 0 })
+    }
+
+    /// A session with all its transactions; none if the id is unknown.
+    pub async fn session(&self, _id: &str) -> Result<Option<Session>, StoreError> {
+        Ok(None)
+    }
+
+    /// The latest `limit` calls.
+    pub async fn calls(&self, _limit: u32) -> Result<CallPage, StoreError> {
+        Ok(CallPage { calls: Vec::new(), total: 0 })
+    }
+
+    /// A transaction with its bodies; none if the id is unknown.
+    pub async fn transaction(&self, _id: TransactionId) -> Result<Option<TransactionDetail>, StoreError> {
+        Ok(None)
+    }
+
+    /// The policy that was set last; none if none ever was.
+    pub async fn current_policy(&self) -> Result<Option<StoredPolicy>, StoreError> {
+        Ok(None)
+    }
+
+    /// Sets the policy. The earlier ones are kept.
+    pub async fn set_policy(&self, _policy: &StoredPolicy) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
