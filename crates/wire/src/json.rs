@@ -32,13 +32,13 @@ pub fn members(text: &str) -> Option<Vec<(String, Range<usize>)>> {
     let mut reader = serde_json::Deserializer::from_str(text);
     let found = reader.deserialize_map(Members).ok()?;
     reader.end().ok()?;
-    Some(found.into_iter().map(|(key, raw)| (key, span_of(text, raw.get()))).collect())
+    Some(found.into_iter().map(|(key, raw)| (key, span_in(text, raw.get()))).collect())
 }
 
 /// The elements of an array, each with its span in `text`. `None` when `text` is not one JSON array.
 pub fn elements(text: &str) -> Option<Vec<Range<usize>>> {
     let found: Vec<&RawValue> = serde_json::from_str(text).ok()?;
-    Some(found.into_iter().map(|raw| span_of(text, raw.get())).collect())
+    Some(found.into_iter().map(|raw| span_in(text, raw.get())).collect())
 }
 
 /// The span of the value of `key` in the object `text`: the last one, as most readers take it.
@@ -89,6 +89,30 @@ pub fn splice(text: &str, edits: &[(Range<usize>, impl AsRef<str>)]) -> String {
     out
 }
 
+/// `text` without the member `key`, its comma included; `None` when it is not there.
+pub fn remove(text: &str, path: &[Step<'_>], key: &str) -> Option<String> {
+    let object = find(text, path)?;
+    let inside = &text[object.clone()];
+    let value = member(inside, key)?;
+    let before = inside[..value.start].trim_end().strip_suffix(':')?.trim_end();
+    // The key's literal ends at its closing quote; its opening one is the last before it that no backslash escapes.
+    let literal = before.strip_suffix('"')?;
+    let open = literal.char_indices().rev().find(|(at, c)| *c == '"' && !escaped(literal, *at))?.0;
+    let (mut from, mut to) = (open, value.end);
+    let head = inside[..from].trim_end();
+    let tail = &inside[to..];
+    if head.ends_with(',') {
+        from = head.len() - 1;
+    } else if tail.trim_start().starts_with(',') {
+        to += tail.len() - tail.trim_start().len() + 1;
+    }
+    Some(splice(text, &[(object.start + from..object.start + to, "")]))
+}
+
+fn escaped(text: &str, at: usize) -> bool {
+    text[..at].bytes().rev().take_while(|b| *b == b'\\').count() % 2 == 1
+}
+
 /// `text` as a JSON string literal.
 pub fn quote(text: &str) -> String {
     Value::from(text).to_string()
@@ -105,7 +129,8 @@ pub fn parse_strict(text: &str) -> Result<Value, Unreadable> {
     })
 }
 
-fn span_of(text: &str, part: &str) -> Range<usize> {
+/// The span of `part`, which must be a slice of `text`.
+pub(crate) fn span_in(text: &str, part: &str) -> Range<usize> {
     let start = part.as_ptr() as usize - text.as_ptr() as usize;
     start..start + part.len()
 }

@@ -22,3 +22,13 @@ fn strict_parsing_names_what_is_wrong() {
     assert_eq!(parse_strict(r#"{"a":1} {"#), Err(Unreadable::NotJson));
     assert_eq!(parse_strict(r#"{"a":[1,"x"]}"#), Ok(serde_json::json!({"a": [1, "x"]})));
 }
+
+#[test]
+fn removes_a_member_with_its_comma() {
+    let text = r#"{"m": {"a":1, "b" : [2] ,"c":3}}"#;
+    assert_eq!(remove(text, &[Step::Key("m")], "a").as_deref(), Some(r#"{"m": { "b" : [2] ,"c":3}}"#));
+    assert_eq!(remove(text, &[Step::Key("m")], "b").as_deref(), Some(r#"{"m": {"a":1 ,"c":3}}"#));
+    assert_eq!(remove(text, &[Step::Key("m")], "c").as_deref(), Some(r#"{"m": {"a":1, "b" : [2] }}"#));
+    assert_eq!(remove(text, &[], "m").as_deref(), Some("{}"));
+    assert_eq!(remove(text, &[Step::Key("m")], "d"), None);
+}

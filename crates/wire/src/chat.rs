@@ -1,0 +1,45 @@
+//! OpenAI Chat Completions: streamed chunks and whole answers.
+//!
+//! A choice's content, refusal, reasoning and each tool call count as blocks, numbered by what they are.
+
+mod decode;
+mod encode;
+mod whole;
+
+pub use decode::Decoder;
+pub use encode::Encoder;
+pub(crate) use encode::{block_part, done, part, stop};
+pub(crate) use whole::{decode as decode_whole, rewrite as rewrite_whole, synthetic as synthetic_whole};
+
+use crate::turn::StopReason;
+
+/// The block number of a choice's content.
+pub const CONTENT: u32 = 0;
+/// The block number of a choice's refusal.
+pub const REFUSAL: u32 = 1;
+/// The block number of a choice's reasoning.
+pub const REASONING: u32 = 2;
+/// The block number of a legacy `function_call`.
+pub const FUNCTION_CALL: u32 = 3;
+/// The block number of the tool call with index 0; the others follow.
+pub const TOOL_CALLS: u32 = 4;
+
+/// A stop reason from its name on the wire.
+fn stop_reason(name: &str) -> StopReason {
+    match name {
+        "stop" => StopReason::End,
+        "tool_calls" | "function_call" => StopReason::ToolUse,
+        "length" => StopReason::MaxTokens,
+        other => StopReason::Other(other.into()),
+    }
+}
+
+/// A stop reason's name on the wire.
+fn stop_name(reason: &StopReason) -> &str {
+    match reason {
+        StopReason::End => "stop",
+        StopReason::ToolUse => "tool_calls",
+        StopReason::MaxTokens => "length",
+        StopReason::Other(name) => name,
+    }
+}
