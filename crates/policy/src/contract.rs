@@ -181,10 +181,13 @@ pub trait Policy: Send + Sync + Debug {
     fn failed(&self, target: &Target, why: &str) -> Answer {
         let mut answer = match (self.on_error(), target) {
             (OnError::Pass, _) => Answer::pass(),
-            (OnError::Block, Target::ToolCall { name, .. }) => {
-                Answer::block(format!("[Blocked: the policy `{}` could not check the call of the tool `{name}`.]", self.name()))
+            (OnError::Block, Target::ToolCall { name, .. }) => Answer::block(format!(
+                "[Blocked: the policy `{}` could not check the call of the tool `{name}`.]",
+                self.name()
+            )),
+            (OnError::Block, _) => {
+                Answer::block(format!("[Blocked: the policy `{}` could not check this answer.]", self.name()))
             }
-            (OnError::Block, _) => Answer::block(format!("[Blocked: the policy `{}` could not check this answer.]", self.name())),
         };
         answer.failed = true;
         answer.because(why)
@@ -218,7 +221,11 @@ pub trait Review: Send + Sync {
     }
 
     /// About a tool call, when `Watch::tool_calls`.
-    fn tool_call<'a>(&'a self, _call: &'a ToolCall, _earlier: &'a [Block]) -> BoxFuture<'a, Result<Answer, PolicyError>> {
+    fn tool_call<'a>(
+        &'a self,
+        _call: &'a ToolCall,
+        _earlier: &'a [Block],
+    ) -> BoxFuture<'a, Result<Answer, PolicyError>> {
         Box::pin(async { Ok(Answer::pass()) })
     }
 

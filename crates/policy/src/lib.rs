@@ -2,5 +2,8 @@
 //!
 //! Knows the wire, no HTTP server and no database.
 
+pub mod catalogue;
 pub mod contract;
 pub mod judge;
+pub mod member;
+mod policies;

@@ -1,0 +1,137 @@
+//! The catalogue: every built-in policy as data, and the way from a policy's configuration to policies that run.
+
+mod entries;
+mod error;
+mod read;
+mod spec;
+
+use luthien_wire::json::quote;
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::member::Member;
+use entries::ENTRIES;
+
+pub use error::{LoadError, Problem, ProblemKind};
+pub use spec::PolicySpec;
+
+pub(crate) use read::{Loading, NoConfig};
+
+/// What the operator's settings say about judges, whatever a policy's own configuration says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LoadEnv {
+    /// The model that judges (`LLM_JUDGE_MODEL`).
+    pub judge_model: Option<String>,
+    /// The base URL of the judges' upstream (`LLM_JUDGE_API_BASE`).
+    pub judge_api_base: Option<String>,
+    /// The upstreams a judge may be routed to by name. `None` leaves the names unchecked.
+    pub providers: Option<Vec<String>>,
+}
+
+/// A configuration that loaded.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// The policies in order, serial chains flattened. Members that are off are still here.
+    pub members: Vec<Member>,
+    /// The name for people.
+    pub name: String,
+    /// The native name, whichever name was asked for.
+    pub class_ref: String,
+    /// What was asked for, exactly.
+    pub spec: PolicySpec,
+}
+
+/// One policy as the admin API lists it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Listing {
+    /// The native name.
+    pub name: &'static str,
+    /// What a configuration gives as its class: the native name.
+    pub class_ref: &'static str,
+    /// What it does, in full.
+    pub description: &'static str,
+    /// The JSON Schema of its configuration.
+    pub config_schema: Value,
+    /// A configuration that loads.
+    pub example_config: Value,
+    /// The group it is shown in.
+    pub category: &'static str,
+    /// The name for people.
+    pub display_name: &'static str,
+    /// What it does, in one line.
+    pub short_description: &'static str,
+    /// Short marks for its card.
+    pub catalog_badges: &'static [&'static str],
+}
+
+/// One built-in policy.
+struct Entry {
+    name: &'static str,
+    /// The identifiers that the older proxies used.
+    older: &'static [&'static str],
+    display_name: &'static str,
+    short_description: &'static str,
+    description: &'static str,
+    category: &'static str,
+    badges: &'static [&'static str],
+    schema: fn() -> Value,
+    example: fn() -> Value,
+    build: fn(&Loading<'_>) -> Result<Vec<Member>, LoadError>,
+}
+
+/// All built-in policies, in the order in which they are shown.
+pub fn list() -> Vec<Listing> {
+    ENTRIES
+        .iter()
+        .map(|entry| Listing {
+            name: entry.name,
+            class_ref: entry.name,
+            description: entry.description,
+            config_schema: (entry.schema)(),
+            example_config: (entry.example)(),
+            category: entry.category,
+            display_name: entry.display_name,
+            short_description: entry.short_description,
+            catalog_badges: entry.badges,
+        })
+        .collect()
+}
+
+/// The policies that `spec` describes.
+///
+/// `spec.class` is a native name or one that the older proxies used; `spec.config` is the policy's configuration, flat or
+/// wrapped once in `config`. Everything that is wrong is in the error, each with the path of its field below the config.
+pub fn load(spec: &PolicySpec, env: &LoadEnv) -> Result<Loaded, LoadError> {
+    let entry = find(&spec.class, &[])?;
+    let members = build(entry, spec, env, Vec::new())?;
+    Ok(Loaded { members, name: entry.display_name.to_owned(), class_ref: entry.name.to_owned(), spec: spec.clone() })
+}
+
+/// The members of one spec that stands at `path`, for chains.
+pub(crate) fn load_at(spec: &PolicySpec, env: &LoadEnv, path: &[String]) -> Result<Vec<Member>, LoadError> {
+    let entry = find(&spec.class, path)?;
+    build(entry, spec, env, [path, &["config".to_owned()]].concat())
+}
+
+fn build(entry: &Entry, spec: &PolicySpec, env: &LoadEnv, path: Vec<String>) -> Result<Vec<Member>, LoadError> {
+    let older = spec.class != entry.name;
+    let loading = Loading::new(&spec.config, env, path, older);
+    let members = (entry.build)(&loading)?;
+    Ok(members.into_iter().map(|member| member.at_most(spec.mode)).collect())
+}
+
+fn find(class: &str, path: &[String]) -> Result<&'static Entry, LoadError> {
+    if let Some(entry) = ENTRIES.iter().find(|entry| entry.name == class || entry.older.contains(&class)) {
+        return Ok(entry);
+    }
+    let known: Vec<&str> = ENTRIES.iter().flat_map(|entry| entry.older.iter().copied().chain([entry.name])).collect();
+    let hint = match similar::get_close_matches(class, &known, 1, 0.6).first() {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("known are {}", ENTRIES.iter().map(|e| e.name).collect::<Vec<_>>().join(", ")),
+    };
+    let loc = [path, &["class".to_owned()]].concat();
+    Err(LoadError::one(loc, ProblemKind::UnknownClass, format!("unknown policy {}; {hint}", quote(class))))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,91 @@
+//! Reads a policy's configuration into its type, and says by path what is wrong with it.
+
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use serde_path_to_error::Segment;
+
+use super::{LoadEnv, LoadError, ProblemKind};
+
+/// The configuration of a policy that has none.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NoConfig {}
+
+/// What a policy is built from.
+pub(crate) struct Loading<'a> {
+    config: &'a Value,
+    path: Vec<String>,
+    /// What the operator's settings say.
+    pub(crate) env: &'a LoadEnv,
+    /// It was asked for by a name of an older proxy.
+    pub(crate) older: bool,
+}
+
+impl<'a> Loading<'a> {
+    pub(super) fn new(config: &'a Value, env: &'a LoadEnv, path: Vec<String>, older: bool) -> Self {
+        Self { config: unwrapped(config), path, env, older }
+    }
+
+    /// The configuration as `T`, whose fields check themselves.
+    pub(crate) fn read<T: DeserializeOwned>(&self) -> Result<T, LoadError> {
+        let empty = Value::Object(serde_json::Map::new());
+        let config = if self.config.is_null() { &empty } else { self.config };
+        serde_path_to_error::deserialize(config).map_err(|error| {
+            let mut loc = self.path.clone();
+            loc.extend(error.path().iter().filter_map(step));
+            let msg = error.inner().to_string();
+            let kind = kind_of(&msg);
+            if matches!(kind, ProblemKind::UnknownField | ProblemKind::Missing)
+                && let Some(field) = msg.split('`').nth(1)
+                && loc.last().is_none_or(|last| last != field)
+            {
+                loc.push(field.to_owned());
+            }
+            LoadError::one(loc, kind, msg)
+        })
+    }
+
+    /// The path of `field`, below where this configuration stands.
+    pub(crate) fn at(&self, field: &[&str]) -> Vec<String> {
+        self.path.iter().cloned().chain(field.iter().map(|&step| step.to_owned())).collect()
+    }
+
+    /// A refusal of `field`.
+    pub(crate) fn refuse(&self, field: &[&str], msg: impl Into<String>) -> LoadError {
+        LoadError::one(self.at(field), ProblemKind::BadValue, msg)
+    }
+}
+
+/// A configuration may come wrapped once in `config`.
+fn unwrapped(config: &Value) -> &Value {
+    match config.as_object() {
+        Some(object) if object.len() == 1 => match object.get("config") {
+            Some(inner) if inner.is_object() => inner,
+            _ => config,
+        },
+        _ => config,
+    }
+}
+
+fn step(segment: &Segment) -> Option<String> {
+    match segment {
+        Segment::Seq { index } => Some(index.to_string()),
+        Segment::Map { key } => Some(key.clone()),
+        Segment::Enum { variant } => Some(variant.clone()),
+        Segment::Unknown => None,
+    }
+}
+
+fn kind_of(msg: &str) -> ProblemKind {
+    if msg.starts_with("unknown field") {
+        ProblemKind::UnknownField
+    } else if msg.starts_with("missing field") {
+        ProblemKind::Missing
+    } else if msg.starts_with("invalid type") {
+        ProblemKind::WrongType
+    } else {
+        ProblemKind::BadValue
+    }
+}

@@ -1,0 +1,106 @@
+//! What the catalogue loads and what it refuses.
+
+use serde_json::json;
+
+use super::*;
+use crate::contract::Mode;
+
+fn loaded(class: &str, config: Value) -> Loaded {
+    load(&PolicySpec::new(class, config), &LoadEnv::default()).unwrap()
+}
+
+fn refused(class: &str, config: Value) -> String {
+    load(&PolicySpec::new(class, config), &LoadEnv::default()).unwrap_err().to_string()
+}
+
+#[test]
+fn every_name_and_every_example_loads() {
+    for entry in ENTRIES {
+        for class in entry.older.iter().chain([&entry.name]) {
+            let loaded = loaded(class, (entry.example)());
+            assert_eq!(loaded.class_ref, entry.name, "{class}");
+            assert_eq!(loaded.spec.class, *class);
+        }
+    }
+}
+
+#[test]
+fn names_are_unique() {
+    let mut names: Vec<&str> = ENTRIES.iter().flat_map(|e| e.older.iter().copied().chain([e.name])).collect();
+    let all = names.len();
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), all);
+}
+
+#[test]
+fn an_unknown_class_gets_the_nearest_name() {
+    assert_eq!(refused("al_caps", json!({})), r#"class: unknown policy "al_caps"; did you mean `all_caps`?"#);
+}
+
+#[test]
+fn a_class_far_from_all_gets_the_list() {
+    assert!(refused("zzzzzz", json!({})).contains("known are "));
+}
+
+#[test]
+fn config_may_be_wrapped_once() {
+    assert_eq!(loaded("serial", json!({"config": {"policies": [{"class": "no_op"}]}})).members.len(), 1);
+    assert!(refused("serial", json!({"config": {"config": {"policies": []}}})).starts_with("config: unknown field"));
+}
+
+#[test]
+fn no_config_is_an_empty_config() {
+    assert_eq!(loaded("no_op", Value::Null).members.len(), 1);
+}
+
+#[test]
+fn an_unknown_key_is_refused_by_name() {
+    assert!(refused("no_op", json!({"speed": 1})).starts_with("speed: unknown field `speed`"));
+}
+
+#[test]
+fn a_chain_is_flattened_and_the_lower_mode_wins() {
+    let spec: PolicySpec = serde_json::from_value(json!({
+        "class": "serial", "mode": "shadow", "config": {"policies": [
+            {"class": "no_op", "mode": "off"},
+            {"type": "SerialPolicy", "config": {"policies": [{"class": "all_caps"}]}},
+        ]}
+    }))
+    .unwrap();
+    let loaded = load(&spec, &LoadEnv::default()).unwrap();
+    let got: Vec<_> = loaded.members.iter().map(|m| (m.policy.name(), m.mode)).collect();
+    assert_eq!(got, [("no_op", Mode::Off), ("all_caps", Mode::Shadow)]);
+    assert_eq!(loaded.spec, spec);
+}
+
+#[test]
+fn all_problems_of_a_chain_come_with_their_paths() {
+    let error = load(
+        &PolicySpec::new("serial", json!({"policies": [{"class": "nope"}, {"class": "no_op", "config": {"x": 1}}]})),
+        &LoadEnv::default(),
+    )
+    .unwrap_err();
+    let paths: Vec<_> = error.problems.iter().map(|p| (p.loc.join("/"), p.kind)).collect();
+    assert_eq!(
+        paths,
+        [
+            ("policies/0/class".to_owned(), ProblemKind::UnknownClass),
+            ("policies/1/config/x".to_owned(), ProblemKind::UnknownField)
+        ]
+    );
+    assert!(error.to_string().contains("policies[1].config.x: unknown field"));
+}
+
+#[test]
+fn a_missing_field_is_named() {
+    let error = load(&PolicySpec::new("serial", json!({})), &LoadEnv::default()).unwrap_err();
+    assert_eq!(error.problems[0].loc, ["policies"]);
+    assert_eq!(error.problems[0].kind, ProblemKind::Missing);
+}
+
+#[test]
+fn a_bad_mode_is_refused_with_its_path() {
+    let message = refused("serial", json!({"policies": [{"class": "no_op", "mode": "loud"}]}));
+    assert!(message.starts_with("policies[0].mode"), "{message}");
+}
