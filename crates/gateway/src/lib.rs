@@ -2,3 +2,5 @@
 
 pub mod clock;
 pub mod config;
+pub mod data_dir;
+pub mod settings;

@@ -1,0 +1,142 @@
+//! Every setting, defined once: from this table come the struct, flags, environment names, places in the file, and the
+//! reference.
+//!
+//! A flag wins over the environment, that over `luthien.yaml`, that over the default. An empty environment variable counts
+//! as not set.
+
+mod definition;
+mod file;
+mod fill;
+mod reference;
+mod sources;
+mod upstreams;
+mod value;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use secrecy::SecretString;
+
+use crate::config::AuthMode;
+
+pub use definition::{Definition, Kind};
+pub use reference::{env_example, settings_reference};
+pub use sources::{Problem, SettingsError, Sources, user_config_file, user_data_dir};
+pub use value::{BaseUrl, ByteSize, LogFormat, LogLevel, PolicySource};
+
+definition::settings! {
+    /// The address to listen on. Loopback by default, since whoever reaches the gateway can use its upstreams.
+    host: String = "127.0.0.1", at "server.host", env ["GATEWAY_HOST"];
+    /// The port to listen on; 0 takes any free one.
+    port: u16 = "8000", at "server.port", env ["GATEWAY_PORT", "PORT"];
+    /// The data folder: database, journal, key files. Without it, `luthien` in the user's data folder.
+    data_dir: Option<PathBuf> = "", at "server.data_dir", env ["LUTHIEN_DATA_DIR"];
+    /// Threads that carry traffic. Without it, one per core.
+    worker_threads: Option<usize> = "", at "server.worker_threads", env ["WORKER_THREADS"], from "1" to "1024";
+    /// Open client connections; more wait to be accepted. Bounds memory and file handles.
+    max_connections: usize = "10000", at "server.max_connections", env ["MAX_CONNECTIONS"], from "1" to "1000000";
+
+    /// Believe the `X-Luthien-User-Id` header. Only behind a proxy that sets it, since any client can claim to be anyone.
+    trust_user_id_header: bool = "false", at "server.trust_user_id_header", env ["TRUST_USER_ID_HEADER"];
+
+    /// A shared key that clients must present. Without it, callers are let through with their own upstream credential.
+    client_api_key: Option<SecretString> = "", at "auth.client_api_key", env ["CLIENT_API_KEY", "PROXY_API_KEY"];
+    /// How clients authenticate: with the gateway key, with their own upstream credential (which is passed on), or either.
+    auth_mode: AuthMode = "both", at "auth.mode", env ["AUTH_MODE"];
+    /// The key of the admin and history routes. Without it, one is made at the first start and kept in the data folder.
+    admin_api_key: Option<SecretString> = "", at "auth.admin_api_key", env ["ADMIN_API_KEY"];
+
+    /// Where Messages requests go.
+    anthropic_base_url: BaseUrl = "https://api.anthropic.com", at "upstreams.anthropic.base_url", env ["ANTHROPIC_BASE_URL"];
+    /// The server's own key there, for callers who present a gateway key, and for judges.
+    anthropic_api_key: Option<SecretString> = "", at "upstreams.anthropic.api_key", env ["ANTHROPIC_API_KEY"];
+    /// Where Chat requests go, with the `/v1` that the SDKs put there.
+    openai_base_url: BaseUrl = "https://api.openai.com/v1", at "upstreams.openai.base_url", env ["OPENAI_BASE_URL"];
+    /// The server's own key there, for callers who present a gateway key, and for judges.
+    openai_api_key: Option<SecretString> = "", at "upstreams.openai.api_key", env ["OPENAI_API_KEY"];
+
+    /// Talk HTTP/2 to the upstreams. HTTP/1.1 by default: one HTTP/2 connection carries only about 100 streams.
+    upstream_http2: bool = "false", at "network.http2", env ["UPSTREAM_HTTP2"];
+    /// The proxy for upstreams that are reached by `https`.
+    https_proxy: Option<String> = "", at "network.https_proxy", env ["HTTPS_PROXY", "https_proxy"];
+    /// Names, domains and networks that are reached without the proxy, separated by commas.
+    no_proxy: Option<String> = "", at "network.no_proxy", env ["NO_PROXY", "no_proxy"];
+    /// A PEM file with certificate authorities to trust beside the system's.
+    extra_ca_file: Option<PathBuf> = "", at "network.ca_file", env ["EXTRA_CA_FILE"];
+    /// A PEM file with the certificate chain that the gateway shows to upstreams.
+    client_certificate: Option<PathBuf> = "", at "network.client_certificate", env ["CLIENT_CERTIFICATE"];
+    /// A PEM file with that certificate's private key.
+    client_certificate_key: Option<PathBuf> = "", at "network.client_key", env ["CLIENT_CERTIFICATE_KEY"];
+
+    /// Where the active policy comes from at the start: the database (what was set last), the policy file, or one with the
+    /// other as its fallback when it holds none.
+    policy_source: PolicySource = "db-fallback-file", at "policy.source", env ["POLICY_SOURCE"];
+    /// The policy file. Without it, the `policy` section of `luthien.yaml`.
+    policy_config: Option<PathBuf> = "", at "policy.file", env ["POLICY_CONFIG"];
+    /// Puts the policy that protects the gateway from the agent it guards first in every chain.
+    dogfood_mode: bool = "false", at "policy.dogfood_mode", env ["DOGFOOD_MODE"];
+    /// The model of every judge, in place of what the policies say.
+    llm_judge_model: Option<String> = "", at "judge.model", env ["LLM_JUDGE_MODEL"];
+    /// The base URL of every judge, in place of what the policies say. Callers' credentials never go there.
+    llm_judge_api_base: Option<BaseUrl> = "", at "judge.api_base", env ["LLM_JUDGE_API_BASE"];
+    /// The key for that judge.
+    llm_judge_api_key: Option<SecretString> = "", at "judge.api_key", env ["LLM_JUDGE_API_KEY"];
+
+    /// The largest request body, decoded. 32 MiB is what the vendors take.
+    max_request_bytes: ByteSize = "32MiB", at "limits.max_request_bytes", env ["MAX_REQUEST_BYTES"], from "1KiB" to "1GiB";
+    /// The most messages in one request. Real agents stay far below it; it bounds what one body can cost.
+    max_messages: usize = "10000", at "limits.max_messages", env ["MAX_MESSAGES"], from "1" to "1000000";
+    /// The largest answer that is not streamed, and the most of a watched answer that is kept.
+    max_response_bytes: ByteSize = "64MiB", at "limits.max_response_bytes", env ["MAX_RESPONSE_BYTES"], from "1KiB" to "4GiB";
+    /// The largest single event of a stream. An endless line is an error, not endless memory.
+    max_event_bytes: ByteSize = "16MiB", at "limits.max_event_bytes", env ["MAX_EVENT_BYTES"], from "1KiB" to "1GiB";
+    /// How much of one turn may be held back for policies; what is larger is blocked.
+    max_held_bytes: ByteSize = "64MiB", at "limits.max_held_bytes", env ["MAX_HELD_BYTES"], from "1KiB" to "4GiB";
+
+    /// How long a connection to an upstream may take. Longer means a broken network, not a slow model.
+    connect_timeout: Duration = "10s", at "timeouts.connect", env ["CONNECT_TIMEOUT"], from "100ms" to "5m";
+    /// How long an upstream may take to begin its answer. Long: without streaming, a reasoning model says nothing until it
+    /// is done.
+    first_byte_timeout: Duration = "600s", at "timeouts.first_byte", env ["FIRST_BYTE_TIMEOUT"], from "1s" to "24h";
+    /// How long an answer may pause between two pieces. A stream that goes on is never cut, however long it takes.
+    idle_timeout: Duration = "300s", at "timeouts.idle", env ["IDLE_TIMEOUT"], from "1s" to "24h";
+    /// How long a policy may take over one decision, its judge included; then its `on_error` decides.
+    policy_timeout: Duration = "60s", at "timeouts.policy", env ["POLICY_TIMEOUT"], from "100ms" to "1h";
+    /// How often a waiting client gets a sign of life. Below the 20 to 30 seconds after which load balancers give up.
+    keep_alive_interval: Duration = "15s", at "timeouts.keep_alive", env ["KEEP_ALIVE_INTERVAL"], from "1s" to "5m";
+    /// How long a client may take to send a request's head. Keeps slow connections from filling the table.
+    header_timeout: Duration = "30s", at "timeouts.header", env ["HEADER_TIMEOUT"], from "1s" to "10m";
+    /// How long a client may pause while it sends a request's body.
+    body_timeout: Duration = "30s", at "timeouts.body", env ["BODY_TIMEOUT"], from "1s" to "10m";
+    /// How long running answers may go on after a stop signal; then they end with an error.
+    drain_timeout: Duration = "30s", at "timeouts.drain", env ["DRAIN_TIMEOUT"], from "0s" to "1h";
+
+    /// The record's database, `sqlite://` and a path. Without it, `luthien.db` in the data folder.
+    database_url: Option<String> = "", at "recording.database_url", env ["DATABASE_URL"];
+    /// The most disk space for records that the database has not taken yet. Beyond it they are dropped, counted and warned of.
+    journal_max_bytes: ByteSize = "2GiB", at "recording.journal_max_bytes", env ["JOURNAL_MAX_BYTES"], from "1MiB" to "1TiB";
+    /// Refuse traffic rather than let a transaction go unrecorded.
+    recording_required: bool = "false", at "recording.required", env ["RECORDING_REQUIRED"];
+
+    /// How much is logged.
+    log_level: LogLevel = "info", at "logging.level", env ["LOG_LEVEL"];
+    /// The log's form; `auto` is text on a terminal and JSON elsewhere.
+    log_format: LogFormat = "auto", at "logging.format", env ["LOG_FORMAT"];
+    /// Accepted for older set-ups and ignored: the gateway sends no telemetry.
+    usage_telemetry: bool = "false", at "logging.usage_telemetry", env ["USAGE_TELEMETRY"];
+}
+
+impl Settings {
+    /// The settings from these sources. All problems come back at once, each with its place.
+    pub fn load(sources: &Sources) -> Result<Self, SettingsError> {
+        sources::load(sources)
+    }
+
+    /// The data folder: as set, else the user's.
+    pub fn data_folder(&self, sources: &Sources) -> PathBuf {
+        self.data_dir.clone().unwrap_or_else(|| user_data_dir(&sources.environment))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,122 @@
+//! What defines a setting, and the macro that makes the struct and the table out of one list.
+
+/// What a setting's value looks like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Any text.
+    Text,
+    /// A whole number.
+    Number,
+    /// `true` or `false`.
+    Switch,
+    /// A time such as `10s`; a bare number is seconds.
+    Duration,
+    /// A size such as `32MiB`; a bare number is bytes.
+    Size,
+    /// A path.
+    Path,
+    /// An `http://` or `https://` URL.
+    Url,
+    /// A secret: never shown, and also read from a file by the name with `_FILE`.
+    Secret,
+    /// One of these words.
+    Choice(&'static [&'static str]),
+}
+
+/// One setting: its names, its default, its meaning.
+#[derive(Debug)]
+pub struct Definition {
+    /// The name in the code; with dashes, the flag.
+    pub name: &'static str,
+    /// The place in `luthien.yaml`, with dots.
+    pub path: &'static str,
+    /// The environment variables, the first one preferred.
+    pub environment: &'static [&'static str],
+    /// The default as text; empty for none.
+    pub default: &'static str,
+    /// The least and the most, as text.
+    pub range: Option<(&'static str, &'static str)>,
+    /// What it means and why the default is as it is, a line each.
+    pub doc: &'static [&'static str],
+    /// What the value looks like.
+    pub kind: Kind,
+}
+
+impl Definition {
+    /// The flag without its dashes, such as `max-request-bytes`.
+    pub fn flag(&self) -> String {
+        self.name.replace('_', "-")
+    }
+
+    /// Whether the value must not be shown.
+    pub fn secret(&self) -> bool {
+        self.kind == Kind::Secret
+    }
+
+    /// The meaning in one line.
+    pub fn meaning(&self) -> String {
+        self.doc.iter().map(|line| line.trim()).collect::<Vec<_>>().join(" ")
+    }
+
+    /// The section of the file that it is in.
+    pub fn section(&self) -> &'static str {
+        self.path.split_once('.').map_or(self.path, |(section, _)| section)
+    }
+}
+
+macro_rules! settings {
+    ($(
+        $(#[doc = $doc:literal])+
+        $name:ident: $type:ty = $default:literal, at $path:literal, env [$($env:literal),+] $(, from $low:literal to $high:literal)?;
+    )+) => {
+        /// Every setting, checked.
+        #[derive(Clone, Debug)]
+        pub struct Settings {
+            $( $(#[doc = $doc])+ pub $name: $type, )+
+            /// The upstreams: `anthropic`, `openai`, and those that the file adds.
+            pub upstreams: Vec<crate::config::UpstreamConfig>,
+            /// The policy as the file's `policy` section has it, if it names one.
+            pub policy: Option<serde_json::Value>,
+            /// The file that was read.
+            pub file: Option<std::path::PathBuf>,
+        }
+
+        /// The table of all settings, in the order of the reference.
+        pub static DEFINITIONS: &[Definition] = &[$(
+            Definition {
+                name: stringify!($name),
+                path: $path,
+                environment: &[$($env),+],
+                default: $default,
+                range: $crate::settings::definition::range!($($low $high)?),
+                doc: &[$($doc),+],
+                kind: <$type as $crate::settings::value::Value>::KIND,
+            }
+        ),+];
+
+        impl Settings {
+            /// Reads every setting from what was found; what is wrong is noted there.
+            fn assemble(found: &mut sources::Found) -> Option<Self> {
+                $( let $name = found.read::<$type>(stringify!($name)); )+
+                let rest = found.rest();
+                Some(Self {
+                    $( $name: $name?, )+
+                    upstreams: Vec::new(),
+                    policy: rest.policy,
+                    file: rest.file,
+                })
+            }
+        }
+    };
+}
+
+macro_rules! range {
+    () => {
+        None
+    };
+    ($low:literal $high:literal) => {
+        Some(($low, $high))
+    };
+}
+
+pub(super) use {range, settings};

@@ -1,0 +1,57 @@
+//! The settings as the types that the gateway runs on.
+
+use crate::config::{GatewayConfig, JudgeConfig, Limits, Network, Timeouts};
+use crate::data_dir::Keys;
+
+use super::Settings;
+
+impl Settings {
+    /// What the gateway runs on, with the keys of the data folder.
+    pub fn gateway_config(&self, keys: &Keys) -> GatewayConfig {
+        let host = if self.host.contains(':') && !self.host.starts_with('[') {
+            format!("[{}]", self.host)
+        } else {
+            self.host.clone()
+        };
+        GatewayConfig {
+            listen: format!("{host}:{}", self.port),
+            upstreams: self.upstreams.clone(),
+            limits: self.limits(),
+            timeouts: self.timeouts(),
+            network: Network { https_proxy: self.https_proxy.clone(), no_proxy: self.no_proxy.clone() },
+            auth_mode: self.auth_mode,
+            client_key: self.client_api_key.clone(),
+            admin_key: Some(keys.admin.clone()),
+            identity_key: keys.identity,
+            trust_user_id_header: self.trust_user_id_header,
+            judge: JudgeConfig {
+                model: self.llm_judge_model.clone(),
+                api_base: self.llm_judge_api_base.as_ref().map(ToString::to_string),
+                api_key: self.llm_judge_api_key.clone(),
+            },
+        }
+    }
+
+    fn limits(&self) -> Limits {
+        Limits {
+            request_bytes: self.max_request_bytes.as_usize(),
+            messages: self.max_messages,
+            response_bytes: self.max_response_bytes.as_usize(),
+            event_bytes: self.max_event_bytes.as_usize(),
+            held_bytes: self.max_held_bytes.as_usize(),
+            connections: self.max_connections,
+        }
+    }
+
+    fn timeouts(&self) -> Timeouts {
+        Timeouts {
+            connect: self.connect_timeout,
+            first_byte: self.first_byte_timeout,
+            idle: self.idle_timeout,
+            policy: self.policy_timeout,
+            header_read: self.header_timeout,
+            body_read: self.body_timeout,
+            keep_alive: self.keep_alive_interval,
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! The written reference and `.env.example`, generated from the table.
+
+use std::fmt::Write as _;
+
+use super::DEFINITIONS;
+use super::definition::{Definition, Kind};
+
+const INTRODUCTION: &str = "# Settings
+
+<!-- Generated from crates/gateway/src/settings.rs: UPDATE_DOCS=1 cargo nextest run -p luthien-gateway settings -->
+
+A flag wins over the environment, that over the file, that over the default. An empty environment variable counts as not
+set. The file is the one named by `--config` or `LUTHIEN_CONFIG`, else `luthien.yaml` in the working folder, else
+`luthien/luthien.yaml` in the user's configuration folder. A key in it that nobody knows is an error.
+
+- Times are written `500ms`, `10s`, `2m` or `1h`; a bare number is seconds. Sizes are written `512KiB` or `32MiB`; a bare number is bytes.
+- `${NAME}` in a text of the file stands for that environment variable (`$${` for a plain `${`), except in the `policy` section.
+- Secrets can also be read from a file: `CLIENT_API_KEY_FILE=/run/secrets/key`, `--client-api-key-file`, or `client_api_key_file:` in
+  the file. A secret given as a flag can be seen by others on the machine.
+";
+
+const UPSTREAMS: &str = "
+The file can add upstreams of its own, for judges to ask, each with `dialect` (`messages`, `openai` or `chat`), `base_url`, `api_key` (or
+`api_key_file`) and `timeouts` (`connect`, `first_byte`, `idle`):
+
+```yaml
+upstreams:
+  local: { dialect: chat, base_url: http://127.0.0.1:9000/v1, api_key: \"${LOCAL_KEY}\", timeouts: { first_byte: 120s } }
+```
+";
+
+const POLICY: &str = "
+The section also holds the policy itself, `class` and `config`:
+
+```yaml
+policy: { class: tool_call_judge, config: { probability_threshold: 0.6 } }
+```
+";
+
+/// The reference of all settings, in Markdown.
+pub fn settings_reference() -> String {
+    let mut out = INTRODUCTION.to_owned();
+    let mut section = "";
+    for definition in DEFINITIONS {
+        if definition.section() != section {
+            section = definition.section();
+            let _ = write!(out, "\n## {section}\n");
+            out.push_str(match section {
+                "upstreams" => UPSTREAMS,
+                "policy" => POLICY,
+                _ => "",
+            });
+            out.push_str("\n| in the file | environment | flag | default | meaning |\n|---|---|---|---|---|\n");
+        }
+        let _ = writeln!(
+            out,
+            "| `{}` | {} | `--{}` | {} | {}{} |",
+            definition.path,
+            names(definition),
+            definition.flag(),
+            default(definition),
+            definition.meaning(),
+            note(definition)
+        );
+    }
+    out
+}
+
+fn names(definition: &Definition) -> String {
+    definition.environment.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}
+
+fn default(definition: &Definition) -> String {
+    if definition.default.is_empty() { "none".to_owned() } else { format!("`{}`", definition.default) }
+}
+
+/// What may be given, behind the meaning.
+fn note(definition: &Definition) -> String {
+    match (definition.kind, definition.range) {
+        (Kind::Choice(words), _) => {
+            format!(" One of {}.", words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", "))
+        }
+        (Kind::Secret, _) => " Secret.".to_owned(),
+        (_, Some((low, high))) => format!(" From {low} to {high}."),
+        _ => String::new(),
+    }
+}
+
+/// An environment file with every setting, all commented out.
+pub fn env_example() -> String {
+    let mut out = "# Every setting of the gateway, with its default. Copy to `.env` and take the `#` off what you change.\n\
+                   # For development only as it stands: before others can reach the gateway, set CLIENT_API_KEY, use keys of your own\n\
+                   # (32 random characters or more), and keep this file out of version control.\n\
+                   # Generated; docs/settings.md explains more.\n"
+        .to_owned();
+    let mut section = "";
+    for definition in DEFINITIONS {
+        if definition.section() != section {
+            section = definition.section();
+            let _ = write!(out, "\n# --- {section} ---\n");
+        }
+        let _ = write!(out, "\n# {}{}\n", definition.meaning(), note(definition));
+        let _ = writeln!(out, "#{}={}", definition.environment.first().unwrap_or(&""), definition.default);
+    }
+    out
+}
