@@ -29,9 +29,15 @@ pub struct GatewayConfig {
     pub identity_key: [u8; 32],
     /// `X-Luthien-User-Id` is believed.
     pub trust_user_id_header: bool,
+    /// Other paths under `/v1/` that are passed on unseen by response policies (`ALLOWED_PATHS`); a `*` at the end
+    /// stands for anything. The rest is refused.
+    pub allowed_paths: Vec<String>,
     /// Overrides for all judges.
     pub judge: JudgeConfig,
 }
+
+/// What [`GatewayConfig::allowed_paths`] is unless the operator says otherwise: their answers are not a model's words.
+pub const DEFAULT_ALLOWED_PATHS: [&str; 2] = ["/v1/embeddings", "/v1/moderations"];
 
 /// How clients may authenticate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
