@@ -1,0 +1,84 @@
+//! The real clients: Claude Code and the vendors' SDKs.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::places;
+pub use crate::process::Run;
+use crate::process::{clean, finish};
+
+const WITHIN: Duration = Duration::from_mins(2);
+
+/// Runs Claude Code once, without a terminal, on `prompt`; it may use its shell tool. `args` are added to its command line.
+pub async fn claude_code(base: &str, prompt: &str, args: &[&str]) -> Run {
+    let home = TempDir::new().expect("a temporary folder");
+    let mut command = clean(&places::peer("node/node_modules/@anthropic-ai/claude-code-linux-x64/claude"), home.path());
+    command.args(["-p", prompt, "--allowedTools", "Bash"]).args(args);
+    command.env("ANTHROPIC_BASE_URL", base).env("ANTHROPIC_API_KEY", "sk-test-dummy");
+    for off in [
+        "DISABLE_TELEMETRY",
+        "DISABLE_AUTOUPDATER",
+        "DISABLE_ERROR_REPORTING",
+        "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC",
+    ] {
+        command.env(off, "1");
+    }
+    finish(command, b"", WITHIN).await
+}
+
+/// One of the vendors' SDK pairs, each with an Anthropic and an OpenAI one.
+#[derive(Clone, Copy, Debug)]
+pub enum Sdk {
+    /// The newer generation of the Python SDKs.
+    PythonNew,
+    /// The older generation of the Python SDKs.
+    PythonOld,
+    /// The TypeScript SDKs.
+    TypeScript,
+}
+
+/// One answer for an SDK to read.
+#[derive(Clone, Debug)]
+pub struct Job {
+    /// The name under which the result comes.
+    pub name: String,
+    /// `messages` or `chat`.
+    pub dialect: &'static str,
+    /// Whether the SDK asks for a stream.
+    pub streamed: bool,
+    /// The request's body, without `stream`.
+    pub request: Value,
+}
+
+/// Lets the SDK read each job's answer from `base`. For each name: `{"events": […], "final": {…}}` or `{"error": "…"}`.
+pub async fn read(sdk: Sdk, base: &str, jobs: &[Job]) -> BTreeMap<String, Value> {
+    let home = TempDir::new().expect("a temporary folder");
+    let command = match sdk {
+        Sdk::PythonNew => python("python-new", home.path()),
+        Sdk::PythonOld => python("python-old", home.path()),
+        Sdk::TypeScript => {
+            let mut command = clean(Path::new("node"), home.path());
+            command.env("NODE_PATH", places::peer("node/node_modules")).arg(places::script("node/read.cjs"));
+            command
+        }
+    };
+    let jobs: Vec<_> = jobs.iter().map(|job| described(job, base)).collect();
+    let run = finish(command, Value::Array(jobs).to_string().as_bytes(), WITHIN).await;
+    assert_eq!(run.code, Some(0), "{sdk:?} ended badly: {}", run.stderr);
+    serde_json::from_str(&run.stdout)
+        .unwrap_or_else(|error| panic!("{sdk:?} printed no JSON ({error}): {}", run.stdout))
+}
+
+fn python(environment: &str, home: &Path) -> tokio::process::Command {
+    let mut command = clean(&places::peer(&format!("{environment}/bin/python")), home);
+    command.arg(places::script("python/read.py"));
+    command
+}
+
+fn described(job: &Job, base: &str) -> Value {
+    json!({"name": job.name, "base_url": base, "dialect": job.dialect, "streamed": job.streamed, "request": job.request})
+}

@@ -1,0 +1,95 @@
+//! The gateway under test: the real binary with a data folder of its own.
+
+use std::net::TcpListener;
+use std::time::Duration;
+
+use http::Request;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::process::{Server, clean};
+use crate::{http as web, places};
+
+/// How a gateway is set up.
+#[derive(Clone, Debug, Default)]
+pub struct Setup {
+    /// The base URL of the upstream for Messages, such as `http://127.0.0.1:9000`.
+    pub upstream: String,
+    /// The policy's name and configuration; none leaves the default, which does nothing.
+    pub policy: Option<(&'static str, Value)>,
+}
+
+/// A running gateway. It is killed when dropped; `stop` ends it as an operator would.
+pub struct Gateway {
+    server: Server,
+    base: String,
+}
+
+const START: Duration = Duration::from_mins(1);
+const STOP: Duration = Duration::from_secs(30);
+
+impl Gateway {
+    /// Starts a gateway in front of `upstream`, which serves both dialects, and waits until it is ready.
+    pub async fn start(setup: &Setup) -> Self {
+        let folder = TempDir::new().expect("a temporary folder");
+        let mut command = clean(&places::gateway(), folder.path());
+        command.arg("serve");
+        if let Some((class, config)) = &setup.policy {
+            let file = folder.path().join("policy.yaml");
+            // JSON is YAML.
+            let policy = json!({"policy": {"class": class, "config": config}});
+            std::fs::write(&file, policy.to_string()).expect("the policy file");
+            command.env("POLICY_CONFIG", file);
+        }
+        let port = free_port();
+        command.env("GATEWAY_HOST", "127.0.0.1").env("GATEWAY_PORT", port.to_string());
+        command.env("LUTHIEN_DATA_DIR", folder.path().join("data"));
+        command.env("ANTHROPIC_BASE_URL", &setup.upstream).env("OPENAI_BASE_URL", format!("{}/v1", setup.upstream));
+        let base = format!("http://127.0.0.1:{port}");
+        let mut server = Server::start(command, folder);
+        let ready = format!("{base}/readyz");
+        server.until(START, async |_| web::get(&ready).await.ok().filter(|answer| answer.status.is_success())).await;
+        Self { server, base }
+    }
+
+    /// The base URL for clients, without a slash at its end.
+    pub fn url(&self) -> &str {
+        &self.base
+    }
+
+    /// What the admin API answers to a GET of `path`, with the key from the data folder.
+    pub async fn api(&self, path: &str) -> Value {
+        let key = std::fs::read_to_string(self.server.folder.path().join("data/admin.key")).expect("the admin key");
+        let request = Request::get(format!("{}{path}", self.base)).header("x-api-key", key.trim());
+        let answer =
+            web::send(request.body(bytes::Bytes::new()).expect("a request")).await.expect("an answer of the API");
+        assert!(answer.status.is_success(), "{path}: {} {:?}", answer.status, answer.body);
+        serde_json::from_slice(&answer.body).expect("the API speaks JSON")
+    }
+
+    /// Waits until `count` transactions can be read from the record and gives the API's list of them, newest first.
+    pub async fn recorded(&mut self, count: u64) -> Vec<Value> {
+        for _ in 0..500 {
+            let calls = self.api("/api/debug/calls?limit=1000").await;
+            if calls["total"].as_u64() >= Some(count) {
+                assert_eq!(calls["total"], count, "more transactions than expected: {calls}");
+                return calls["calls"].as_array().expect("a list of calls").clone();
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        panic!("{count} transactions were not recorded within 10 s:\n{}", self.server.log());
+    }
+
+    /// Ends it by its process id and waits. Fails the test unless it ends well and its log holds no panic.
+    pub async fn stop(self) {
+        let log = self.server.log();
+        assert!(!log.contains("panicked at"), "the gateway panicked:\n{log}");
+        self.server.stop(STOP).await;
+    }
+}
+
+/// A port that was free a moment ago.
+fn free_port() -> u16 {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
+    listener.local_addr().expect("its address").port()
+}

@@ -1,0 +1,143 @@
+//! `cargo xtask bench`: the gateway beside the yardstick, in turn, on the same core.
+//!
+//! The yardstick is a proxy that parses everything and does nothing else. Gateway and yardstick have one core; the upstream
+//! and the load generator have another. A run of the gateway ends when its last record can be read.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use self::contender::{Contender, Ports};
+use crate::places::Places;
+use crate::table::{columns, median};
+use crate::{Failure, command, say};
+
+mod contender;
+mod web;
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// How often each measurement is taken; the medians are compared.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: u32,
+    /// Divides the number of requests, for a quick look.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    fraction: u32,
+}
+
+/// A kind of call, and what part of the yardstick's requests per second the gateway has to reach.
+struct Call {
+    name: &'static str,
+    shown: &'static str,
+    requests: u32,
+    connections: u32,
+    target: f64,
+}
+
+const CALLS: &[Call] = &[
+    Call { name: "small", shown: "small call", requests: 20_000, connections: 32, target: 0.3 },
+    Call { name: "large", shown: "64 KB call", requests: 6_000, connections: 32, target: 0.4 },
+    Call { name: "stream", shown: "52-event stream", requests: 6_000, connections: 32, target: 0.8 },
+];
+
+/// Events in a stream of the upstream, as it is started here.
+const EVENTS: u64 = 52;
+
+const GATEWAY_CORE: &str = "0";
+const LOAD_CORE: &str = "1";
+
+pub(crate) fn run(args: &Args) -> Result<(), Failure> {
+    let places = Places::find()?;
+    let programs = build(&places)?;
+    let ports = Ports::take()?;
+    let _upstream = contender::upstream(&programs, &ports)?;
+    let contenders = [
+        contender::yardstick(&programs, &ports)?,
+        contender::gateway(&programs, &ports, "gateway, no policy", None)?,
+        contender::gateway(&programs, &ports, "gateway, two policies", Some(contender::TWO_CHEAP_POLICIES))?,
+    ];
+
+    let mut speeds: BTreeMap<(&str, &str), Vec<f64>> = BTreeMap::new();
+    for call in CALLS {
+        // Warms caches, connections and the allocator; not counted.
+        for contender in &contenders {
+            measure(&programs, contender, call, (call.requests / args.fraction / 10).max(1))?;
+        }
+        for round in 1..=args.rounds {
+            for contender in &contenders {
+                let speed = measure(&programs, contender, call, (call.requests / args.fraction).max(1))?;
+                say(format_args!("round {round}: {}, {}: {speed:.0} requests/s", call.shown, contender.name));
+                speeds.entry((call.name, contender.name)).or_default().push(speed);
+            }
+        }
+    }
+    report(&speeds, &contenders);
+    Ok(())
+}
+
+/// The programs that are measured or do the measuring.
+struct Programs {
+    yardstick: PathBuf,
+    gateway: PathBuf,
+}
+
+fn build(places: &Places) -> Result<Programs, Failure> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    if cores < 2 {
+        return Err("the comparison needs two cores: one for the gateway, one for the rest".into());
+    }
+    let yardstick = places.target.join("yardstick");
+    let mut build = command::cargo(&places.root.join("bench/yardstick"));
+    command::run(build.args(["build", "--release", "--locked", "--target-dir"]).arg(&yardstick))?;
+    command::run(command::cargo(&places.root).args(["build", "--profile", "dist", "--bin", "luthien"]))?;
+    Ok(Programs { yardstick: yardstick.join("release"), gateway: places.target.join("dist/luthien") })
+}
+
+/// Requests per second of one run, its records included.
+fn measure(programs: &Programs, contender: &Contender, call: &Call, requests: u32) -> Result<f64, Failure> {
+    let before = contender.recorded()?.unwrap_or_default();
+    let started = Instant::now();
+    let mut load = Command::new("taskset");
+    load.args(["-c", LOAD_CORE]).arg(programs.yardstick.join("load"));
+    load.env("URL", contender.url()).env("CALL", call.name);
+    load.env("REQUESTS", requests.to_string()).env("CONNECTIONS", call.connections.to_string());
+    let printed = command::output(&mut load)?;
+    let result: Value =
+        serde_json::from_str(&printed).map_err(|error| format!("the load generator printed no JSON: {error}"))?;
+    if call.name == "stream" && result["events"] != EVENTS {
+        return Err(format!("a stream through {} had {} events, not {EVENTS}", contender.name, result["events"]));
+    }
+    while contender.recorded()?.is_some_and(|now| now < before + u64::from(requests)) {
+        if started.elapsed() > Duration::from_mins(5) {
+            return Err(format!("{}: not all records could be read after 300 s", contender.name));
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    Ok(f64::from(requests) / started.elapsed().as_secs_f64())
+}
+
+fn report(speeds: &BTreeMap<(&str, &str), Vec<f64>>, contenders: &[Contender]) {
+    let head = ["call", "through", "requests/s", "of the yardstick", "target", ""];
+    let mut rows = vec![head.map(str::to_owned).to_vec()];
+    for call in CALLS {
+        let speed = |contender: &Contender| {
+            speeds.get(&(call.name, contender.name)).and_then(|all| median(all)).unwrap_or_default()
+        };
+        let yardstick = speed(&contenders[0]);
+        for (place, contender) in contenders.iter().enumerate() {
+            let speed = speed(contender);
+            let ratio = speed / yardstick;
+            let mut row =
+                vec![call.shown.to_owned(), contender.name.to_owned(), format!("{speed:.0}"), format!("{ratio:.2}")];
+            if place > 0 {
+                row.push(format!("{:.1}", call.target));
+                row.push(if ratio >= call.target { "met" } else { "MISSED" }.to_owned());
+            }
+            rows.push(row);
+        }
+    }
+    say(format_args!("\n{}", columns(&rows)));
+}

@@ -1,0 +1,54 @@
+//! Runs programs: prints each one before, and turns a bad end into a sentence.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use crate::{Failure, say};
+
+/// Prints `command`, runs it and fails unless it succeeds.
+pub(crate) fn run(command: &mut Command) -> Result<(), Failure> {
+    let line = shown(command);
+    say(format_args!("$ {line}"));
+    match command.status() {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(format!("`{line}` ended with {status}")),
+        Err(error) => Err(format!("`{line}` could not be started: {error}")),
+    }
+}
+
+/// The standard output of `command`, which has to succeed. Its errors go to ours.
+pub(crate) fn output(command: &mut Command) -> Result<String, Failure> {
+    let line = shown(command);
+    let output =
+        command.stderr(Stdio::inherit()).output().map_err(|error| format!("`{line}` could not be started: {error}"))?;
+    if !output.status.success() {
+        return Err(format!("`{line}` ended with {}", output.status));
+    }
+    String::from_utf8(output.stdout).map_err(|_| format!("`{line}` printed something that is not UTF-8"))
+}
+
+/// Whether `command` can be started and succeeds. Prints nothing.
+pub(crate) fn succeeds(command: &mut Command) -> bool {
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success())
+}
+
+/// A `cargo` command in the workspace at `root`, with the cargo that runs us.
+pub(crate) fn cargo(root: &Path) -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(root);
+    // Set for us by `cargo run`; a nested cargo has to find its own.
+    for name in ["CARGO_MANIFEST_DIR", "CARGO_MANIFEST_PATH", "CARGO_PKG_NAME"] {
+        command.env_remove(name);
+    }
+    command
+}
+
+fn shown(command: &Command) -> String {
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
+}
