@@ -227,13 +227,13 @@ impl Store {
         Ok(None)
     }
 
-    /// The policy that was set last; none if none ever was.
-    pub async fn current_policy(&self) -> Result<Option<StoredPolicy>, StoreError> {
+    /// The policy that was set last, with its version; none if none ever was.
+    pub async fn current_policy(&self) -> Result<Option<(u64, StoredPolicy)>, StoreError> {
         Ok(None)
     }
 
-    /// Sets the policy. The earlier ones are kept.
-    pub async fn set_policy(&self, _policy: &StoredPolicy) -> Result<(), StoreError> {
-        Ok(())
+    /// Sets the policy and gives its version: 1 for the first one ever set, one more for each after it. The earlier ones are kept.
+    pub async fn set_policy(&self, _policy: &StoredPolicy) -> Result<u64, StoreError> {
+        Ok(1)
     }
 }
