@@ -22,7 +22,7 @@ use crate::config::AuthMode;
 pub use definition::{Definition, Kind};
 pub use reference::{env_example, settings_reference};
 pub use sources::{Problem, SettingsError, Sources, user_config_file, user_data_dir};
-pub use value::{BaseUrl, ByteSize, LogFormat, LogLevel, PolicySource};
+pub use value::{BaseUrl, ByteSize, LogFormat, LogLevel, Paths, PolicySource};
 
 definition::settings! {
     /// The address to listen on. Loopback by default, since whoever reaches the gateway can use its upstreams.
@@ -38,6 +38,10 @@ definition::settings! {
 
     /// Believe the `X-Luthien-User-Id` header. Only behind a proxy that sets it, since any client can claim to be anyone.
     trust_user_id_header: bool = "false", at "server.trust_user_id_header", env ["TRUST_USER_ID_HEADER"];
+
+    /// Other paths under `/v1/` to pass on although no policy looks at their answers; a `*` at the end stands for anything. By
+    /// default those whose answers are not a model's words; `[]` in the file for none. The rest is refused.
+    allowed_paths: Paths = "/v1/embeddings,/v1/moderations", at "server.allowed_paths", env ["ALLOWED_PATHS"];
 
     /// A shared key that clients must present. Without it, callers are let through with their own upstream credential.
     client_api_key: Option<SecretString> = "", at "auth.client_api_key", env ["CLIENT_API_KEY", "PROXY_API_KEY"];

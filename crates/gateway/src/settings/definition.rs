@@ -21,6 +21,8 @@ pub enum Kind {
     Secret,
     /// One of these words.
     Choice(&'static [&'static str]),
+    /// Several texts, separated by commas or as a list in the file.
+    List,
 }
 
 /// One setting: its names, its default, its meaning.

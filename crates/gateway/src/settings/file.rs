@@ -182,6 +182,9 @@ fn as_text(value: &Json, kind: Kind) -> Result<Option<String>, String> {
         (Json::String(text), _) => text.clone(),
         (Json::Number(number), Kind::Number | Kind::Duration | Kind::Size) => number.to_string(),
         (Json::Bool(on), Kind::Switch) => on.to_string(),
+        (Json::Array(items), Kind::List) if items.iter().all(Json::is_string) => {
+            items.iter().filter_map(Json::as_str).collect::<Vec<_>>().join(",")
+        }
         _ => return Err(format!("must be {}", form(kind))),
     };
     Ok(Some(text))
@@ -193,6 +196,7 @@ fn form(kind: Kind) -> &'static str {
         Kind::Switch => "`true` or `false`",
         Kind::Duration => "a time such as `10s`",
         Kind::Size => "a size such as `32MiB`",
+        Kind::List => "a list of texts",
         Kind::Text | Kind::Path | Kind::Url | Kind::Secret | Kind::Choice(_) => {
             "a text; put it in quotes if it looks like something else"
         }

@@ -24,6 +24,7 @@ impl Settings {
             admin_key: Some(keys.admin.clone()),
             identity_key: keys.identity,
             trust_user_id_header: self.trust_user_id_header,
+            allowed_paths: self.allowed_paths.0.clone(),
             judge: JudgeConfig {
                 model: self.llm_judge_model.clone(),
                 api_base: self.llm_judge_api_base.as_ref().map(ToString::to_string),

@@ -106,6 +106,7 @@ fn the_users_file_is_read_when_the_folder_has_none() {
     "upstreams: { local: { base_url: http://x, dialect: chat, timeouts: { idle: soon } } }",
     "upstreams.local.timeouts.idle: expected a time"
 )]
+#[case("server: { allowed_paths: [/api] }", "server.allowed_paths: `/api` is not paths that begin with `/v1/`")]
 #[case("auth: { mode: client_key }", "auth.mode: `client_key` needs the setting `client_api_key`")]
 #[case(
     "auth: { client_api_key: \"${NOT_SET}\" }",
@@ -159,6 +160,17 @@ fn the_file_names_variables_but_a_policy_is_kept_as_written() {
     assert_eq!(settings.host, "::1");
     assert_eq!(settings.data_dir.as_deref(), Some(Path::new("/a${b}")));
     assert_eq!(settings.policy, Some(serde_json::json!({ "class": "no_op", "config": { "text": "${LEFT}" } })));
+}
+
+#[test]
+fn allowed_paths_are_the_gateways_default_or_a_list() {
+    let paths = |yaml: &str| {
+        let (sources, _folder) = sources(yaml);
+        Settings::load(&sources).unwrap().allowed_paths.0
+    };
+    assert_eq!(paths(""), crate::config::DEFAULT_ALLOWED_PATHS);
+    assert_eq!(paths("server: { allowed_paths: [/v1/files*, /v1/batches] }"), ["/v1/files*", "/v1/batches"]);
+    assert_eq!(paths("server: { allowed_paths: [] }"), [""; 0]);
 }
 
 #[test]

@@ -253,6 +253,24 @@ choice! {
     }
 }
 
+/// Paths of the gateway, each beginning with a slash.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Paths(pub Vec<String>);
+
+impl Value for Paths {
+    const KIND: Kind = Kind::List;
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let paths: Vec<String> =
+            text.split(',').map(str::trim).filter(|path| !path.is_empty()).map(str::to_owned).collect();
+        if paths.iter().all(|path| path.starts_with("/v1/")) {
+            Ok(Self(paths))
+        } else {
+            Err("paths that begin with `/v1/`, separated by commas".to_owned())
+        }
+    }
+}
+
 impl Value for AuthMode {
     const KIND: Kind = Kind::Choice(&["client_key", "passthrough", "both"]);
 
