@@ -4,6 +4,8 @@
 
 pub mod catalogue;
 pub mod contract;
+pub mod engine;
 pub mod judge;
 pub mod member;
+pub mod plan;
 mod policies;

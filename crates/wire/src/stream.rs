@@ -183,6 +183,11 @@ impl BlockBuilder {
         }
     }
 
+    /// It has arguments or text so far.
+    pub fn has_text(&self) -> bool {
+        !self.text.trim().is_empty() || self.input.as_deref().is_some_and(|input| !is_empty_object(input))
+    }
+
     /// The block, ended. `cut_off`: the answer ended before the block did.
     pub fn finish(self, cut_off: bool) -> Block {
         match self.kind {

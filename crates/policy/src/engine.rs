@@ -1,0 +1,377 @@
+//! The engine: carries policies' answers out on a streamed answer.
+//!
+//! Bytes in, bytes out; no I/O. It splits the stream into blocks, holds what the plan watches, asks, and releases, so that what
+//! goes out is always well-formed: indices contiguous, one block at a time (Messages), tool calls last and whole, the stop
+//! reason true. Until something has to be held, changed or mended, bytes go out as they came.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use futures_util::stream::{FuturesUnordered, Stream as _};
+use luthien_wire::sse::Splitter;
+use luthien_wire::stream::{Atom, Decoder, Encoder, What};
+use luthien_wire::turn::{BlockId, StopReason, Unreadable};
+
+use crate::contract::{Action, Mode, OnError, Target, TextWatch};
+use crate::plan::{Inner, Item, Outcome, Reviews, Summary};
+
+mod choice;
+mod emit;
+mod output;
+mod whole;
+
+use choice::Choice;
+use output::Output;
+pub use whole::{WholeOutcome, synthetic_turn};
+
+/// How the upstream's stream ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum UpstreamEnd {
+    /// The body ended as HTTP says that bodies end.
+    Clean,
+    /// It broke off. `kind` is the error's type for the client, `message` what it is told.
+    Broken {
+        /// Stable error type.
+        kind: &'static str,
+        /// For a person.
+        message: String,
+    },
+}
+
+/// What a finished question was about, and its answer.
+enum Answered {
+    Block(BlockId, Outcome),
+    Turn(u32, Option<Vec<Item>>, Vec<String>),
+}
+
+/// One streamed answer under review.
+pub struct StreamReview {
+    inner: Arc<Inner>,
+    splitter: Splitter,
+    decoder: Decoder,
+    encoder: Encoder,
+    out: Output,
+    choices: BTreeMap<u32, Choice>,
+    asked: FuturesUnordered<BoxFuture<'static, Answered>>,
+    /// What came after a stop while verdicts were out.
+    tail: Vec<Atom>,
+    /// Something was held, changed or mended: from here frames are written for the strictest reader.
+    acting: bool,
+    head_sent: bool,
+    done_sent: bool,
+    /// Bytes in hand.
+    held: usize,
+    end: Option<UpstreamEnd>,
+    /// Nothing more will be written.
+    complete: bool,
+    /// The gateway has ended the answer by itself.
+    closed: bool,
+}
+
+impl Reviews {
+    /// Begins the review of a streamed answer.
+    pub fn stream(&self) -> StreamReview {
+        let inner = Arc::clone(&self.0);
+        let context = &inner.context;
+        let dialect = context.dialect;
+        inner.note(|summary| summary.watched |= watches_answers(&inner));
+        StreamReview {
+            splitter: Splitter::new(inner.options.event_limit),
+            decoder: Decoder::new(dialect),
+            encoder: Encoder::new(dialect, context.request.model(), &context.transaction_id),
+            out: Output::default(),
+            choices: BTreeMap::new(),
+            asked: FuturesUnordered::new(),
+            tail: Vec::new(),
+            acting: false,
+            head_sent: false,
+            done_sent: false,
+            held: 0,
+            end: None,
+            complete: false,
+            closed: false,
+            inner,
+        }
+    }
+}
+
+fn watches_answers(inner: &Inner) -> bool {
+    inner.watch.text != TextWatch::None || inner.watch.tool_calls || inner.watch.turn
+}
+
+impl StreamReview {
+    /// Takes bytes of the upstream, divided in any way.
+    pub fn push(&mut self, chunk: &[u8]) {
+        if self.closed || self.complete {
+            return;
+        }
+        self.splitter.push(chunk);
+        loop {
+            match self.splitter.next_frame() {
+                Ok(Some(frame)) => {
+                    for atom in self.decoder.decode(frame) {
+                        self.atom(atom);
+                    }
+                    self.out.end_of_frame(&self.encoder);
+                }
+                Ok(None) => return,
+                Err(error) => return self.cannot_read(&error.to_string(), None),
+            }
+            if self.closed {
+                return;
+            }
+        }
+    }
+
+    /// The upstream's body has ended.
+    pub fn finish(&mut self, end: UpstreamEnd) {
+        if self.closed || self.complete || self.end.is_some() {
+            return;
+        }
+        if end == UpstreamEnd::Clean
+            && let Some(frame) = self.splitter.finish()
+        {
+            for atom in self.decoder.decode(frame) {
+                // A frame that was cut off says nothing; what it was to say is missing, which `conclude` sees.
+                if !matches!(atom.what, What::Unreadable(_)) {
+                    self.atom(atom);
+                }
+            }
+            self.out.end_of_frame(&self.encoder);
+        }
+        self.end = Some(end);
+        self.conclude();
+    }
+
+    /// Output, when there is some: write it at once, as one piece. `None`: the answer is complete. Pending: more input or a
+    /// verdict is needed; the waker is registered for the latter.
+    pub fn poll_output(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        while !self.asked.is_empty() && !self.complete {
+            match std::pin::Pin::new(&mut self.asked).poll_next(cx) {
+                Poll::Ready(Some(answer)) => self.answered(answer),
+                Poll::Ready(None) | Poll::Pending => break,
+            }
+        }
+        match self.out.take() {
+            Some(bytes) => Poll::Ready(Some(bytes)),
+            None if self.complete => Poll::Ready(None),
+            None => Poll::Pending,
+        }
+    }
+
+    /// More of the upstream can be used.
+    pub fn wants_input(&self) -> bool {
+        !self.closed && !self.complete && self.end.is_none()
+    }
+
+    /// The gateway has ended the answer: the upstream is to be dropped.
+    pub fn closed(&self) -> bool {
+        self.closed
+    }
+
+    /// Something is held until a verdict.
+    pub fn holding(&self) -> bool {
+        !self.asked.is_empty()
+    }
+
+    /// The terminal frame is out; no keep-alive may follow.
+    pub fn ended(&self) -> bool {
+        self.done_sent || self.complete
+    }
+
+    /// What became of the answer so far.
+    pub fn summary(&self) -> Summary {
+        Reviews(Arc::clone(&self.inner)).summary()
+    }
+
+    fn atom(&mut self, atom: Atom) {
+        if self.closed {
+            return;
+        }
+        self.encoder.learn(&atom);
+        match &atom.what {
+            What::Head => {
+                self.head_sent = true;
+                self.pass(atom);
+            }
+            What::Block { .. } => self.block(atom),
+            What::Stop { choice, reason } => {
+                let (choice, reason) = (*choice, reason.clone());
+                self.stop(choice, &reason, Some(atom));
+            }
+            What::Done => {
+                for choice in self.unstopped() {
+                    self.stop(choice, &StopReason::Other("missing".into()), None);
+                }
+                self.tail.push(atom);
+            }
+            What::Failed => self.upstream_failed(atom),
+            What::Loose => self.loose(atom),
+            What::Unreadable(why) => {
+                let why = *why;
+                self.cannot_read(&format!("an event of the stream is {}", in_words(why)), Some(atom));
+            }
+        }
+        self.drain();
+    }
+
+    /// A block's part: to its block, and to the block's reviewers once it has ended.
+    fn block(&mut self, atom: Atom) {
+        let What::Block { id, start, piece, end } = &atom.what else { return };
+        let (id, end) = (*id, *end);
+        let choice = self.choices.entry(id.choice).or_default();
+        let stopped = choice.stopped();
+        if start.is_some() && !stopped {
+            choice.judge_waiting(&self.inner, &mut self.asked, false);
+            let kind = start.clone().unwrap_or(luthien_wire::stream::Kind::Text);
+            choice.begin(id, kind, &self.inner);
+        }
+        let Some(slot) = choice.open_slot(id).filter(|_| !stopped) else {
+            return self.cannot_read("a part of the stream belongs to no block", Some(atom));
+        };
+        if let Some(builder) = &mut slot.builder {
+            builder.push(piece);
+        }
+        self.acting |= slot.is_held();
+        self.held += atom.weight();
+        slot.atoms.push_back(atom);
+        if end {
+            choice.ended(id, &self.inner, &mut self.asked);
+        }
+        if self.held > self.inner.options.held_limit {
+            self.cannot_read("more of the answer had to be held than the limit allows", None);
+        }
+    }
+
+    /// A choice has ended, with all its blocks.
+    fn stop(&mut self, at: u32, reason: &StopReason, atom: Option<Atom>) {
+        let choice = self.choices.entry(at).or_default();
+        if choice.stopped() {
+            if let Some(atom) = atom {
+                self.tail.push(atom);
+            }
+            return;
+        }
+        let cut_off = *reason == StopReason::MaxTokens || atom.is_none();
+        choice.stop(atom, reason.clone(), cut_off, &self.inner, &mut self.asked);
+    }
+
+    /// What policies do not look at: goes out in its place.
+    fn loose(&mut self, atom: Atom) {
+        if self.done_sent && self.acting {
+            return;
+        }
+        if self.choices.values().any(|choice| choice.stopped() && !choice.released) || !self.tail.is_empty() {
+            self.tail.push(atom);
+        } else if let Some(slot) = self.choices.values_mut().find_map(Choice::withheld_start) {
+            slot.atoms.push_back(atom);
+        } else {
+            self.pass(atom);
+        }
+    }
+
+    fn pass(&mut self, atom: Atom) {
+        self.out.atom(atom, &self.encoder, self.acting);
+    }
+
+    fn unstopped(&self) -> Vec<u32> {
+        self.choices.iter().filter(|(_, choice)| !choice.stopped()).map(|(at, _)| *at).collect()
+    }
+
+    fn answered(&mut self, answer: Answered) {
+        match answer {
+            Answered::Block(id, outcome) => {
+                if let Some(choice) = self.choices.get_mut(&id.choice) {
+                    choice.answered(id, outcome);
+                }
+            }
+            Answered::Turn(at, items, notices) => {
+                if let Some(choice) = self.choices.get_mut(&at) {
+                    choice.turn_answered(items, notices);
+                }
+            }
+        }
+        self.drain();
+        if self.end.is_some() {
+            self.conclude();
+        }
+    }
+
+    /// The upstream says that it failed: what was held is dropped, and the client is told.
+    fn upstream_failed(&mut self, atom: Atom) {
+        self.drop_held();
+        self.pass(atom);
+        self.out.end_of_frame(&self.encoder);
+        self.complete = true;
+    }
+
+    /// Nothing more comes: writes the end that is missing, once no verdict is out.
+    fn conclude(&mut self) {
+        self.drain();
+        if self.complete || !self.asked.is_empty() {
+            return;
+        }
+        let ended = !self.choices.is_empty() && self.choices.values().all(|choice| choice.released);
+        if !self.done_sent && ended {
+            self.out.bytes(&self.encoder.done(), &self.encoder);
+            self.inner.note(|summary| summary.repaired = true);
+            self.done_sent = true;
+        } else if !self.done_sent {
+            self.drop_held();
+            let (kind, message) = match self.end.take() {
+                Some(UpstreamEnd::Broken { kind, message }) => (kind, message),
+                _ => ("api_error", "the upstream ended its answer before it was complete".into()),
+            };
+            let context = &self.inner.context;
+            let frame = context.dialect.error_frame(kind, &message, &context.transaction_id);
+            self.out.bytes(&frame, &self.encoder);
+        }
+        self.complete = true;
+    }
+
+    /// Forgets what has not gone out, verdicts that are still out included.
+    fn drop_held(&mut self) {
+        let undecided =
+            !self.asked.is_empty() || self.choices.values().any(|choice| !choice.released && choice.holds());
+        self.inner.note(|summary| summary.undecided |= undecided);
+        self.asked.clear();
+        self.choices.clear();
+        self.tail.clear();
+        self.held = 0;
+    }
+
+    /// Something cannot be read, or not be held: ends the answer where a policy that blocks watches it, else lets it pass.
+    fn cannot_read(&mut self, why: &str, atom: Option<Atom>) {
+        let watching = |mode: Mode| {
+            let inner = &self.inner;
+            let mut members = inner.members.iter().filter(move |m| m.mode == mode);
+            let sees = |m: &&crate::plan::Opened| m.watch.text != TextWatch::None || m.watch.tool_calls || m.watch.turn;
+            let closed = members.clone().find(|m| sees(m) && m.policy.on_error() == OnError::Block);
+            closed.or_else(|| members.find(sees))
+        };
+        let Some(member) = watching(Mode::Enforce) else {
+            if let Some(atom) = atom {
+                self.pass(atom);
+            } else {
+                // Not even a frame: hand on what is there, and stop looking.
+                let rest = Bytes::copy_from_slice(self.splitter.pending());
+                self.splitter.finish();
+                self.out.bytes(&rest, &self.encoder);
+            }
+            return;
+        };
+        let answer = self.inner.cannot_ask(member, &Target::Turn, why);
+        match (answer.action, atom) {
+            (Action::Block(message), _) => self.close(&message),
+            (_, Some(atom)) => self.pass(atom),
+            (_, None) => self.close(&format!("[{why}]")),
+        }
+    }
+}
+
+fn in_words(why: Unreadable) -> String {
+    why.to_string()
+}

@@ -1,0 +1,204 @@
+//! A whole (not streamed) answer: every block decided, then the answer written again where something changed.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::future::join_all;
+use luthien_wire::Dialect;
+use luthien_wire::stream::{Encoder, Kind};
+use luthien_wire::turn::{Block, StopReason, ToolForm};
+use luthien_wire::whole::{self, Choice, Edit, Out, Part};
+
+use super::watches_answers;
+use crate::contract::{Action, Mode, OnError, Target, TextWatch};
+use crate::plan::{Inner, Item, Outcome, Reviews, Summary};
+
+/// What becomes of a whole answer.
+#[derive(Clone, Debug)]
+pub struct WholeOutcome {
+    /// The body to send; the one that came where nothing changed.
+    pub body: Bytes,
+    /// What policies did.
+    pub summary: Summary,
+}
+
+impl Reviews {
+    /// Reviews a whole answer.
+    pub async fn whole(&self, body: Bytes) -> WholeOutcome {
+        let inner = &self.0;
+        inner.note(|summary| summary.watched |= watches_answers(inner));
+        let dialect = inner.context.dialect;
+        let body = match whole::decode(dialect, &body) {
+            Ok(read) => self.rewritten(&body, &read).await.unwrap_or(body),
+            Err(why) => match self.cannot_read(&format!("the answer is {why}")) {
+                Some(message) => self.instead(&message),
+                None => body,
+            },
+        };
+        WholeOutcome { body, summary: self.summary() }
+    }
+
+    /// The body with what was decided; `None` where nothing changed.
+    async fn rewritten(&self, body: &Bytes, read: &whole::Whole) -> Option<Bytes> {
+        let edits = join_all(read.choices.iter().map(|choice| decide(Arc::clone(&self.0), choice))).await;
+        if edits.iter().all(Option::is_none) {
+            return None;
+        }
+        let text = std::str::from_utf8(body).ok()?;
+        let new = whole::rewrite(self.0.context.dialect, text, read, &edits);
+        // An edit that cannot be written must not let through what it was to remove.
+        Some(new.map_or_else(
+            || self.instead("[This answer was changed by a policy and could not be written.]"),
+            Bytes::from,
+        ))
+    }
+
+    fn instead(&self, message: &str) -> Bytes {
+        let context = &self.0.context;
+        let id = context.transaction_id.replace('-', "");
+        whole::synthetic(context.dialect, context.request.model(), &id, message).into()
+    }
+
+    /// What the client is told where an answer cannot be read; `None` where it may pass.
+    fn cannot_read(&self, why: &str) -> Option<String> {
+        let inner = &self.0;
+        let sees = |m: &&crate::plan::Opened| m.watch.text != TextWatch::None || m.watch.tool_calls || m.watch.turn;
+        let mut members = inner.members.iter().filter(|m| m.mode == Mode::Enforce).filter(sees);
+        let member = members.clone().find(|m| m.policy.on_error() == OnError::Block).or_else(|| members.next())?;
+        match inner.cannot_ask(member, &Target::Turn, why).action {
+            Action::Block(message) => Some(message),
+            Action::Pass | Action::Replace(_) => None,
+        }
+    }
+}
+
+/// What a choice becomes; `None`: what it is.
+async fn decide(inner: Arc<Inner>, choice: &Choice) -> Option<Edit> {
+    let mut earlier: Arc<Vec<Block>> = Arc::default();
+    let mut asked = Vec::new();
+    for part in &choice.parts {
+        let before = Arc::clone(&earlier);
+        Arc::make_mut(&mut earlier).push(part.block.clone());
+        asked.push(decide_part(Arc::clone(&inner), part, before));
+    }
+    let outcomes = join_all(asked).await;
+    let unchanged = outcomes.iter().all(|outcome| outcome.items.is_none() && outcome.notices.is_empty());
+    let mut edit = (!unchanged).then(|| arrange(choice, outcomes));
+    if inner.sees.turn {
+        let blocks = match &edit {
+            None => choice.parts.iter().map(|part| part.block.clone()).collect(),
+            Some(edit) => edit.blocks.iter().filter_map(|out| block_of(choice, out)).collect(),
+        };
+        let (items, notices) = inner.decide_turn(blocks).await;
+        if let Some(items) = items {
+            edit = Some(Edit { blocks: front_then_calls(items, notices), stop: None });
+        } else if !notices.is_empty() {
+            let blocks = edit.map_or_else(|| (0..choice.parts.len()).map(Out::Keep).collect(), |edit| edit.blocks);
+            edit = Some(Edit { blocks: notices.into_iter().map(Out::Text).chain(blocks).collect(), stop: None });
+        }
+    }
+    edit.map(|edit| with_stop(choice, edit))
+}
+
+fn decide_part(inner: Arc<Inner>, part: &Part, earlier: Arc<Vec<Block>>) -> impl Future<Output = Outcome> + use<> {
+    let asked = matches!(part.kind, Kind::Text | Kind::Call { .. });
+    let (id, block) = (part.id, part.block.clone());
+    async move { if asked { inner.decide(id, block, earlier).await } else { Outcome::default() } }
+}
+
+fn is_client_call(kind: &Kind) -> bool {
+    matches!(kind, Kind::Call { form: ToolForm::Client | ToolForm::Unknown, .. })
+}
+
+/// The blocks in the order in which they may stand: texts, notices and messages before the client's calls.
+fn arrange(choice: &Choice, outcomes: Vec<Outcome>) -> Edit {
+    let (mut front, mut back, mut notices, mut messages) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let withheld: Vec<&str> = choice
+        .parts
+        .iter()
+        .zip(&outcomes)
+        .filter_map(|(part, outcome)| match &part.kind {
+            Kind::Call { form: ToolForm::Server, id, .. } if outcome.items.is_some() => Some(id.as_str()),
+            _ => None,
+        })
+        .collect();
+    let mut after_call = false;
+    for (at, (part, outcome)) in choice.parts.iter().zip(outcomes).enumerate() {
+        notices.extend(outcome.notices);
+        let call = is_client_call(&part.kind);
+        after_call |= call;
+        if matches!(&part.kind, Kind::Result { call } if withheld.contains(&call.as_str())) {
+            continue;
+        }
+        let Some(items) = outcome.items else {
+            if after_call && part.kind != Kind::Text {
+                back.push(Out::Keep(at))
+            } else {
+                front.push(Out::Keep(at))
+            }
+            continue;
+        };
+        for item in items {
+            match item {
+                Item::Message(text) | Item::Block(Block::Text(text)) if text.is_empty() => {}
+                Item::Message(text) | Item::Block(Block::Text(text)) if call => messages.push(Out::Text(text)),
+                Item::Message(text) | Item::Block(Block::Text(text)) => front.push(Out::Text(text)),
+                Item::Block(Block::ToolCall(call)) => back.push(Out::Call(call)),
+                Item::Block(_) => {}
+            }
+        }
+    }
+    front.extend(messages);
+    front.extend(notices.into_iter().map(Out::Text));
+    front.append(&mut back);
+    Edit { blocks: front, stop: None }
+}
+
+fn front_then_calls(items: Vec<Item>, notices: Vec<String>) -> Vec<Out> {
+    let (mut texts, mut calls) = (Vec::new(), Vec::new());
+    for item in items {
+        match item {
+            Item::Message(text) | Item::Block(Block::Text(text)) => texts.push(Out::Text(text)),
+            Item::Block(Block::ToolCall(call)) => calls.push(Out::Call(call)),
+            Item::Block(_) => {}
+        }
+    }
+    texts.extend(notices.into_iter().map(Out::Text));
+    texts.append(&mut calls);
+    texts
+}
+
+fn block_of(choice: &Choice, out: &Out) -> Option<Block> {
+    match out {
+        Out::Keep(at) => choice.parts.get(*at).map(|part| part.block.clone()),
+        Out::Text(_) => None,
+        Out::Call(call) => Some(Block::ToolCall(call.clone())),
+    }
+}
+
+/// The stop reason follows whether a client's call remains (W-26).
+fn with_stop(choice: &Choice, edit: Edit) -> Edit {
+    let calls = edit.blocks.iter().any(|out| match out {
+        Out::Keep(at) => choice.parts.get(*at).is_some_and(|part| is_client_call(&part.kind)),
+        Out::Call(_) => true,
+        Out::Text(_) => false,
+    });
+    let had = choice.parts.iter().any(|part| is_client_call(&part.kind));
+    let stop = match &choice.stop {
+        Some(StopReason::ToolUse) if had && !calls => Some(StopReason::End),
+        Some(StopReason::End) if !had && calls => Some(StopReason::ToolUse),
+        _ => None,
+    };
+    Edit { stop, ..edit }
+}
+
+/// A whole well-formed answer of the gateway's own, with one text: a blocked request is answered so.
+pub fn synthetic_turn(dialect: Dialect, streamed: bool, model: &str, id: &str, text: &str) -> Bytes {
+    if !streamed {
+        return whole::synthetic(dialect, model, id, text).into();
+    }
+    let encoder = Encoder::new(dialect, model, id);
+    [encoder.head(), encoder.text_block(0, 0, text), encoder.own_stop(0, &StopReason::End), encoder.done()]
+        .concat()
+        .into()
+}

@@ -1,0 +1,205 @@
+//! What stands in a block's place after each member in turn has answered about it.
+
+use std::sync::Arc;
+
+use luthien_wire::turn::{Block, BlockId, ToolCall};
+use tokio::time::Instant;
+
+use super::{Decision, Inner, Opened};
+use crate::contract::{Action, Answer, Mode, Target, TextWatch};
+
+/// A thing that goes out in place of a block.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Item {
+    /// The model's, or a policy's in its place: later members see it.
+    Block(Block),
+    /// A block message: nobody reviews it again.
+    Message(String),
+}
+
+/// What the members have decided about a block.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Outcome {
+    /// What goes out instead; `None`: the block, as it came.
+    pub(crate) items: Option<Vec<Item>>,
+    /// Texts to show before any tool call.
+    pub(crate) notices: Vec<String>,
+    /// The block itself was withheld.
+    pub(crate) blocked: bool,
+}
+
+impl Inner {
+    /// Asks all members about a block.
+    pub(crate) async fn decide(self: Arc<Self>, id: BlockId, block: Block, earlier: Arc<Vec<Block>>) -> Outcome {
+        let deadline = self.deadline();
+        let mut items = vec![Item::Block(block)];
+        let mut outcome = Outcome::default();
+        for at in 0..self.members.len() {
+            if self.members[at].mode == Mode::Shadow {
+                self.shadow(at, id, items.clone(), &earlier);
+                continue;
+            }
+            let mut next = Vec::with_capacity(items.len());
+            for item in items {
+                self.one(&self.members[at], id, item, &earlier, deadline, &mut next, &mut outcome).await;
+            }
+            items = next;
+        }
+        if outcome.items.is_some() {
+            outcome.items = Some(items);
+        }
+        outcome
+    }
+
+    /// Asks the shadow members about a block that nothing holds.
+    pub(crate) fn only_shadow(self: &Arc<Self>, id: BlockId, block: &Block, earlier: &Arc<Vec<Block>>) {
+        for at in 0..self.members.len() {
+            if self.members[at].mode == Mode::Shadow {
+                self.shadow(at, id, vec![Item::Block(block.clone())], earlier);
+            }
+        }
+    }
+
+    /// Asks one shadow member, on a task of its own that outlives the response.
+    fn shadow(self: &Arc<Self>, at: usize, id: BlockId, items: Vec<Item>, earlier: &Arc<Vec<Block>>) {
+        let inner = Arc::clone(self);
+        let earlier = Arc::clone(earlier);
+        self.tasks.spawn(async move {
+            let deadline = inner.deadline();
+            for item in items {
+                let mut unused = Vec::new();
+                let member = &inner.members[at];
+                inner.one(member, id, item, &earlier, deadline, &mut unused, &mut Outcome::default()).await;
+            }
+        });
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "one step of a loop that two callers share")]
+    async fn one(
+        &self,
+        member: &Opened,
+        id: BlockId,
+        item: Item,
+        earlier: &[Block],
+        deadline: Instant,
+        next: &mut Vec<Item>,
+        outcome: &mut Outcome,
+    ) {
+        let answer = match &item {
+            Item::Block(Block::Text(text)) if member.watch.text == TextWatch::Whole => {
+                let target = Target::Text { block: id };
+                self.ask(member, &target, deadline, member.review.text(text, earlier)).await
+            }
+            Item::Block(Block::Text(text)) if member.watch.text == TextWatch::Streamed => {
+                let new = self.transform_whole(member, id, text);
+                match new == *text {
+                    true => Answer::pass(),
+                    false => Answer { action: Action::Replace(vec![Block::Text(new)]), ..Answer::default() },
+                }
+            }
+            Item::Block(Block::ToolCall(call)) if member.watch.tool_calls => {
+                self.ask_about_call(member, id, call, earlier, deadline).await
+            }
+            _ => return next.push(item),
+        };
+        outcome.notices.extend(answer.notices);
+        match answer.action {
+            Action::Pass => next.push(item),
+            Action::Block(message) => {
+                outcome.items = Some(Vec::new());
+                outcome.blocked = true;
+                next.push(Item::Message(message));
+            }
+            Action::Replace(blocks) => {
+                outcome.items = Some(Vec::new());
+                next.extend(blocks.into_iter().map(|block| Item::Block(self.named(block))));
+            }
+        }
+    }
+
+    async fn ask_about_call(
+        &self,
+        member: &Opened,
+        id: BlockId,
+        call: &ToolCall,
+        earlier: &[Block],
+        deadline: Instant,
+    ) -> Answer {
+        let target = Target::ToolCall { block: id, id: call.id.clone(), name: call.name.clone() };
+        match call.arguments {
+            Err(why) if !member.watch.unreadable_calls => {
+                self.cannot_ask(member, &target, &format!("the arguments are {why}"))
+            }
+            _ => self.ask(member, &target, deadline, member.review.tool_call(call, earlier)).await,
+        }
+    }
+
+    /// Runs a streaming member over a text that is held anyway. Recorded where it changes something.
+    fn transform_whole(&self, member: &Opened, id: BlockId, text: &str) -> String {
+        let asked = Instant::now();
+        let mut new = member.review.text_delta(id, text).unwrap_or_else(|| text.to_owned());
+        new.push_str(&member.review.text_end(id));
+        if new != text {
+            self.replaced(member, id, asked);
+        }
+        new
+    }
+
+    /// Records that a streaming member changed a text.
+    pub(crate) fn replaced(&self, member: &Opened, id: BlockId, asked: Instant) {
+        self.decided(Decision {
+            policy: member.policy.name(),
+            target: Target::Text { block: id },
+            action: "replace",
+            mode: member.mode,
+            failed: false,
+            score: None,
+            reason: None,
+            took: asked.elapsed(),
+        });
+    }
+
+    /// The block with an id, if it is a call that a policy made without one.
+    fn named(&self, block: Block) -> Block {
+        match block {
+            Block::ToolCall(call) if call.id.is_empty() => {
+                Block::ToolCall(ToolCall { id: self.fresh_call_id(), ..call })
+            }
+            other => other,
+        }
+    }
+
+    /// Asks the members that watch whole turns. `None`: it goes on as it is.
+    pub(crate) async fn decide_turn(self: Arc<Self>, blocks: Vec<Block>) -> (Option<Vec<Item>>, Vec<String>) {
+        let deadline = self.deadline();
+        let mut now: Option<Vec<Item>> = None;
+        let mut blocks = Arc::new(blocks);
+        let mut notices = Vec::new();
+        for at in 0..self.members.len() {
+            let member = &self.members[at];
+            if !member.watch.turn {
+                continue;
+            }
+            if member.mode == Mode::Shadow {
+                let (inner, blocks) = (Arc::clone(&self), Arc::clone(&blocks));
+                self.tasks.spawn(async move {
+                    let member = &inner.members[at];
+                    inner.ask(member, &Target::Turn, inner.deadline(), member.review.turn(&blocks)).await;
+                });
+                continue;
+            }
+            let answer = self.ask(member, &Target::Turn, deadline, member.review.turn(&blocks)).await;
+            notices.extend(answer.notices);
+            match answer.action {
+                Action::Pass => {}
+                Action::Block(message) => return (Some(vec![Item::Message(message)]), notices),
+                Action::Replace(new) => {
+                    let new: Vec<Block> = new.into_iter().map(|block| self.named(block)).collect();
+                    now = Some(new.iter().cloned().map(Item::Block).collect());
+                    blocks = Arc::new(new);
+                }
+            }
+        }
+        (now, notices)
+    }
+}
