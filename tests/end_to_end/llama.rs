@@ -7,6 +7,8 @@ use luthien_tests::gateway::{Gateway, Setup};
 use luthien_tests::llama::Llama;
 use serde_json::{Value, json};
 
+use crate::said::{Said, said};
+
 /// The only command that the model can be made to write.
 const COMMAND: &str = "docker compose down";
 
@@ -39,49 +41,16 @@ fn jobs() -> Vec<Job> {
     requests.into_iter().flat_map(both).collect()
 }
 
-/// What an answer amounts to: its texts in order, its calls' commands, why it stopped.
-#[derive(Debug, PartialEq)]
-struct Said {
-    texts: String,
-    commands: Vec<String>,
-    stop: String,
-}
-
-fn said(dialect: &str, result: &Value) -> Said {
-    let answer = &result["final"];
-    assert!(answer.is_object(), "the SDK did not accept the answer: {result}");
-    let text = |value: &Value| value.as_str().map(str::to_owned);
-    if dialect == "messages" {
-        let blocks = answer["content"].as_array().expect("content blocks");
-        Said {
-            texts: blocks.iter().filter_map(|block| text(&block["text"])).collect(),
-            commands: blocks
-                .iter()
-                .filter(|block| block["type"] == "tool_use")
-                .filter_map(|call| text(&call["input"]["command"]))
-                .collect(),
-            stop: text(&answer["stop_reason"]).unwrap_or_default(),
-        }
-    } else {
-        let choice = &answer["choices"][0];
-        let calls = choice["message"]["tool_calls"].as_array().cloned().unwrap_or_default();
-        let command = |call: &Value| {
-            let arguments: Value = serde_json::from_str(call["function"]["arguments"].as_str()?).ok()?;
-            text(&arguments["command"])
-        };
-        Said {
-            texts: text(&choice["message"]["content"]).unwrap_or_default(),
-            commands: calls.iter().filter_map(command).collect(),
-            stop: text(&choice["finish_reason"]).unwrap_or_default(),
-        }
-    }
-}
-
 async fn through_a_gateway(llama: &Llama, policy: Option<(&'static str, Value)>) -> BTreeMap<String, Value> {
     let gateway = Gateway::start(&Setup { upstream: llama.url().into(), policy }).await;
     let results = read(Sdk::PythonNew, gateway.url(), &jobs()).await;
     gateway.stop().await;
     results
+}
+
+/// The commands of the calls; their ids are the server's dice.
+fn commands(said: &Said) -> Vec<&Value> {
+    said.calls.iter().map(|call| &call.input["command"]).collect()
 }
 
 #[tokio::test]
@@ -90,9 +59,16 @@ async fn a_real_server_reads_the_same_through_the_gateway() {
     let direct = read(Sdk::PythonNew, llama.url(), &jobs()).await;
     let through = through_a_gateway(&llama, None).await;
     for job in jobs() {
-        let direct = said(job.dialect, &direct[&job.name]);
-        assert_eq!(said(job.dialect, &through[&job.name]), direct, "{}", job.name);
-        assert_eq!(direct.texts.trim(), SENTENCE, "{}", job.name);
+        let direct = said(&job, &direct[&job.name]);
+        let through = said(&job, &through[&job.name]);
+        assert_eq!(
+            (&through.text, commands(&through), &through.stop),
+            (&direct.text, commands(&direct), &direct.stop),
+            "{}",
+            job.name
+        );
+        assert_eq!(direct.text.trim(), SENTENCE, "{}", job.name);
+        assert_eq!(direct.calls.is_empty(), job.request["tools"].is_null(), "{}", job.name);
     }
 }
 
@@ -101,10 +77,10 @@ async fn a_real_servers_calls_are_blocked_and_its_stream_is_repaired() {
     let llama = Llama::start().await;
     let through = through_a_gateway(&llama, Some(("dogfood_safety", json!({})))).await;
     for job in jobs() {
-        let said = said(job.dialect, &through[&job.name]);
-        assert!(said.texts.trim().starts_with(SENTENCE), "{}: {said:?}", job.name);
-        assert_eq!(said.texts.contains("⛔ BLOCKED"), job.request["tools"].is_array(), "{}: {said:?}", job.name);
-        assert_eq!(said.commands, Vec::<String>::new(), "{}", job.name);
+        let said = said(&job, &through[&job.name]);
+        assert!(said.text.trim().starts_with(SENTENCE), "{}: {said:?}", job.name);
+        assert_eq!(said.text.contains("⛔ BLOCKED"), job.request["tools"].is_array(), "{}: {said:?}", job.name);
+        assert_eq!(said.calls, [], "{}", job.name);
         assert_eq!(said.stop, if job.dialect == "messages" { "end_turn" } else { "stop" }, "{}", job.name);
     }
 }

@@ -1,5 +1,8 @@
 //! End to end: real clients, the real gateway, and upstreams that play scripts or are real.
 
-#![expect(clippy::expect_used, reason = "helpers of tests fail the test")]
+#![expect(clippy::expect_used, clippy::panic, reason = "helpers of tests fail the test")]
 
+mod claude_code;
 mod llama;
+mod said;
+mod sdks;

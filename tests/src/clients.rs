@@ -54,7 +54,8 @@ pub struct Job {
     pub request: Value,
 }
 
-/// Lets the SDK read each job's answer from `base`. For each name: `{"events": […], "final": {…}}` or `{"error": "…"}`.
+/// Lets the SDK read each job's answer from `base`. For each name: `{"events": […], "final": {…}}`, with `{"error": "…"}` in
+/// the place of what the SDK refused.
 pub async fn read(sdk: Sdk, base: &str, jobs: &[Job]) -> BTreeMap<String, Value> {
     let home = TempDir::new().expect("a temporary folder");
     let command = match sdk {

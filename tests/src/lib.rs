@@ -11,3 +11,4 @@ pub mod http;
 pub mod llama;
 mod places;
 mod process;
+pub mod relay;
