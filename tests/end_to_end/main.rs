@@ -2,6 +2,7 @@
 
 #![expect(clippy::expect_used, clippy::panic, reason = "helpers of tests fail the test")]
 
+mod bytes;
 mod claude_code;
 mod llama;
 mod said;
