@@ -20,6 +20,7 @@ use secrecy::SecretString;
 use crate::config::AuthMode;
 
 pub use definition::{Definition, Kind};
+pub(crate) use file::read_yaml;
 pub use reference::{env_example, settings_reference};
 pub use sources::{Problem, SettingsError, Sources, user_config_file, user_data_dir};
 pub use value::{BaseUrl, ByteSize, LogFormat, LogLevel, Paths, PolicySource};

@@ -129,6 +129,3 @@ fn message(raw: &str) -> Message {
     }
     Message { role, parts: all }
 }
-
-#[cfg(test)]
-mod tests;

@@ -200,6 +200,3 @@ impl RequestError {
         Self { message: format!("{name}: {what}"), param: Some(name.to_owned()) }
     }
 }
-
-#[cfg(test)]
-mod tests;

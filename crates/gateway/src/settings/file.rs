@@ -31,7 +31,7 @@ pub(super) struct InFile {
 }
 
 /// Reads YAML (or JSON) into a value. The error names line and column.
-pub(super) fn read_yaml(text: &str) -> Result<Json, String> {
+pub(crate) fn read_yaml(text: &str) -> Result<Json, String> {
     if text.trim().is_empty() {
         return Ok(Json::Null);
     }

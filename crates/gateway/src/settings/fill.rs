@@ -1,7 +1,9 @@
 //! The settings as the types that the gateway runs on.
 
+use luthien_record::RecorderConfig;
+
 use crate::config::{GatewayConfig, JudgeConfig, Limits, Network, Timeouts};
-use crate::data_dir::Keys;
+use crate::data_dir::{DataDir, Keys};
 
 use super::Settings;
 
@@ -30,6 +32,17 @@ impl Settings {
                 api_base: self.llm_judge_api_base.as_ref().map(ToString::to_string),
                 api_key: self.llm_judge_api_key.clone(),
             },
+        }
+    }
+
+    /// How the record is kept.
+    pub fn recorder_config(&self, data: &DataDir) -> RecorderConfig {
+        let standard = RecorderConfig::in_dir(data.path());
+        RecorderConfig {
+            database: self.database_url.clone().unwrap_or(standard.database),
+            journal_max_bytes: self.journal_max_bytes.0,
+            required: self.recording_required,
+            ..standard
         }
     }
 

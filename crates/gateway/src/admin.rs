@@ -1,0 +1,107 @@
+//! The admin and record routes, health, and the front page: everything that is no model traffic.
+//!
+//! Every route under `/api` asks for the admin key, whoever calls from wherever. Errors are JSON, `{"detail": …}`.
+
+mod auth;
+mod calls;
+mod error;
+mod health;
+mod history;
+mod page;
+mod params;
+mod policy;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use luthien_record::Recorder;
+use tokio_util::sync::CancellationToken;
+
+use crate::policy_state::PolicyState;
+
+pub use auth::AdminKey;
+pub use error::ApiError;
+
+/// What the routes work with. Cloning shares it.
+#[derive(Clone, Debug)]
+pub struct AdminState {
+    /// The record.
+    pub recorder: Recorder,
+    /// The active policy.
+    pub policies: Arc<PolicyState>,
+    /// The key that opens the routes under `/api`.
+    pub key: AdminKey,
+    /// Cancelled when the gateway has been told to stop: from then on it is not ready.
+    pub stopping: CancellationToken,
+    /// Traffic is refused rather than left unrecorded.
+    pub recording_required: bool,
+    /// The journal's limit in bytes.
+    pub journal_max_bytes: u64,
+}
+
+/// All routes that are no model traffic. What it does not know is answered 404.
+pub fn router(state: AdminState) -> Router {
+    let admin = Router::new()
+        .route("/admin/policy/current", get(policy::current))
+        .route("/admin/policy/set", post(policy::set))
+        .route("/admin/policy/list", get(policy::list))
+        .route("/history/sessions", get(history::sessions))
+        .route("/history/sessions/{id}", get(history::session))
+        .route("/history/sessions/{id}/export", get(history::export_markdown))
+        .route("/history/sessions/{id}/export/jsonl", get(history::export_jsonl))
+        .route("/history/sessions/{id}/export/json", get(history::export_json))
+        .route("/debug/calls", get(calls::calls))
+        .route("/debug/calls/{id}", get(calls::call))
+        .route("/debug/calls/{id}/diff", get(calls::diff))
+        .fallback(not_found)
+        .method_not_allowed_fallback(not_allowed)
+        .layer(middleware::from_fn_with_state(state.key.clone(), auth::require))
+        .layer(middleware::from_fn(keep_private));
+    Router::new()
+        .route("/", get(page::front))
+        .route("/health", get(health::health))
+        .route("/livez", get(health::live))
+        .route("/healthz", get(health::live))
+        .route("/readyz", get(health::ready))
+        .route("/ready", get(health::ready))
+        .nest("/api", admin)
+        .route("/admin", axum::routing::any(moved))
+        .route("/admin/{*rest}", axum::routing::any(moved))
+        .fallback(not_found)
+        .method_not_allowed_fallback(not_allowed)
+        .with_state(state)
+}
+
+/// The older place of the admin routes: method and body go along with the caller.
+async fn moved(request: Request) -> Response {
+    let target = request.uri().path_and_query().map_or("/admin", http::uri::PathAndQuery::as_str);
+    match HeaderValue::from_str(&format!("/api{target}")) {
+        Ok(location) => (StatusCode::PERMANENT_REDIRECT, [(header::LOCATION, location)]).into_response(),
+        Err(_) => not_found().await,
+    }
+}
+
+async fn not_found() -> Response {
+    ApiError::NotFound("there is no such route".to_owned()).into_response()
+}
+
+async fn not_allowed() -> Response {
+    ApiError::MethodNotAllowed.into_response()
+}
+
+/// What these routes answer is for this caller alone.
+async fn keep_private(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,106 @@
+//! The errors of the admin and record routes, as HTTP.
+
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use luthien_record::store::StoreError;
+use serde::Serialize;
+use serde_json::json;
+
+/// Why a call was not answered.
+#[derive(Debug, thiserror::Error)]
+pub enum ApiError {
+    /// No key came.
+    #[error("the admin key is missing: send it as `Authorization: Bearer <key>` or `x-api-key`")]
+    Unauthorized,
+    /// Another key came.
+    #[error("this is not the admin key")]
+    Forbidden,
+    /// There is no such thing.
+    #[error("{0}")]
+    NotFound(String),
+    /// The route has no such method.
+    #[error("this route does not take this method")]
+    MethodNotAllowed,
+    /// The body is too large.
+    #[error("the body is larger than {0} bytes")]
+    TooLarge(usize),
+    /// Fields are wrong.
+    #[error("some fields are wrong")]
+    Unprocessable(Vec<Field>),
+    /// Something else is going on; it is worth trying again.
+    #[error("{0}")]
+    Busy(String),
+    /// The record cannot be read.
+    #[error("the record cannot be read now")]
+    Record(#[from] StoreError),
+}
+
+/// A wrong field.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Field {
+    /// Where it is: `query` or `body`, then its name.
+    pub loc: Vec<String>,
+    /// What is wrong with it.
+    pub msg: String,
+    /// The sort of problem.
+    #[serde(rename = "type")]
+    pub kind: &'static str,
+}
+
+impl Field {
+    /// A field of the body, or the body itself when `name` is empty.
+    pub(super) fn body(name: &str, kind: &'static str, msg: impl Into<String>) -> Self {
+        Self::at("body", name, kind, msg)
+    }
+
+    /// A parameter of the query.
+    pub(super) fn query(name: &str, kind: &'static str, msg: impl Into<String>) -> Self {
+        Self::at("query", name, kind, msg)
+    }
+
+    fn at(place: &str, name: &str, kind: &'static str, msg: impl Into<String>) -> Self {
+        let loc = [place, name].into_iter().filter(|step| !step.is_empty()).map(str::to_owned).collect();
+        Self { loc, msg: msg.into(), kind }
+    }
+}
+
+impl ApiError {
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::Unauthorized => StatusCode::UNAUTHORIZED,
+            Self::Forbidden => StatusCode::FORBIDDEN,
+            Self::NotFound(_) => StatusCode::NOT_FOUND,
+            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Unprocessable(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::Busy(_) | Self::Record(StoreError::Database(_)) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Record(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        if let Self::Record(error) = &self {
+            tracing::error!(%error, "the record could not be read");
+        }
+        let status = self.status();
+        let body = match &self {
+            Self::Unprocessable(fields) => json!({ "detail": fields }),
+            other => json!({ "detail": other.to_string() }),
+        };
+        let mut response = (status, Json(body)).into_response();
+        let headers = response.headers_mut();
+        match status {
+            StatusCode::UNAUTHORIZED => {
+                headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            }
+            StatusCode::SERVICE_UNAVAILABLE => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+            }
+            _ => {}
+        }
+        response
+    }
+}

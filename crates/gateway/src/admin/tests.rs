@@ -1,0 +1,96 @@
+//! Every route with no key, a wrong key and the right one, and the shapes of what it answers.
+
+mod policy;
+mod routes;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use axum::body::Body;
+use axum::http::{Method, Request, StatusCode};
+use http_body_util::BodyExt;
+use luthien_record::RecorderConfig;
+use secrecy::SecretString;
+use serde_json::Value;
+use tower::ServiceExt;
+
+use super::*;
+use crate::clock::Clock;
+use crate::policy_state::PolicyOptions;
+use crate::settings::{Settings, Sources};
+
+const KEY: &str = "the-right-key";
+
+/// The routes on a record in a folder that lives as long as this.
+struct Fixture {
+    router: Router,
+    state: AdminState,
+    _folder: tempfile::TempDir,
+}
+
+impl Fixture {
+    async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let state = state(folder.path(), &[]).await;
+        Self { router: router(state.clone()), state, _folder: folder }
+    }
+
+    async fn call(&self, method: Method, path: &str, key: Option<&str>, body: &str) -> Answer {
+        let mut request = Request::builder().method(method).uri(path);
+        if let Some(key) = key {
+            request = request.header("authorization", format!("Bearer {key}"));
+        }
+        self.send(request.body(Body::from(body.to_owned())).unwrap()).await
+    }
+
+    async fn get(&self, path: &str) -> Answer {
+        self.call(Method::GET, path, Some(KEY), "").await
+    }
+
+    async fn set(&self, body: &str) -> Answer {
+        self.call(Method::POST, "/api/admin/policy/set", Some(KEY), body).await
+    }
+
+    async fn send(&self, request: Request<Body>) -> Answer {
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let text = String::from_utf8(body.collect().await.unwrap().to_bytes().to_vec()).unwrap();
+        Answer { status: parts.status, headers: parts.headers, text }
+    }
+}
+
+/// What a call got.
+#[derive(Debug)]
+struct Answer {
+    status: StatusCode,
+    headers: axum::http::HeaderMap,
+    text: String,
+}
+
+impl Answer {
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap()
+    }
+
+    fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+}
+
+/// The routes' state on the record in this folder, which may hold one already.
+async fn state(folder: &Path, flags: &[(&str, &str)]) -> AdminState {
+    let flags: BTreeMap<_, _> = flags.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    let sources = Sources { flags, folder: folder.to_owned(), ..Sources::default() };
+    let settings = Settings::load(&sources).unwrap();
+    let recorder = Recorder::open(RecorderConfig::in_dir(folder)).await.unwrap();
+    let options = PolicyOptions::new(&settings, &sources);
+    let policies = PolicyState::start(options, recorder.store().clone(), Clock::system()).await.unwrap();
+    AdminState {
+        recorder,
+        policies: Arc::new(policies),
+        key: AdminKey::new(&SecretString::from(KEY)),
+        stopping: CancellationToken::new(),
+        recording_required: false,
+        journal_max_bytes: 1 << 30,
+    }
+}

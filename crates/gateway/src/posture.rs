@@ -1,0 +1,113 @@
+//! What the start-up log says about who can get in: each surface that answers without authentication, with the setting that
+//! closes it, and keys that are easily guessed.
+
+use std::net::IpAddr;
+
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::config::AuthMode;
+use crate::data_dir::Keys;
+use crate::settings::Settings;
+
+/// Shorter keys can be guessed.
+const SHORTEST: usize = 20;
+
+/// Words that keys in examples are made of.
+const EXAMPLES: [&str; 10] = [
+    "changeme",
+    "change-me",
+    "change_me",
+    "dev-key",
+    "example",
+    "password",
+    "secret",
+    "your-",
+    "test-key",
+    "admin-key",
+];
+
+/// One thing to know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Note {
+    /// It should be changed before others can reach the gateway.
+    pub warning: bool,
+    /// What it is, and the setting that changes it.
+    pub text: String,
+}
+
+/// Everything to know, what needs attention first.
+pub fn posture(settings: &Settings, keys: &Keys) -> Vec<Note> {
+    let mut notes = Vec::new();
+    exposure(settings, &mut notes);
+    weak_key("ADMIN_API_KEY", &keys.admin, &mut notes);
+    if let Some(key) = &settings.client_api_key {
+        weak_key("CLIENT_API_KEY", key, &mut notes);
+        if key.expose_secret() == keys.admin.expose_secret() {
+            warn(
+                &mut notes,
+                "CLIENT_API_KEY and ADMIN_API_KEY are the same: every client could switch the policies off",
+            );
+        }
+    }
+    callers(settings, &mut notes);
+    tell(
+        &mut notes,
+        "open to all who reach it: /, /health, /livez, /healthz, /ready, /readyz; they hold no data and cannot be closed",
+    );
+    notes.sort_by_key(|note| !note.warning);
+    notes
+}
+
+/// Who can reach the gateway at all.
+fn exposure(settings: &Settings, notes: &mut Vec<Note>) {
+    let host = settings.host.trim_matches(['[', ']']);
+    let loopback = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
+    if !loopback {
+        let text = format!(
+            "listening on {host} without TLS, beyond this machine: put a proxy with TLS before it, or set GATEWAY_HOST=127.0.0.1"
+        );
+        warn(notes, text);
+    }
+    if settings.trust_user_id_header {
+        warn(
+            notes,
+            "X-Luthien-User-Id is believed: any client that reaches the gateway itself can claim to be anyone (TRUST_USER_ID_HEADER)",
+        );
+    }
+}
+
+/// How model traffic authenticates.
+fn callers(settings: &Settings, notes: &mut Vec<Note>) {
+    let text = match (settings.auth_mode, &settings.client_api_key) {
+        (AuthMode::ClientKey, _) => return,
+        (AuthMode::Both, Some(_)) => {
+            "model traffic: callers with any upstream credential get in beside those with the gateway key; AUTH_MODE=client_key closes this"
+        }
+        (AuthMode::Both | AuthMode::Passthrough, _) => {
+            "model traffic: callers with any upstream credential get in, and the upstream checks it; CLIENT_API_KEY with \
+             AUTH_MODE=client_key closes this"
+        }
+    };
+    tell(notes, text);
+}
+
+fn weak_key(name: &str, key: &SecretString, notes: &mut Vec<Note>) {
+    let key = key.expose_secret();
+    let lower = key.to_ascii_lowercase();
+    if key.chars().count() < SHORTEST {
+        warn(notes, format!("{name} has fewer than {SHORTEST} characters and could be guessed; use 32 random ones"));
+    } else if EXAMPLES.iter().any(|word| lower.contains(word)) {
+        warn(notes, format!("{name} looks like one from an example; use 32 random characters"));
+    }
+}
+
+fn warn(notes: &mut Vec<Note>, text: impl Into<String>) {
+    notes.push(Note { warning: true, text: text.into() });
+}
+
+fn tell(notes: &mut Vec<Note>, text: impl Into<String>) {
+    notes.push(Note { warning: false, text: text.into() });
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,66 @@
+//! What the start-up log says for which settings.
+
+use std::collections::BTreeMap;
+
+use rstest::rstest;
+
+use super::*;
+use crate::settings::Sources;
+
+const GOOD: &str = "kX7vQ2mW9pL4tR8sZ1nB6cY3";
+
+fn notes(flags: &[(&str, &str)], admin: &str) -> Vec<Note> {
+    let flags: BTreeMap<_, _> = flags.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    let settings = Settings::load(&Sources { flags, ..Sources::default() }).unwrap();
+    let keys = Keys { admin: SecretString::from(admin), admin_is_set: true, identity: [1; 32] };
+    posture(&settings, &keys)
+}
+
+fn warnings(flags: &[(&str, &str)], admin: &str) -> Vec<String> {
+    notes(flags, admin).into_iter().filter(|note| note.warning).map(|note| note.text).collect()
+}
+
+#[test]
+fn the_defaults_warn_of_nothing_and_name_what_is_open() {
+    let notes = notes(&[], GOOD);
+    assert!(notes.iter().all(|note| !note.warning), "{notes:?}");
+    assert!(notes[0].text.contains("CLIENT_API_KEY with AUTH_MODE=client_key closes this"));
+    assert!(notes[1].text.contains("/health"));
+}
+
+#[test]
+fn with_the_gateway_key_alone_no_caller_is_named() {
+    let notes = notes(&[("client_api_key", "Hq8Zr5Lx2Vn7Ty4Kw9Pd1Mf6"), ("auth_mode", "client_key")], GOOD);
+    assert_eq!(notes.len(), 1, "{notes:?}");
+}
+
+#[rstest]
+#[case(&[("host", "0.0.0.0")], GOOD, "listening on 0.0.0.0 without TLS")]
+#[case(&[("host", "::")], GOOD, "listening on :: without TLS")]
+#[case(&[], "short", "ADMIN_API_KEY has fewer than 20 characters")]
+#[case(&[], "luthien-dev-key-for-everyone", "ADMIN_API_KEY looks like one from an example")]
+#[case(&[("client_api_key", "sk-test")], GOOD, "CLIENT_API_KEY has fewer than 20 characters")]
+#[case(&[("client_api_key", GOOD)], GOOD, "are the same")]
+#[case(&[("trust_user_id_header", "true")], GOOD, "TRUST_USER_ID_HEADER")]
+fn what_needs_attention_is_said_first(#[case] flags: &[(&str, &str)], #[case] admin: &str, #[case] expected: &str) {
+    let told = warnings(flags, admin);
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].contains(expected), "{told:?}");
+    assert!(notes(flags, admin)[0].warning);
+}
+
+#[rstest]
+#[case("127.0.0.1")]
+#[case("127.1.2.3")]
+#[case("::1")]
+#[case("[::1]")]
+#[case("localhost")]
+fn loopback_is_not_warned_of(#[case] host: &str) {
+    assert_eq!(warnings(&[("host", host)], GOOD), [""; 0]);
+}
+
+#[test]
+fn keys_are_not_shown() {
+    let told = format!("{:?}", notes(&[("client_api_key", "canary")], "canary"));
+    assert!(!told.contains("canary"));
+}
