@@ -61,6 +61,25 @@ async fn every_fixture_reads_the_same_through_the_gateway(#[case] sdk: Sdk) {
     gateway.stop().await;
 }
 
+/// Several readers take the end of the connection for the end of the answer. Through the gateway none does.
+#[rstest]
+#[case::python_new(Sdk::PythonNew)]
+#[case::python_old(Sdk::PythonOld)]
+#[case::typescript(Sdk::TypeScript)]
+#[tokio::test]
+async fn a_stream_that_is_cut_short_is_an_error(#[case] sdk: Sdk) {
+    let upstream = with_fixtures().await;
+    let gateway = Gateway::start(&Setup { upstream: upstream.base_url(), policy: None }).await;
+    let dialects = [Dialect::Messages, Dialect::Chat].into_iter();
+    let jobs: Vec<_> =
+        dialects.flat_map(|dialect| ["cut_in_text", "cut_in_tool"].map(|name| job(dialect, name, true))).collect();
+    let through = read(sdk, gateway.url(), &jobs).await;
+    for job in jobs {
+        assert!(through[&job.name]["final"]["error"].is_string(), "{}: {}", job.name, through[&job.name]);
+    }
+    gateway.stop().await;
+}
+
 const SENTENCE: &str = "I will stop it and read the file. Größe: straße.";
 
 /// A text and two parallel calls, the first of which would stop the gateway.

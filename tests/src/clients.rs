@@ -16,7 +16,9 @@ const WITHIN: Duration = Duration::from_mins(2);
 /// Runs Claude Code once, without a terminal, on `prompt`; it may use its shell tool. `args` are added to its command line.
 pub async fn claude_code(base: &str, prompt: &str, args: &[&str]) -> Run {
     let home = TempDir::new().expect("a temporary folder");
-    let mut command = clean(&places::peer("node/node_modules/@anthropic-ai/claude-code-linux-x64/claude"), home.path());
+    let machine = if cfg!(target_arch = "aarch64") { "arm64" } else { "x64" };
+    let binary = format!("node/node_modules/@anthropic-ai/claude-code-linux-{machine}/claude");
+    let mut command = clean(&places::peer(&binary), home.path());
     command.args(["-p", prompt, "--allowedTools", "Bash"]).args(args);
     command.env("ANTHROPIC_BASE_URL", base).env("ANTHROPIC_API_KEY", "sk-test-dummy");
     for off in [

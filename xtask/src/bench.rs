@@ -38,9 +38,9 @@ struct Call {
 }
 
 const CALLS: &[Call] = &[
-    Call { name: "small", shown: "small call", requests: 20_000, connections: 32, target: 0.3 },
-    Call { name: "large", shown: "64 KB call", requests: 6_000, connections: 32, target: 0.4 },
-    Call { name: "stream", shown: "52-event stream", requests: 6_000, connections: 32, target: 0.8 },
+    Call { name: "small", shown: "small call", requests: 40_000, connections: 32, target: 0.3 },
+    Call { name: "large", shown: "64 KB call", requests: 12_000, connections: 32, target: 0.4 },
+    Call { name: "stream", shown: "52-event stream", requests: 5_000, connections: 32, target: 0.8 },
 ];
 
 /// Events in a stream of the upstream, as it is started here.

@@ -66,7 +66,7 @@ fn large() -> Value {
         .flat_map(|i| {
             let id = format!("toolu_{i:024}");
             let call = json!({"role": "assistant", "content": [{"type": "text", "text": format!("Step {i}.")}, {"type": "tool_use", "id": id, "name": "tool_1", "input": {"path": format!("/src/file_{i}.rs")}}]});
-            let result = json!({"role": "user", "content": [{"type": "tool_result", "tool_use_id": id, "content": "A line of the file that was read.\n".repeat(39)}]});
+            let result = json!({"role": "user", "content": [{"type": "tool_result", "tool_use_id": id, "content": "A line of the file that was read.\n".repeat(50)}]});
             [call, result]
         })
         .collect();

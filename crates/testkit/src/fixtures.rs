@@ -2,6 +2,9 @@
 
 use luthien_wire::Dialect;
 
+mod chat;
+mod messages;
+
 /// One answer.
 #[derive(Clone, Copy, Debug)]
 pub struct Fixture {
@@ -24,8 +27,8 @@ pub struct Fixture {
 /// All fixtures of a dialect.
 pub fn all(dialect: Dialect) -> &'static [Fixture] {
     match dialect {
-        Dialect::Messages => MESSAGES,
-        Dialect::Chat => CHAT,
+        Dialect::Messages => messages::ALL,
+        Dialect::Chat => chat::ALL,
     }
 }
 
@@ -34,5 +37,27 @@ pub fn named(dialect: Dialect, name: &str) -> Option<&'static Fixture> {
     all(dialect).iter().find(|fixture| fixture.name == name)
 }
 
-const MESSAGES: &[Fixture] = &[];
-const CHAT: &[Fixture] = &[];
+impl Fixture {
+    const fn with_calls(self) -> Self {
+        Self { has_tool_calls: true, ..self }
+    }
+
+    const fn defective(self) -> Self {
+        Self { well_formed: false, ..self }
+    }
+}
+
+const fn stream(dialect: Dialect, name: &'static str, bytes: &'static [u8]) -> Fixture {
+    Fixture { name, dialect, streamed: true, status: 200, bytes, has_tool_calls: false, well_formed: true }
+}
+
+const fn body(dialect: Dialect, name: &'static str, bytes: &'static [u8]) -> Fixture {
+    Fixture { streamed: false, ..stream(dialect, name, bytes) }
+}
+
+const fn error(dialect: Dialect, name: &'static str, status: u16, bytes: &'static [u8]) -> Fixture {
+    Fixture { status, well_formed: false, ..body(dialect, name, bytes) }
+}
+
+#[cfg(test)]
+mod tests;

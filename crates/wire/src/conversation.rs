@@ -129,3 +129,6 @@ fn message(raw: &str) -> Message {
     }
     Message { role, parts: all }
 }
+
+#[cfg(test)]
+mod tests;

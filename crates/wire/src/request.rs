@@ -200,3 +200,6 @@ impl RequestError {
         Self { message: format!("{name}: {what}"), param: Some(name.to_owned()) }
     }
 }
+
+#[cfg(test)]
+mod tests;
