@@ -2,6 +2,7 @@
 
 mod entries;
 mod error;
+pub(crate) mod range;
 mod read;
 mod spec;
 

@@ -55,3 +55,16 @@ pub trait JudgeClient: Send + Sync + Debug {
     /// The text of the judge's answer.
     fn ask(&self, request: JudgeRequest) -> BoxFuture<'_, Result<String, JudgeError>>;
 }
+
+mod ask;
+mod envelope;
+mod provider;
+mod verdict;
+
+pub(crate) use ask::{Asker, Failure};
+pub(crate) use envelope::{HOW_TO_READ, blocks, conversation, envelope};
+pub(crate) use provider::{InferenceProvider, Route};
+pub(crate) use verdict::{Ruling, Verdict};
+
+/// The model that judges where nothing else is said.
+pub(crate) const DEFAULT_MODEL: &str = "claude-haiku-4-5";

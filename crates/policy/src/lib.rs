@@ -7,5 +7,8 @@ pub mod contract;
 pub mod engine;
 pub mod judge;
 pub mod member;
+mod message;
 pub mod plan;
 mod policies;
+#[cfg(test)]
+mod scripted;

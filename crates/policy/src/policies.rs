@@ -1,5 +1,10 @@
 //! The built-in policies, one module each.
 
 pub(crate) mod all_caps;
+pub(crate) mod debug_logging;
+pub(crate) mod dogfood_safety;
 pub(crate) mod no_op;
 pub(crate) mod serial;
+pub(crate) mod simple_llm;
+pub(crate) mod string_replacement;
+pub(crate) mod tool_call_judge;

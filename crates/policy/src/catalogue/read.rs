@@ -24,7 +24,8 @@ pub(crate) struct Loading<'a> {
 }
 
 impl<'a> Loading<'a> {
-    pub(super) fn new(config: &'a Value, env: &'a LoadEnv, path: Vec<String>, older: bool) -> Self {
+    /// From what stands at `path`; `older` if it was asked for by a name of an older proxy.
+    pub(crate) fn new(config: &'a Value, env: &'a LoadEnv, path: Vec<String>, older: bool) -> Self {
         Self { config: unwrapped(config), path, env, older }
     }
 

@@ -1,0 +1,53 @@
+//! Field readers that refuse what is out of range, so that the refusal carries the field's path.
+
+use std::ops::RangeInclusive;
+
+use serde::de::Error;
+use serde::{Deserialize, Deserializer};
+
+fn within<'de, D: Deserializer<'de>>(reader: D, range: RangeInclusive<f64>) -> Result<f64, D::Error> {
+    let number = f64::deserialize(reader)?;
+    if range.contains(&number) {
+        return Ok(number);
+    }
+    Err(D::Error::custom(format!("must be from {} to {}, is {number}", range.start(), range.end())))
+}
+
+/// A probability, 0 to 1.
+pub(crate) fn probability<'de, D: Deserializer<'de>>(reader: D) -> Result<f64, D::Error> {
+    within(reader, 0.0..=1.0)
+}
+
+/// A sampling temperature, 0 to 2.
+pub(crate) fn temperature<'de, D: Deserializer<'de>>(reader: D) -> Result<f64, D::Error> {
+    within(reader, 0.0..=2.0)
+}
+
+/// Seconds between two tries, 0 to 30.
+pub(crate) fn delay<'de, D: Deserializer<'de>>(reader: D) -> Result<f64, D::Error> {
+    within(reader, 0.0..=30.0)
+}
+
+/// How often to try again, 0 to 10.
+pub(crate) fn retries<'de, D: Deserializer<'de>>(reader: D) -> Result<u32, D::Error> {
+    let number = u32::deserialize(reader)?;
+    if number <= 10 { Ok(number) } else { Err(D::Error::custom(format!("must be from 0 to 10, is {number}"))) }
+}
+
+/// A number of tokens, at least 1.
+pub(crate) fn tokens<'de, D: Deserializer<'de>>(reader: D) -> Result<u32, D::Error> {
+    let number = u32::deserialize(reader)?;
+    if number > 0 { Ok(number) } else { Err(D::Error::custom("must be at least 1, is 0")) }
+}
+
+/// A text that is not blank.
+pub(crate) fn some_text<'de, D: Deserializer<'de>>(reader: D) -> Result<String, D::Error> {
+    let text = String::deserialize(reader)?;
+    if text.trim().is_empty() { Err(D::Error::custom("must not be empty")) } else { Ok(text) }
+}
+
+/// A text that has at least one character, blanks included.
+pub(crate) fn not_empty<'de, D: Deserializer<'de>>(reader: D) -> Result<String, D::Error> {
+    let text = String::deserialize(reader)?;
+    if text.is_empty() { Err(D::Error::custom("must not be empty")) } else { Ok(text) }
+}
