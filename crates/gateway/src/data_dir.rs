@@ -119,6 +119,11 @@ impl DataDir {
         &self.path
     }
 
+    /// The database's URL when none is set.
+    pub fn database_url(&self) -> String {
+        format!("sqlite://{}", self.path.join("luthien.db").display())
+    }
+
     /// The keys, made where they are missing. An admin key that is set is not written down.
     pub fn keys(&self, admin: Option<&SecretString>) -> Result<Keys, DataDirError> {
         let identity = self.path.join(IDENTITY_KEY);

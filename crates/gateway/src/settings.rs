@@ -62,8 +62,8 @@ definition::settings! {
 
     /// Talk HTTP/2 to the upstreams. HTTP/1.1 by default: one HTTP/2 connection carries only about 100 streams.
     upstream_http2: bool = "false", at "network.http2", env ["UPSTREAM_HTTP2"];
-    /// The proxy for upstreams that are reached by `https`.
-    https_proxy: Option<String> = "", at "network.https_proxy", env ["HTTPS_PROXY", "https_proxy"];
+    /// The proxy for upstreams that are reached by `https`; its URL may hold a password.
+    https_proxy: Option<SecretString> = "", at "network.https_proxy", env ["HTTPS_PROXY", "https_proxy"];
     /// Names, domains and networks that are reached without the proxy, separated by commas.
     no_proxy: Option<String> = "", at "network.no_proxy", env ["NO_PROXY", "no_proxy"];
     /// A PEM file with certificate authorities to trust beside the system's.

@@ -1,9 +1,9 @@
 //! The settings as the types that the gateway runs on.
 
-use luthien_record::RecorderConfig;
+use secrecy::ExposeSecret;
 
 use crate::config::{GatewayConfig, JudgeConfig, Limits, Network, Timeouts};
-use crate::data_dir::{DataDir, Keys};
+use crate::data_dir::Keys;
 
 use super::Settings;
 
@@ -20,7 +20,10 @@ impl Settings {
             upstreams: self.upstreams.clone(),
             limits: self.limits(),
             timeouts: self.timeouts(),
-            network: Network { https_proxy: self.https_proxy.clone(), no_proxy: self.no_proxy.clone() },
+            network: Network {
+                https_proxy: self.https_proxy.as_ref().map(|proxy| proxy.expose_secret().to_owned()),
+                no_proxy: self.no_proxy.clone(),
+            },
             auth_mode: self.auth_mode,
             client_key: self.client_api_key.clone(),
             admin_key: Some(keys.admin.clone()),
@@ -32,17 +35,6 @@ impl Settings {
                 api_base: self.llm_judge_api_base.as_ref().map(ToString::to_string),
                 api_key: self.llm_judge_api_key.clone(),
             },
-        }
-    }
-
-    /// How the record is kept.
-    pub fn recorder_config(&self, data: &DataDir) -> RecorderConfig {
-        let standard = RecorderConfig::in_dir(data.path());
-        RecorderConfig {
-            database: self.database_url.clone().unwrap_or(standard.database),
-            journal_max_bytes: self.journal_max_bytes.0,
-            required: self.recording_required,
-            ..standard
         }
     }
 

@@ -91,7 +91,8 @@ pub fn env_example() -> String {
     let mut out = "# Every setting of the gateway, with its default. Copy to `.env` and take the `#` off what you change.\n\
                    # For development only as it stands: before others can reach the gateway, set CLIENT_API_KEY, use keys of your own\n\
                    # (32 random characters or more), and keep this file out of version control.\n\
-                   # Generated; docs/settings.md explains more.\n"
+                   # Generated; docs/settings.md explains more.\n\n\
+                   # A settings file to read in place of luthien.yaml.\n#LUTHIEN_CONFIG=\n"
         .to_owned();
     let mut section = "";
     for definition in DEFINITIONS {
