@@ -97,3 +97,15 @@ async fn a_policy_file_that_is_not_there_is_an_error() {
     let error = start(PolicyOptions { file, ..options(PolicySource::File, None) }, &recorder).await.unwrap_err();
     assert!(error.to_string().starts_with("cannot read the policy file /nonexistent/policy.yaml"));
 }
+
+#[tokio::test]
+async fn the_gateways_own_protection_stands_first_in_every_chain() {
+    let (recorder, _folder) = record().await;
+    let options = PolicyOptions { dogfood: true, ..options(PolicySource::Db, None) };
+    let state = start(options, &recorder).await.unwrap();
+    assert!(state.live().load().label().starts_with("dogfood_safety"));
+    state.set(PolicySpec::new("all_caps", json!({})), "a").await.unwrap();
+    let live = state.live().load();
+    assert!(live.label().starts_with("dogfood_safety+all_caps"), "{}", live.label());
+    assert_eq!(live.active.class_ref, "all_caps");
+}
