@@ -115,6 +115,7 @@ impl StreamReview {
                     for atom in self.decoder.decode(frame) {
                         self.atom(atom);
                     }
+                    self.settle();
                     self.out.end_of_frame(&self.encoder);
                 }
                 Ok(None) => return,
@@ -185,6 +186,18 @@ impl StreamReview {
     /// What became of the answer so far.
     pub fn summary(&self) -> Summary {
         Reviews(Arc::clone(&self.inner)).summary()
+    }
+
+    /// Takes the verdicts that are ready at once, so that what needs no waiting leaves in its place.
+    fn settle(&mut self) {
+        // A verdict that comes later wakes whoever polls the output next: it stays queued until then.
+        let mut cx = Context::from_waker(futures_util::task::noop_waker_ref());
+        while !self.asked.is_empty() {
+            match std::pin::Pin::new(&mut self.asked).poll_next(&mut cx) {
+                Poll::Ready(Some(answer)) => self.answered(answer),
+                Poll::Ready(None) | Poll::Pending => return,
+            }
+        }
     }
 
     fn atom(&mut self, atom: Atom) {
@@ -375,3 +388,6 @@ impl StreamReview {
 fn in_words(why: Unreadable) -> String {
     why.to_string()
 }
+
+#[cfg(test)]
+mod tests;

@@ -209,8 +209,11 @@ impl BlockBuilder {
                     Err(Unreadable::Contradiction)
                 } else if free_text {
                     Ok(Value::String(raw.clone()))
+                } else if cut_off && (raw.trim().is_empty() || is_empty_object(&raw)) {
+                    // The arguments may never have begun.
+                    Err(Unreadable::CutOff)
                 } else if raw.trim().is_empty() {
-                    if cut_off { Err(Unreadable::CutOff) } else { Ok(Value::Object(serde_json::Map::new())) }
+                    Ok(Value::Object(serde_json::Map::new()))
                 } else {
                     parse_strict(&raw)
                 };

@@ -1,0 +1,7 @@
+//! The engine's facts: what goes out, in which order, byte for byte.
+
+mod chat;
+mod messages;
+mod property;
+mod support;
+mod wholes;

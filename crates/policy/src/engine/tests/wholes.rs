@@ -1,0 +1,46 @@
+use bytes::Bytes;
+use luthien_wire::Dialect;
+
+use super::support::*;
+use crate::contract::*;
+
+async fn whole(dialect: Dialect, policy: Scripted, body: &str) -> String {
+    let opened = open(dialect, vec![(policy, Mode::Enforce)]);
+    let out = opened.reviews.whole(Bytes::copy_from_slice(body.as_bytes())).await;
+    String::from_utf8(out.body.to_vec()).unwrap()
+}
+
+const MESSAGE: &str = r#"{"id":"msg_1", "content": [{"type":"text","text":"hi"} , {"type":"tool_use","id":"t1","name":"bad","input":{"x":1.0}},{"type":"tool_use","id":"t2","name":"ok","input":{}}],"stop_reason" : "tool_use","usage":{"output_tokens":7}}"#;
+const COMPLETION: &str = r#"{"id":"c1","choices":[{"index":0,"message":{"role":"assistant","content":null,"tool_calls":[{"id":"t1","type":"function","function":{"name":"bad","arguments":"{}"}}, {"id":"t2","type":"function","function":{"name":"ok","arguments":"{}"}}]},"finish_reason":"tool_calls"}],"usage":{"total_tokens":3}}"#;
+
+#[tokio::test(start_paused = true)]
+async fn what_is_allowed_keeps_its_bytes() {
+    assert_eq!(whole(Dialect::Messages, block_tool("x"), MESSAGE).await, MESSAGE);
+    assert_eq!(whole(Dialect::Chat, block_tool("x"), COMPLETION).await, COMPLETION);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_blocked_call_becomes_a_text_and_the_rest_keeps_its_bytes() {
+    let expected = r#"{"id":"msg_1", "content": [{"type":"text","text":"hi"},{"type":"text","text":"[blocked bad]"},{"type":"tool_use","id":"t2","name":"ok","input":{}}],"stop_reason" : "tool_use","usage":{"output_tokens":7}}"#;
+    assert_eq!(whole(Dialect::Messages, block_tool("bad"), MESSAGE).await, expected);
+    let expected = r#"{"id":"c1","choices":[{"index":0,"message":{"role":"assistant","content":"[blocked bad]","tool_calls":[{"id":"t2","type":"function","function":{"name":"ok","arguments":"{}"}}]},"finish_reason":"tool_calls"}],"usage":{"total_tokens":3}}"#;
+    assert_eq!(whole(Dialect::Chat, block_tool("bad"), COMPLETION).await, expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn when_no_call_remains_the_turn_ends() {
+    let all = |_: &luthien_wire::turn::ToolCall| Answer::block("[no]");
+    let out = whole(Dialect::Chat, calls(all), COMPLETION).await;
+    assert_eq!(out, r#"{"id":"c1","choices":[{"index":0,"message":{"role":"assistant","content":"[no]\n\n[no]"},"finish_reason":"stop"}],"usage":{"total_tokens":3}}"#);
+    let out = whole(Dialect::Messages, calls(all), MESSAGE).await;
+    assert!(out.contains(r#""stop_reason" : "end_turn""#), "{out}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_read_is_withheld() {
+    for body in ["not json", "[]", r#"{"content":[{"type":"tool_use"},7]}"#, r#"{"content":[{"type":"text","type":"tool_use","name":"evil"}]}"#] {
+        let out = whole(Dialect::Messages, block_tool("x"), body).await;
+        assert!(out.contains("could not check"), "{body}: {out}");
+        assert!(!out.contains("evil"));
+    }
+}
