@@ -117,6 +117,14 @@ impl Choice {
         self.stop.is_some()
     }
 
+    /// All of it is here, decided and unchanged, and nothing is to be added.
+    pub(super) fn untouched(&self) -> bool {
+        self.stopped()
+            && self.notices.is_empty()
+            && self.added.is_empty()
+            && self.slots.iter().all(|slot| slot.decided() && !slot.changed)
+    }
+
     /// Content is in hand that has not gone out.
     pub(super) fn holds(&self) -> bool {
         self.slots.iter().any(|slot| slot.is_held() && !slot.done)

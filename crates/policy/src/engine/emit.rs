@@ -67,7 +67,13 @@ impl StreamReview {
             if open {
                 return;
             }
-            let Some(next) = next_slot(choice) else { return };
+            let next = if self.inner.watch.turn && choice.untouched() {
+                // All was held and nothing changed: the upstream's own order stands.
+                choice.slots.iter().position(|slot| !slot.done)
+            } else {
+                next_slot(choice)
+            };
+            let Some(next) = next else { return };
             self.write_slot(choice, next);
             let slot = &choice.slots[next];
             if !slot.done && slot.at.is_none() && slot.start.is_none() {
@@ -444,7 +450,7 @@ fn next_slot(choice: &Choice) -> Option<usize> {
             Lane::Call if slot.hold == Hold::Live && !overtaking => return Some(at),
             Lane::ServerCall if ready && !overtaking => return Some(at),
             Lane::Result(call) if !overtaking && choice.call_decided(call) => return Some(at),
-            Lane::InPlace if !overtaking && slot.hold == Hold::Live => return Some(at),
+            Lane::InPlace if !overtaking && ready => return Some(at),
             _ => overtaking = true,
         }
     }

@@ -6,7 +6,9 @@ use super::support::*;
 use crate::contract::*;
 
 fn chunk(choices: &str) -> String {
-    format!("data: {{\"id\":\"c1\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"m\",\"choices\":[{choices}]}}\n\n")
+    format!(
+        "data: {{\"id\":\"c1\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"m\",\"choices\":[{choices}]}}\n\n"
+    )
 }
 
 fn delta(delta: &str) -> String {
@@ -36,14 +38,23 @@ fn enforce(policy: Scripted) -> Opened {
 
 #[tokio::test(start_paused = true)]
 async fn allowed_calls_leave_as_they_came() {
-    let input = begin() + &delta(r#"{"content":"hi"}"#) + &call(0, "a", "{\"x\":1}") + &call(1, "b", "{}") + &finish("tool_calls");
+    let input = begin()
+        + &delta(r#"{"content":"hi"}"#)
+        + &call(0, "a", "{\"x\":1}")
+        + &call(1, "b", "{}")
+        + &finish("tool_calls");
     assert_eq!(run(&enforce(block_tool("other")).reviews, &input).await, input);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_blocked_call_becomes_content_and_the_others_are_renumbered() {
-    let input = begin() + &delta(r#"{"content":"hi"}"#) + &call(0, "bad", "{}") + &call(1, "ok", "{}") + &finish("tool_calls");
-    let expected = begin() + &delta(r#"{"content":"hi"}"#) + &delta(r#"{"content":"\n\n[blocked bad]"}"#) + &call(0, "ok", "{}") + &finish("tool_calls");
+    let input =
+        begin() + &delta(r#"{"content":"hi"}"#) + &call(0, "bad", "{}") + &call(1, "ok", "{}") + &finish("tool_calls");
+    let expected = begin()
+        + &delta(r#"{"content":"hi"}"#)
+        + &delta(r#"{"content":"\n\n[blocked bad]"}"#)
+        + &call(0, "ok", "{}")
+        + &finish("tool_calls");
     assert_eq!(run(&enforce(block_tool("bad")).reviews, &input).await, expected);
 }
 
@@ -105,7 +116,9 @@ async fn text_is_changed_in_content_and_the_rest_of_the_chunk_stays() {
 #[tokio::test(start_paused = true)]
 async fn each_choice_is_judged_by_itself() {
     let two = |n: u32, name: &str| {
-        chunk(&format!(r#"{{"index":{n},"delta":{{"role":"assistant","tool_calls":[{{"index":0,"id":"call_{name}","type":"function","function":{{"name":"{name}","arguments":"{{}}"}}}}]}},"finish_reason":null}}"#))
+        chunk(&format!(
+            r#"{{"index":{n},"delta":{{"role":"assistant","tool_calls":[{{"index":0,"id":"call_{name}","type":"function","function":{{"name":"{name}","arguments":"{{}}"}}}}]}},"finish_reason":null}}"#
+        ))
     };
     let end = |n: u32| chunk(&format!(r#"{{"index":{n},"delta":{{}},"finish_reason":"tool_calls"}}"#));
     let input = two(0, "bad") + &two(1, "ok") + &end(0) + &end(1) + "data: [DONE]\n\n";

@@ -31,14 +31,22 @@ async fn a_blocked_call_becomes_a_text_and_the_rest_keeps_its_bytes() {
 async fn when_no_call_remains_the_turn_ends() {
     let all = |_: &luthien_wire::turn::ToolCall| Answer::block("[no]");
     let out = whole(Dialect::Chat, calls(all), COMPLETION).await;
-    assert_eq!(out, r#"{"id":"c1","choices":[{"index":0,"message":{"role":"assistant","content":"[no]\n\n[no]"},"finish_reason":"stop"}],"usage":{"total_tokens":3}}"#);
+    assert_eq!(
+        out,
+        r#"{"id":"c1","choices":[{"index":0,"message":{"role":"assistant","content":"[no]\n\n[no]"},"finish_reason":"stop"}],"usage":{"total_tokens":3}}"#
+    );
     let out = whole(Dialect::Messages, calls(all), MESSAGE).await;
     assert!(out.contains(r#""stop_reason" : "end_turn""#), "{out}");
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_cannot_be_read_is_withheld() {
-    for body in ["not json", "[]", r#"{"content":[{"type":"tool_use"},7]}"#, r#"{"content":[{"type":"text","type":"tool_use","name":"evil"}]}"#] {
+    for body in [
+        "not json",
+        "[]",
+        r#"{"content":[{"type":"tool_use"},7]}"#,
+        r#"{"content":[{"type":"text","type":"tool_use","name":"evil"}]}"#,
+    ] {
         let out = whole(Dialect::Messages, block_tool("x"), body).await;
         assert!(out.contains("could not check"), "{body}: {out}");
         assert!(!out.contains("evil"));
