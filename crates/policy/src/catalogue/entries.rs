@@ -23,7 +23,10 @@ pub(super) static ENTRIES: &[Entry] = &[
         older: &["luthien_proxy.policies.tool_call_judge_policy:ToolCallJudgePolicy"],
         display_name: "Tool call judge",
         short_description: "A model judges every tool call before the agent may run it.",
-        description: "Asks a model about each tool call how likely it is harmful, and blocks it from a threshold on. The calls of an answer are judged at the same time; text before them streams on. A verdict that is missing or cannot be read blocks. What the agent is told about a block is the setting feedback.",
+        description: "Asks a model about each tool call how likely it is harmful, and blocks it from a threshold on. \
+                      The calls of an answer are judged at the same time; text before them streams on. A verdict that \
+                      is missing or cannot be read blocks. What the agent is told about a block is the setting \
+                      feedback.",
         category: "safety",
         badges: &["judge", "blocks"],
         schema: schema::<tool_call_judge::Config>,
@@ -35,7 +38,9 @@ pub(super) static ENTRIES: &[Entry] = &[
         older: &["luthien_proxy.policies.dogfood_safety_policy:DogfoodSafetyPolicy"],
         display_name: "Self-protection",
         short_description: "Keeps the agent from stopping the gateway that it runs through.",
-        description: "Looks at the commands of shell tools and blocks those that would stop or damage the gateway: its containers, processes, services, files and databases. Works with patterns, asks no model, and reads commands that are no valid JSON raw.",
+        description: "Looks at the commands of shell tools and blocks those that would stop or damage the gateway: its \
+                      containers, processes, services, files and databases. Works with patterns, asks no model, and \
+                      reads commands that are no valid JSON raw.",
         category: "safety",
         badges: &["blocks"],
         schema: schema::<dogfood_safety::Config>,
@@ -47,7 +52,9 @@ pub(super) static ENTRIES: &[Entry] = &[
         older: &["luthien_proxy.policies.presets.block_dangerous_commands:BlockDangerousCommandsPolicy"],
         display_name: "Block dangerous commands",
         short_description: "Shell commands that destroy or endanger are blocked.",
-        description: "A model reads every tool call and replaces shell commands that destroy data, endanger the system or run code straight from the network by a text that begins with [BLOCKED] and names the command. Blocks when the model gives no verdict.",
+        description: "A model reads every tool call and replaces shell commands that destroy data, endanger the system \
+                      or run code straight from the network by a text that begins with [BLOCKED] and names the \
+                      command. Blocks when the model gives no verdict.",
         category: "safety",
         badges: &["judge", "blocks"],
         schema: schema::<NoConfig>,
@@ -59,7 +66,9 @@ pub(super) static ENTRIES: &[Entry] = &[
         older: &["luthien_proxy.policies.presets.block_sensitive_file_writes:BlockSensitiveFileWritesPolicy"],
         display_name: "Block sensitive file writes",
         short_description: "Writes to system files, keys and credentials are blocked.",
-        description: "A model reads every tool call and replaces writes to system folders, keys, credentials and start-up files by a text that begins with [BLOCKED] and names the path. Blocks when the model gives no verdict.",
+        description: "A model reads every tool call and replaces writes to system folders, keys, credentials and \
+                      start-up files by a text that begins with [BLOCKED] and names the path. Blocks when the model \
+                      gives no verdict.",
         category: "safety",
         badges: &["judge", "blocks"],
         schema: schema::<NoConfig>,
@@ -71,7 +80,8 @@ pub(super) static ENTRIES: &[Entry] = &[
         older: &["luthien_proxy.policies.presets.block_web_requests:BlockWebRequestsPolicy"],
         display_name: "Block web requests",
         short_description: "Tool calls that talk to the network are blocked.",
-        description: "A model reads every tool call and replaces those that talk to the network by a text that begins with [BLOCKED] and names the request. Blocks when the model gives no verdict.",
+        description: "A model reads every tool call and replaces those that talk to the network by a text that begins \
+                      with [BLOCKED] and names the request. Blocks when the model gives no verdict.",
         category: "safety",
         badges: &["judge", "blocks"],
         schema: schema::<NoConfig>,
@@ -83,7 +93,9 @@ pub(super) static ENTRIES: &[Entry] = &[
         older: &["luthien_proxy.policies.simple_llm_policy:SimpleLLMPolicy"],
         display_name: "Rules in plain words",
         short_description: "A model applies your instructions to every text and tool call.",
-        description: "A model reads each text and each tool call under instructions in plain words, and lets it pass or writes it anew. Texts are held to their end; tool calls are judged at the same time. What happens when the model gives no verdict is the setting on_error.",
+        description: "A model reads each text and each tool call under instructions in plain words, and lets it pass \
+                      or writes it anew. Texts are held to their end; tool calls are judged at the same time. What \
+                      happens when the model gives no verdict is the setting on_error.",
         category: "judges",
         badges: &["judge", "rewrites"],
         schema: schema::<simple_llm::Config>,
@@ -95,7 +107,9 @@ pub(super) static ENTRIES: &[Entry] = &[
         older: &["luthien_proxy.policies.string_replacement_policy:StringReplacementPolicy"],
         display_name: "Replace text",
         short_description: "Words and phrases replaced by others.",
-        description: "Replaces literal texts in answers as they stream, in requests, or in both, also where a text arrives in pieces. Pairs apply in order, and later pairs see what earlier ones wrote. With match_capitalization any case matches and the replacement takes over the case.",
+        description: "Replaces literal texts in answers as they stream, in requests, or in both, also where a text \
+                      arrives in pieces. Pairs apply in order, and later pairs see what earlier ones wrote. With \
+                      match_capitalization any case matches and the replacement takes over the case.",
         category: "rewriting",
         badges: &["streams"],
         schema: schema::<string_replacement::Config>,
@@ -107,7 +121,8 @@ pub(super) static ENTRIES: &[Entry] = &[
         older: &["luthien_proxy.policies.presets.no_yapping:NoYappingPolicy"],
         display_name: "No yapping",
         short_description: "Short answers.",
-        description: "A model takes filler, praise, repetition and offers of help out of the text and keeps every fact. Tool calls pass. Passes, with a notice, when the model gives no verdict.",
+        description: "A model takes filler, praise, repetition and offers of help out of the text and keeps every \
+                      fact. Tool calls pass. Passes, with a notice, when the model gives no verdict.",
         category: "rewriting",
         badges: &["judge", "rewrites"],
         schema: schema::<NoConfig>,
@@ -119,7 +134,8 @@ pub(super) static ENTRIES: &[Entry] = &[
         older: &["luthien_proxy.policies.presets.no_apologies:NoApologiesPolicy"],
         display_name: "No apologies",
         short_description: "No apologies in answers.",
-        description: "A model takes apologies out of the text and keeps what went wrong and what is done about it. Tool calls pass. Passes, with a notice, when the model gives no verdict.",
+        description: "A model takes apologies out of the text and keeps what went wrong and what is done about it. \
+                      Tool calls pass. Passes, with a notice, when the model gives no verdict.",
         category: "rewriting",
         badges: &["judge", "rewrites"],
         schema: schema::<NoConfig>,
@@ -131,7 +147,8 @@ pub(super) static ENTRIES: &[Entry] = &[
         older: &["luthien_proxy.policies.presets.plain_dashes:PlainDashesPolicy"],
         display_name: "Plain dashes",
         short_description: "No em dashes in answers.",
-        description: "A model replaces em dashes and en dashes in prose by plain punctuation. Code, commands and tool calls stay as they are. Passes, with a notice, when the model gives no verdict.",
+        description: "A model replaces em dashes and en dashes in prose by plain punctuation. Code, commands and tool \
+                      calls stay as they are. Passes, with a notice, when the model gives no verdict.",
         category: "rewriting",
         badges: &["judge", "rewrites"],
         schema: schema::<NoConfig>,
@@ -143,7 +160,8 @@ pub(super) static ENTRIES: &[Entry] = &[
         older: &["luthien_proxy.policies.presets.prefer_uv:PreferUvPolicy"],
         display_name: "Prefer uv",
         short_description: "Python through uv.",
-        description: "A model rewrites pip, venv, poetry and pipenv commands, in text and in tool calls, to their uv forms. Passes, with a notice, when the model gives no verdict.",
+        description: "A model rewrites pip, venv, poetry and pipenv commands, in text and in tool calls, to their uv \
+                      forms. Passes, with a notice, when the model gives no verdict.",
         category: "rewriting",
         badges: &["judge", "rewrites"],
         schema: schema::<NoConfig>,
@@ -155,7 +173,8 @@ pub(super) static ENTRIES: &[Entry] = &[
         older: &["luthien_proxy.policies.presets.deai:DeAIPolicy"],
         display_name: "Plain prose",
         short_description: "Answers without the habits of AI prose.",
-        description: "A model rewrites texts so that they read as if a plain-spoken person had written them, and keeps every fact. Tool calls pass. Passes, with a notice, when the model gives no verdict.",
+        description: "A model rewrites texts so that they read as if a plain-spoken person had written them, and keeps \
+                      every fact. Tool calls pass. Passes, with a notice, when the model gives no verdict.",
         category: "rewriting",
         badges: &["judge", "rewrites"],
         schema: schema::<NoConfig>,
@@ -193,7 +212,8 @@ pub(super) static ENTRIES: &[Entry] = &[
         older: &["luthien_proxy.policies.debug_logging_policy:DebugLoggingPolicy"],
         display_name: "Debug log",
         short_description: "Requests and answers in the gateway's log.",
-        description: "Writes requests and answers to the gateway's log, bounded in length, with credentials redacted. It looks at copies: whatever its mode, it runs as a shadow, holds nothing and changes nothing.",
+        description: "Writes requests and answers to the gateway's log, bounded in length, with credentials redacted. \
+                      It looks at copies: whatever its mode, it runs as a shadow, holds nothing and changes nothing.",
         category: "basics",
         badges: &["looks only"],
         schema: schema::<NoConfig>,
@@ -209,7 +229,8 @@ pub(super) static ENTRIES: &[Entry] = &[
         ],
         display_name: "No policy",
         short_description: "Passes everything.",
-        description: "Watches nothing and changes nothing: requests and answers go through byte for byte and are recorded.",
+        description: "Watches nothing and changes nothing: requests and answers go through byte for byte and are \
+                      recorded.",
         category: "basics",
         badges: &[],
         schema: schema::<NoConfig>,

@@ -104,3 +104,33 @@ fn a_bad_mode_is_refused_with_its_path() {
     let message = refused("serial", json!({"policies": [{"class": "no_op", "mode": "loud"}]}));
     assert!(message.starts_with("policies[0].mode"), "{message}");
 }
+
+#[test]
+fn schemas_name_every_field_and_refuse_others() {
+    for listing in list() {
+        let schema = &listing.config_schema;
+        assert_eq!(schema["additionalProperties"], false, "{}", listing.name);
+        for key in listing.example_config.as_object().unwrap().keys() {
+            assert!(schema["properties"][key].is_object(), "{}.{key}", listing.name);
+        }
+    }
+}
+
+#[test]
+fn schemas_carry_ranges_defaults_and_what_is_required() {
+    let all = list();
+    let schema = |name: &str| all.iter().find(|listing| listing.name == name).unwrap().config_schema.clone();
+    let judge = schema("tool_call_judge");
+    assert_eq!(judge["properties"]["probability_threshold"]["maximum"], 1.0);
+    assert_eq!(judge["properties"]["probability_threshold"]["default"], 0.6);
+    assert_eq!(schema("simple_llm")["required"], json!(["instructions"]));
+    assert_eq!(schema("string_replacement")["properties"]["apply_to"]["default"], "response");
+}
+
+#[test]
+fn words_for_people_are_there_and_short_ones_are_short() {
+    for listing in list() {
+        assert!(listing.short_description.len() < 80 && listing.short_description.ends_with('.'), "{}", listing.name);
+        assert!(listing.description.len() > 40 && !listing.description.contains("  "), "{}", listing.name);
+    }
+}

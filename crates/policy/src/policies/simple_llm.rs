@@ -158,14 +158,18 @@ impl Rewriter {
         answer.because(why)
     }
 
-    /// The blocks in place of `subject`, with the mark where a call became text alone.
+    /// The blocks in place of `subject`. A call that became text alone, or nothing, leaves a word of it.
     fn marked(&self, subject: Subject<'_>, mut blocks: Vec<Block>) -> Vec<Block> {
+        let Subject::Call(call) = subject else { return blocks };
+        if blocks.is_empty() {
+            let mark = self.mark.unwrap_or("[Removed]");
+            return vec![Block::Text(format!("{mark} The call of the tool `{}` was taken out.", call.name))];
+        }
         let calls = blocks.iter().any(|block| matches!(block, Block::ToolCall(_)));
-        let (Some(mark), Subject::Call(call), false) = (self.mark, subject, calls) else { return blocks };
-        match blocks.first_mut() {
-            Some(Block::Text(text)) if !text.starts_with(mark) => *text = format!("{mark} {text}"),
-            Some(_) => {}
-            None => blocks.push(Block::Text(format!("{mark} {}", call.name))),
+        if let (Some(mark), false, Some(Block::Text(text))) = (self.mark, calls, blocks.first_mut())
+            && !text.starts_with(mark)
+        {
+            *text = format!("{mark} {text}");
         }
         blocks
     }

@@ -57,6 +57,14 @@ async fn a_replacement_stands_in_the_blocks_place() {
 }
 
 #[tokio::test]
+async fn a_call_replaced_by_nothing_leaves_a_word() {
+    let (review, _) = opened(lenient(), &Scripted::new([Ok(r#"{"action":"replace","blocks":[]}"#)]));
+    let answer = review.tool_call(&call(), &[]).await.unwrap();
+    let word = "[Removed] The call of the tool `Bash` was taken out.".to_owned();
+    assert_eq!(answer.action, Action::Replace(vec![Block::Text(word)]));
+}
+
+#[tokio::test]
 async fn blank_text_is_not_judged() {
     let judge = Scripted::new([]);
     let (review, _) = opened(strict(), &judge);
@@ -138,7 +146,7 @@ fn when_the_engine_gives_up_the_setting_decides() {
 #[rstest]
 #[case(r#"{"action":"replace","blocks":[{"type":"text","text":"`ls` is evil"}]}"#, "[BLOCKED] `ls` is evil")]
 #[case(r#"{"action":"replace","blocks":[{"type":"text","text":"[BLOCKED] `ls`"}]}"#, "[BLOCKED] `ls`")]
-#[case(r#"{"action":"replace","blocks":[]}"#, "[BLOCKED] Bash")]
+#[case(r#"{"action":"replace","blocks":[]}"#, "[BLOCKED] The call of the tool `Bash` was taken out.")]
 #[tokio::test]
 async fn a_blocking_preset_always_leaves_its_mark(#[case] answer: &'static str, #[case] expected: &str) {
     let context = scripted::judged_by(Scripted::new([Ok(answer)]));
