@@ -53,6 +53,8 @@ pub struct Keys {
     pub admin_is_set: bool,
     /// The key of the hash by which the record tells credentials apart.
     pub identity: [u8; 32],
+    /// The data folder, if other users of this machine can look into it.
+    pub exposed: Option<PathBuf>,
 }
 
 /// A running gateway, as the command line finds it.
@@ -137,7 +139,7 @@ impl DataDir {
             Some(key) => key.clone(),
             None => secret(&self.path.join(ADMIN_KEY), || Ok(format!("luthien-admin-{}", hex(&random::<24>()?))))?,
         };
-        Ok(Keys { admin, admin_is_set, identity })
+        Ok(Keys { admin, admin_is_set, identity, exposed: open_to_others(&self.path).then(|| self.path.clone()) })
     }
 
     /// The admin key that is kept here; none if there is none to read.
@@ -216,6 +218,18 @@ fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
     let mut file = options.open(path)?;
     file.write_all(text.as_bytes())?;
     file.sync_all()
+}
+
+/// Whether others have rights to a folder. It may be more than the gateway's, so they are left as they are.
+#[cfg(unix)]
+fn open_to_others(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::metadata(path).is_ok_and(|folder| folder.permissions().mode().trailing_zeros() < 6)
+}
+
+#[cfg(not(unix))]
+fn open_to_others(_path: &Path) -> bool {
+    false
 }
 
 /// Takes others' rights to a secret away, where it has any.

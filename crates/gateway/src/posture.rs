@@ -49,6 +49,13 @@ pub fn posture(settings: &Settings, keys: &Keys) -> Vec<Note> {
             );
         }
     }
+    if let Some(folder) = &keys.exposed {
+        let text = format!(
+            "other users of this machine can look into the data folder, where everything recorded is: chmod 700 {}",
+            folder.display()
+        );
+        warn(&mut notes, text);
+    }
     callers(settings, &mut notes);
     tell(
         &mut notes,

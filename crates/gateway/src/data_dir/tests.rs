@@ -50,6 +50,17 @@ fn nobody_else_may_look() {
     std::fs::set_permissions(data.admin_key_file(), std::fs::Permissions::from_mode(0o644)).unwrap();
     data.keys(None).unwrap();
     assert_eq!(mode(&data.admin_key_file()), 0o600);
+    assert_eq!(data.keys(None).unwrap().exposed, None);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_folder_that_others_can_look_into_is_named_and_left_as_it_is() {
+    use std::os::unix::fs::PermissionsExt;
+    let (_temporary, data) = folder();
+    std::fs::set_permissions(data.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    assert_eq!(data.keys(None).unwrap().exposed.as_deref(), Some(data.path()));
+    assert_eq!(mode(data.path()), 0o755);
 }
 
 #[test]

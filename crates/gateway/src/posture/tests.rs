@@ -12,7 +12,7 @@ const GOOD: &str = "kX7vQ2mW9pL4tR8sZ1nB6cY3";
 fn notes(flags: &[(&str, &str)], admin: &str) -> Vec<Note> {
     let flags: BTreeMap<_, _> = flags.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     let settings = Settings::load(&Sources { flags, ..Sources::default() }).unwrap();
-    let keys = Keys { admin: SecretString::from(admin), admin_is_set: true, identity: [1; 32] };
+    let keys = Keys { admin: SecretString::from(admin), admin_is_set: true, identity: [1; 32], exposed: None };
     posture(&settings, &keys)
 }
 
@@ -57,6 +57,14 @@ fn what_needs_attention_is_said_first(#[case] flags: &[(&str, &str)], #[case] ad
 #[case("localhost")]
 fn loopback_is_not_warned_of(#[case] host: &str) {
     assert_eq!(warnings(&[("host", host)], GOOD), [""; 0]);
+}
+
+#[test]
+fn an_open_data_folder_is_warned_of() {
+    let settings = Settings::load(&Sources::default()).unwrap();
+    let admin = SecretString::from(GOOD);
+    let keys = Keys { admin, admin_is_set: false, identity: [1; 32], exposed: Some("/data".into()) };
+    assert!(posture(&settings, &keys)[0].text.ends_with("chmod 700 /data"));
 }
 
 #[test]

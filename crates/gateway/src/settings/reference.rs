@@ -14,6 +14,7 @@ set. The file is the one named by `--config` or `LUTHIEN_CONFIG`, else `luthien.
 `luthien/luthien.yaml` in the user's configuration folder. A key in it that nobody knows is an error.
 
 - Times are written `500ms`, `10s`, `2m` or `1h`; a bare number is seconds. Sizes are written `512KiB` or `32MiB`; a bare number is bytes.
+- A path in the file is relative to the file, any other to the working folder.
 - `${NAME}` in a text of the file stands for that environment variable (`$${` for a plain `${`), except in the `policy` section.
 - Secrets can also be read from a file: `CLIENT_API_KEY_FILE=/run/secrets/key`, `--client-api-key-file`, or `client_api_key_file:` in
   the file. A secret given as a flag can be seen by others on the machine.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value as Json;
 
-use super::definition::Definition;
+use super::definition::{Definition, Kind};
 use super::file::{self, Contents};
 use super::value::Value;
 use super::{DEFINITIONS, Settings, upstreams};
@@ -78,6 +78,16 @@ fn lines(problems: &[Problem]) -> String {
 struct Given {
     text: String,
     place: String,
+}
+
+impl Given {
+    /// A path of the file, which is relative to the file.
+    fn below(self, folder: &Path) -> Self {
+        if self.text.starts_with('~') {
+            return self;
+        }
+        Self { text: folder.join(&self.text).to_string_lossy().into_owned(), ..self }
+    }
 }
 
 /// What all sources together hold, by setting, and what was wrong so far.
@@ -195,7 +205,8 @@ fn gather(definition: &'static Definition, sources: &Sources, contents: &mut Con
             let base = found.file.as_deref().and_then(Path::parent).unwrap_or(&sources.folder).to_owned();
             let value = in_file.value.as_ref().map(|(text, place)| (text.as_str(), place.clone()));
             let path = in_file.path.as_ref().map(|(path, place)| (path.as_str(), place.clone()));
-            pick(definition, found, &base, value, path)
+            let given = pick(definition, found, &base, value, path);
+            given.map(|given| if definition.kind == Kind::Path { given.below(&base) } else { given })
         });
     if let Some(given) = chosen {
         found.values.insert(definition.name, given);

@@ -107,6 +107,7 @@ fn the_users_file_is_read_when_the_folder_has_none() {
     "upstreams.local.timeouts.idle: expected a time"
 )]
 #[case("server: { allowed_paths: [/api] }", "server.allowed_paths: `/api` is not paths that begin with `/v1/`")]
+#[case("server: { data_dir: ~/luthien }", "server.data_dir: `~/luthien` is not a path; write the home folder out")]
 #[case("auth: { mode: client_key }", "auth.mode: `client_key` needs the setting `client_api_key`")]
 #[case(
     "auth: { client_api_key: \"${NOT_SET}\" }",
@@ -160,6 +161,16 @@ fn the_file_names_variables_but_a_policy_is_kept_as_written() {
     assert_eq!(settings.host, "::1");
     assert_eq!(settings.data_dir.as_deref(), Some(Path::new("/a${b}")));
     assert_eq!(settings.policy, Some(serde_json::json!({ "class": "no_op", "config": { "text": "${LEFT}" } })));
+}
+
+#[test]
+fn a_path_is_relative_to_where_it_is_given() {
+    let (mut sources, folder) = sources("server: { data_dir: data }\npolicy: { file: /etc/policy.yaml }");
+    let settings = Settings::load(&sources).unwrap();
+    assert_eq!(settings.data_dir, Some(folder.path().join("data")));
+    assert_eq!(settings.policy_config.as_deref(), Some(Path::new("/etc/policy.yaml")));
+    sources.flags.insert("data_dir".into(), "data".into());
+    assert_eq!(Settings::load(&sources).unwrap().data_dir.as_deref(), Some(Path::new("data")));
 }
 
 #[test]

@@ -55,6 +55,10 @@ impl Value for PathBuf {
     const KIND: Kind = Kind::Path;
 
     fn parse(text: &str) -> Result<Self, String> {
+        // Only shells know what `~` means; taken as it is, it would make a folder of that name.
+        if text.starts_with('~') {
+            return Err("a path; write the home folder out, or `${HOME}` in the file".to_owned());
+        }
         Ok(Self::from(text))
     }
 }
