@@ -310,3 +310,6 @@ fn status(kind: &str) -> u16 {
         _ => 500,
     }
 }
+
+#[cfg(test)]
+mod tests;

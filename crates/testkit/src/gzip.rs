@@ -43,3 +43,6 @@ impl Writer {
         vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff]
     }
 }
+
+#[cfg(test)]
+mod tests;

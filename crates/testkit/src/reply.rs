@@ -219,3 +219,6 @@ pub fn frames(bytes: &[u8]) -> Vec<Bytes> {
     out.extend(splitter.finish().map(|frame| frame.raw));
     out
 }
+
+#[cfg(test)]
+mod tests;

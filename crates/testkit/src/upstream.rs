@@ -166,3 +166,6 @@ async fn connection(stream: TcpStream, shared: Arc<Shared>) {
     // A connection ends with an error when a script cuts it or the client goes: both are recorded with the request.
     let _ = http1::Builder::new().timer(TokioTimer::new()).serve_connection(TokioIo::new(tap), service).await;
 }
+
+#[cfg(test)]
+mod tests;

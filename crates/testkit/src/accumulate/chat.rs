@@ -215,3 +215,6 @@ fn join(into: &mut Value, more: &Value) {
         (into, more) => *into = more.clone(),
     }
 }
+
+#[cfg(test)]
+mod tests;

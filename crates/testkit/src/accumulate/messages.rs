@@ -216,3 +216,6 @@ fn merge(into: &mut Value, from: &Value) {
         into[key.as_str()] = value.clone();
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,36 @@
+use bytes::Bytes;
+use luthien_wire::Dialect;
+use serde_json::{Value, json};
+
+use super::Asked;
+
+fn asked(dialect: Dialect, messages: &Value) -> Asked {
+    let body = json!({"model": "m", "messages": messages, "tools": [{"name": "Bash"}, {"type": "function", "function": {"name": "run"}}]});
+    Asked::new(0, dialect, Vec::new(), Bytes::from(body.to_string())).expect("a request")
+}
+
+fn result(text: &str) -> Value {
+    json!({"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t", "content": [{"type": "text", "text": text}]}]})
+}
+
+#[test]
+fn a_loop_in_messages() {
+    let user = json!({"role": "user", "content": [{"type": "text", "text": "do"}, {"type": "text", "text": "it"}]});
+    let system = json!({"role": "system", "content": "mid"});
+    let call = json!({"role": "assistant", "content": []});
+    let asked = asked(Dialect::Messages, &json!([user, call, result("one"), system, call, result("two"), system]));
+    assert_eq!(asked.tool_rounds(), 2);
+    assert!(asked.ends_with_result() && asked.says("two") && !asked.says("three"));
+    assert_eq!(asked.last_user_text(), "do\nit");
+    assert_eq!(asked.tools(), ["Bash", "run"]);
+}
+
+#[test]
+fn parallel_results_in_chat_are_one_round() {
+    let tool = json!({"role": "tool", "tool_call_id": "c", "content": "out"});
+    let messages =
+        json!([{"role": "user", "content": "go"}, {"role": "assistant"}, tool, tool, {"role": "assistant"}, tool]);
+    assert_eq!(asked(Dialect::Chat, &messages).tool_rounds(), 2);
+    let plain = asked(Dialect::Chat, &json!([{"role": "user", "content": "go"}]));
+    assert_eq!((plain.tool_rounds(), plain.ends_with_result()), (0, false));
+}
