@@ -139,3 +139,45 @@ async fn a_call_that_the_judge_condemns_never_reaches_claude_code() {
     assert_eq!(sessions["sessions"][0]["policy_interventions"], 1, "{sessions}");
     gateway.stop().await;
 }
+
+#[tokio::test]
+async fn the_loop_goes_on_with_the_calls_that_are_left() {
+    let both = one_tool()[0]
+        .clone()
+        .call("Bash", &json!({"command": format!("docker compose down {CANARY}"), "description": "Stops"}));
+    let upstream = Upstream::start().await.expect("an upstream");
+    upstream.default_script(Script::rounds([both, Answer::text("One of the two was run.")]));
+    let mut gateway =
+        Gateway::start(&Setup { upstream: upstream.base_url(), policy: Some(("dogfood_safety", json!({}))) }).await;
+    let relay = Relay::start(gateway.url()).await;
+
+    let run = claude_code(relay.url(), "Run both, please.", EVENTS).await;
+
+    assert_eq!(result(&run)["result"], "One of the two was run.");
+    assert!(!run.stdout.contains(CANARY), "{}", run.stdout);
+    assert!(relay.exchanges().iter().all(|exchange| !contains(&exchange.response_body, CANARY)));
+    let turns = upstream.turns();
+    assert_eq!(turns.len(), 2);
+
+    // What Claude Code replays is a legal history: each call it kept has its result, and the block is a text before it.
+    let request = turns[1].json();
+    let messages = request["messages"].as_array().expect("messages");
+    let blocks = |role: &str| -> Vec<&Value> {
+        let of_role = messages.iter().filter(move |message| message["role"] == role);
+        of_role.filter_map(|message| message["content"].as_array()).flatten().collect()
+    };
+    let of_type = |blocks: &[&Value], wanted: &str| blocks.iter().filter(|block| block["type"] == wanted).count();
+    let said = blocks("assistant");
+    assert_eq!(of_type(&said, "tool_use"), 1, "{request}");
+    assert_eq!(said.last().map(|block| &block["type"]), Some(&json!("tool_use")), "{request}");
+    assert!(
+        said.iter().any(|block| block["text"].as_str().is_some_and(|text| text.contains("⛔ BLOCKED"))),
+        "{request}"
+    );
+    let results: Vec<_> = blocks("user").into_iter().filter(|block| block["type"] == "tool_result").collect();
+    assert_eq!(results.len(), 1, "{request}");
+    assert_eq!(results[0]["tool_use_id"], said[said.len() - 1]["id"]);
+    assert!(results[0].to_string().contains(OUTPUT), "{request}");
+    gateway.recorded(2).await;
+    gateway.stop().await;
+}

@@ -4,6 +4,7 @@
 
 mod bytes;
 mod claude_code;
+mod commands;
 mod llama;
 mod said;
 mod sdks;

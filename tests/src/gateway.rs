@@ -1,13 +1,12 @@
 //! The gateway under test: the real binary with a data folder of its own.
 
-use std::net::TcpListener;
 use std::time::Duration;
 
 use http::Request;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::process::{Server, clean};
+use crate::process::{Run, Server, clean, finish};
 use crate::{http as web, places};
 
 /// How a gateway is set up.
@@ -27,6 +26,7 @@ pub struct Gateway {
 
 const START: Duration = Duration::from_mins(1);
 const STOP: Duration = Duration::from_secs(30);
+const DATA: &str = "data";
 
 impl Gateway {
     /// Starts a gateway in front of `upstream`, which serves both dialects, and waits until it is ready.
@@ -41,12 +41,12 @@ impl Gateway {
             std::fs::write(&file, policy.to_string()).expect("the policy file");
             command.env("POLICY_CONFIG", file);
         }
-        let port = free_port();
-        command.env("GATEWAY_HOST", "127.0.0.1").env("GATEWAY_PORT", port.to_string());
-        command.env("LUTHIEN_DATA_DIR", folder.path().join("data"));
+        command.env("GATEWAY_HOST", "127.0.0.1").env("GATEWAY_PORT", "0");
+        command.env("LUTHIEN_DATA_DIR", folder.path().join(DATA));
         command.env("ANTHROPIC_BASE_URL", &setup.upstream).env("OPENAI_BASE_URL", format!("{}/v1", setup.upstream));
-        let base = format!("http://127.0.0.1:{port}");
         let mut server = Server::start(command, folder);
+        let address = |log: &str| log.lines().find_map(|line| line.strip_prefix("listening on ")).map(str::to_owned);
+        let base = server.until(START, async |log| address(log)).await;
         let ready = format!("{base}/readyz");
         server.until(START, async |_| web::get(&ready).await.ok().filter(|answer| answer.status.is_success())).await;
         Self { server, base }
@@ -59,12 +59,21 @@ impl Gateway {
 
     /// What the admin API answers to a GET of `path`, with the key from the data folder.
     pub async fn api(&self, path: &str) -> Value {
-        let key = std::fs::read_to_string(self.server.folder.path().join("data/admin.key")).expect("the admin key");
+        let key =
+            std::fs::read_to_string(self.server.folder.path().join(DATA).join("admin.key")).expect("the admin key");
         let request = Request::get(format!("{}{path}", self.base)).header("x-api-key", key.trim());
         let answer =
             web::send(request.body(bytes::Bytes::new()).expect("a request")).await.expect("an answer of the API");
         assert!(answer.status.is_success(), "{path}: {} {:?}", answer.status, answer.body);
         serde_json::from_slice(&answer.body).expect("the API speaks JSON")
+    }
+
+    /// Runs `luthien` with these arguments beside it, on the same data folder.
+    pub async fn command(&self, args: &[&str]) -> Run {
+        let folder = self.server.folder.path();
+        let mut command = clean(&places::gateway(), folder);
+        command.args(args).env("LUTHIEN_DATA_DIR", folder.join(DATA));
+        finish(command, b"", Duration::from_mins(1)).await
     }
 
     /// Waits until `count` transactions can be read from the record and gives the API's list of them, newest first.
@@ -86,10 +95,4 @@ impl Gateway {
         assert!(!log.contains("panicked at"), "the gateway panicked:\n{log}");
         self.server.stop(STOP).await;
     }
-}
-
-/// A port that was free a moment ago.
-fn free_port() -> u16 {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
-    listener.local_addr().expect("its address").port()
 }
