@@ -296,11 +296,7 @@ impl Choice {
 
     /// The call that a result belongs to was withheld.
     pub(super) fn withheld(&self, call: &str) -> bool {
-        self.slots.iter().any(|slot| {
-            slot.lane == Lane::ServerCall
-                && slot.call == call
-                && slot.outcome.as_ref().is_some_and(|outcome| outcome.items.is_some())
-        })
+        self.slots.iter().any(|slot| slot.lane == Lane::ServerCall && slot.call == call && slot.changed)
     }
 
     /// The call that a result belongs to has been decided.

@@ -368,9 +368,8 @@ impl StreamReview {
     }
 
     fn release_blocks(&mut self, at: u32, choice: &mut Choice) {
-        let messages: Vec<usize> = (0..choice.slots.len())
-            .filter(|n| !choice.slots[*n].done && choice.slots[*n].changed && choice.slots[*n].lane == Lane::Call)
-            .collect();
+        let messages: Vec<usize> =
+            (0..choice.slots.len()).filter(|n| !choice.slots[*n].done && choice.slots[*n].changed).collect();
         for n in messages {
             self.write_items(choice, n);
         }

@@ -16,7 +16,15 @@ use crate::engine::UpstreamEnd;
 enum Piece {
     Text(bool),
     Thinking,
-    Call { blocked: bool, delay: usize },
+    Call {
+        blocked: bool,
+        delay: usize,
+    },
+    /// A call that the vendor ran, with its result. Messages only.
+    Server {
+        blocked: bool,
+        delay: usize,
+    },
 }
 
 fn piece() -> impl Strategy<Value = Piece> {
@@ -24,23 +32,39 @@ fn piece() -> impl Strategy<Value = Piece> {
         any::<bool>().prop_map(Piece::Text),
         Just(Piece::Thinking),
         (any::<bool>(), 0usize..6).prop_map(|(blocked, delay)| Piece::Call { blocked, delay }),
+        (any::<bool>(), 0usize..6).prop_map(|(blocked, delay)| Piece::Server { blocked, delay }),
     ]
 }
 
 fn messages_stream(pieces: &[Piece]) -> String {
     let mut out = start();
+    let mut index = 0;
     for (n, piece) in pieces.iter().enumerate() {
-        let index = u32::try_from(n).unwrap();
         out += &match piece {
             Piece::Text(blocked) => text(index, &marker(n, *blocked)),
+            Piece::Server { blocked, .. } => {
+                index += 1;
+                server(index - 1, &marker(n, *blocked))
+            }
             Piece::Thinking => text(index, "")
                 .replace("\"type\":\"text\",\"text\":\"\"", "\"type\":\"thinking\",\"thinking\":\"\"")
                 .replace("text_delta\",\"text", "thinking_delta\",\"thinking"),
             Piece::Call { blocked, .. } => tool(index, &marker(n, *blocked), "{\"a\":\"é😀\"}"),
         };
+        index += 1;
     }
     let called = pieces.iter().any(|piece| matches!(piece, Piece::Call { .. }));
     out + &stop(if called { "tool_use" } else { "end_turn" })
+}
+
+fn server(index: u32, name: &str) -> String {
+    let block = |index: u32, block: String| {
+        ev(&format!(r#"{{"type":"content_block_start","index":{index},"content_block":{block}}}"#))
+            + &ev(&format!(r#"{{"type":"content_block_stop","index":{index}}}"#))
+    };
+    let call = format!(r#"{{"type":"server_tool_use","id":"srv_{name}","name":"{name}","input":{{"q":1}}}}"#);
+    let result = format!(r#"{{"type":"web_search_tool_result","tool_use_id":"srv_{name}","content":[]}}"#);
+    block(index, call) + &block(index + 1, result)
 }
 
 fn chat_stream(pieces: &[Piece]) -> String {
@@ -55,7 +79,7 @@ fn chat_stream(pieces: &[Piece]) -> String {
         match piece {
             // One string holds all text: it is blocked as a whole by its first marker.
             Piece::Text(_) => out += &chunk(format!("{{\"content\":\"{}\"}}", marker(n, false)), "null"),
-            Piece::Thinking => out += &chunk("{\"reasoning_content\":\"hm\"}".into(), "null"),
+            Piece::Thinking | Piece::Server { .. } => out += &chunk("{\"reasoning_content\":\"hm\"}".into(), "null"),
             Piece::Call { blocked, .. } => {
                 out += &chunk(
                     format!(
@@ -80,7 +104,11 @@ fn judge(pieces: Vec<Piece>, watch: Watch) -> Scripted {
     let script: Script = Arc::new(move |block| {
         let seen = format!("{block:?}");
         let delay = pieces.iter().enumerate().find_map(|(n, piece)| match piece {
-            Piece::Call { delay, blocked } if seen.contains(&marker(n, *blocked)) => Some(*delay),
+            Piece::Call { delay, blocked } | Piece::Server { delay, blocked }
+                if seen.contains(&marker(n, *blocked)) =>
+            {
+                Some(*delay)
+            }
             _ => None,
         });
         let answer = match block {
@@ -131,8 +159,6 @@ fn watches() -> impl Strategy<Value = Watch> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
-
     #[test]
     fn nothing_blocked_leaks_and_messages_stay_well_formed(
         parts in prop::collection::vec(piece(), 0..8),
@@ -164,7 +190,7 @@ proptest! {
         prop_assert!(!kinds[first_call..].contains(&"text"), "{:?}", kinds);
         for (n, part) in parts.iter().enumerate() {
             let survives = !(watch.turn && any_bad);
-            if matches!(part, Piece::Text(false) | Piece::Call { blocked: false, .. }) && survives {
+            if matches!(part, Piece::Text(false) | Piece::Call { blocked: false, .. } | Piece::Server { blocked: false, .. }) && survives {
                 prop_assert!(out.contains(&marker(n, false)), "{} is missing from {}", n, out);
             }
         }
