@@ -70,6 +70,18 @@ async fn a_policy_file_has_one_of_three_forms(#[case] text: &str) {
     assert!(state.live().load().label().contains("all_caps"));
 }
 
+#[tokio::test]
+async fn a_policy_that_is_off_in_the_file_is_off() {
+    let (recorder, folder) = record().await;
+    let file = folder.path().join("policy.yaml");
+    std::fs::write(&file, "policy: { class: all_caps, mode: off }").unwrap();
+    let state =
+        start(PolicyOptions { file: Some(file), ..options(PolicySource::File, None) }, &recorder).await.unwrap();
+    let live = state.live().load();
+    assert!(live.plan.is_idle());
+    assert_eq!(live.active.class_ref, "all_caps");
+}
+
 #[rstest]
 #[case("policy: { class: all_cap }", "does not load, so the gateway does not start: class: unknown policy")]
 #[case("policy: { class: all_caps, config: { loud: 1 } }", "loud")]

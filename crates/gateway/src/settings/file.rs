@@ -35,7 +35,9 @@ pub(crate) fn read_yaml(text: &str) -> Result<Json, String> {
     if text.trim().is_empty() {
         return Ok(Json::Null);
     }
-    serde_saphyr::from_str(text).map_err(|error| error.to_string())
+    // Errors without the lines around the place, which may hold secrets; `off`, `yes` and `no` are words, as in YAML 1.2.
+    let options = serde_saphyr::options! { with_snippet: false, strict_booleans: true };
+    serde_saphyr::from_str_with_options(text, options).map_err(|error| error.to_string())
 }
 
 impl Contents {

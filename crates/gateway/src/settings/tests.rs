@@ -151,6 +151,17 @@ fn a_secret_is_read_from_a_file_and_never_shown() {
     assert!(!shown.contains("canary"));
 }
 
+#[rstest]
+#[case("auth:\n  client_api_key: canary\n  admin_api_key: canary: canary\nserver: {", "line")]
+#[case("auth: { client_api_key: canary, client_api_key: canary }", "line")]
+#[case("auth: { client_api_key: [canary] }", "auth.client_api_key: must be a text")]
+#[case("auth: { client_api_key: \"canary\\n2\" }", "its value is not a secret in one line")]
+fn what_is_wrong_is_told_without_the_secrets_beside_it(#[case] yaml: &str, #[case] expected: &str) {
+    let (sources, _folder) = sources(yaml);
+    let told = problems(&sources);
+    assert!(told.contains(expected) && !told.contains("canary"), "{told}");
+}
+
 #[test]
 fn the_file_names_variables_but_a_policy_is_kept_as_written() {
     let (mut sources, _folder) = sources(
