@@ -8,3 +8,6 @@ pub(crate) mod serial;
 pub(crate) mod simple_llm;
 pub(crate) mod string_replacement;
 pub(crate) mod tool_call_judge;
+
+#[cfg(test)]
+mod tests;
