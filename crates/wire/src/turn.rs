@@ -43,6 +43,13 @@ pub enum Unreadable {
     Contradiction,
 }
 
+impl From<&serde_json::Error> for Unreadable {
+    /// What JSON of another form than the protocol's (repeated members included) means, or text that is no JSON.
+    fn from(error: &serde_json::Error) -> Self {
+        if error.is_data() { Self::Contradiction } else { Self::NotJson }
+    }
+}
+
 /// One tool call, whole.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ToolCall {

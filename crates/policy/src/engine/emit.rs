@@ -447,9 +447,8 @@ fn next_slot(choice: &Choice) -> Option<usize> {
         match &slot.lane {
             Lane::Text => return ready.then_some(at),
             Lane::Call if slot.hold == Hold::Live && !overtaking => return Some(at),
-            Lane::ServerCall if ready && !overtaking => return Some(at),
             Lane::Result(call) if !overtaking && choice.call_decided(call) => return Some(at),
-            Lane::InPlace if !overtaking && ready => return Some(at),
+            Lane::ServerCall | Lane::InPlace if !overtaking && ready => return Some(at),
             _ => overtaking = true,
         }
     }

@@ -132,9 +132,9 @@ fn arrange(choice: &Choice, outcomes: Vec<Outcome>) -> Edit {
         }
         let Some(items) = outcome.items else {
             if after_call && part.kind != Kind::Text {
-                back.push(Out::Keep(at))
+                back.push(Out::Keep(at));
             } else {
-                front.push(Out::Keep(at))
+                front.push(Out::Keep(at));
             }
             continue;
         };

@@ -92,9 +92,10 @@ impl Inner {
             }
             Item::Block(Block::Text(text)) if member.watch.text == TextWatch::Streamed => {
                 let new = self.transform_whole(member, id, text);
-                match new == *text {
-                    true => Answer::pass(),
-                    false => Answer { action: Action::Replace(vec![Block::Text(new)]), ..Answer::default() },
+                if new == *text {
+                    Answer::pass()
+                } else {
+                    Answer { action: Action::Replace(vec![Block::Text(new)]), ..Answer::default() }
                 }
             }
             Item::Block(Block::ToolCall(call)) if member.watch.tool_calls => {

@@ -108,8 +108,7 @@ impl Decoder {
         }
         let chunk: Chunk<'_> = match serde_json::from_slice(data) {
             Ok(chunk) => chunk,
-            Err(error) if error.is_data() => return one(What::Unreadable(Unreadable::Contradiction)),
-            Err(_) => return one(What::Unreadable(Unreadable::NotJson)),
+            Err(error) => return one(What::Unreadable(Unreadable::from(&error))),
         };
         let mut out = Vec::new();
         for (position, choice) in chunk.choices.into_iter().flatten().enumerate() {

@@ -9,6 +9,9 @@ use crate::sse::Frame;
 use crate::stream::{Atom, Field, Part, What};
 use crate::turn::{StopReason, ToolCall};
 
+/// What every chunk of a stream repeats.
+const REPEATED: [&str; 6] = ["id", "object", "created", "model", "system_fingerprint", "service_tier"];
+
 /// The envelope that every chunk repeats.
 #[derive(Debug)]
 pub struct Encoder {
@@ -33,7 +36,6 @@ impl Encoder {
         if chunk.get("choices").and_then(Value::as_array).is_none_or(Vec::is_empty) {
             return;
         }
-        const REPEATED: [&str; 6] = ["id", "object", "created", "model", "system_fingerprint", "service_tier"];
         self.envelope = chunk.into_iter().filter(|(key, _)| REPEATED.contains(&key.as_str())).collect();
         self.learned = true;
     }

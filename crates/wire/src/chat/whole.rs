@@ -72,10 +72,7 @@ struct Custom<'a> {
 }
 
 pub(crate) fn decode(text: &str) -> Result<Whole, Unreadable> {
-    let completion: Completion<'_> = serde_json::from_str(text).map_err(|error| match error.is_data() {
-        true => Unreadable::Contradiction,
-        false => Unreadable::NotJson,
-    })?;
+    let completion: Completion<'_> = serde_json::from_str(text).map_err(|error| Unreadable::from(&error))?;
     let choices = completion.choices.iter().enumerate().map(|(position, entry)| choice(text, position, entry));
     Ok(Whole { choices: choices.collect::<Result<_, _>>()? })
 }

@@ -109,8 +109,7 @@ impl Decoder {
             Ok(read) => read,
             // No client knows such an event, so that what it carries means nothing to any.
             Err(_) if !frame.event.is_empty() && !EVENTS.contains(&&*frame.event) => return What::Loose,
-            Err(error) if error.is_data() => return What::Unreadable(Unreadable::Contradiction),
-            Err(_) => return What::Unreadable(Unreadable::NotJson),
+            Err(error) => return What::Unreadable(Unreadable::from(&error)),
         };
         if !frame.event.is_empty() && frame.event != read.kind.as_bytes() {
             return What::Unreadable(Unreadable::Contradiction);

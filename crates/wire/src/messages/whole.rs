@@ -22,10 +22,7 @@ struct Message<'a> {
 }
 
 pub(crate) fn decode(text: &str) -> Result<Whole, Unreadable> {
-    let message: Message<'_> = serde_json::from_str(text).map_err(|error| match error.is_data() {
-        true => Unreadable::Contradiction,
-        false => Unreadable::NotJson,
-    })?;
+    let message: Message<'_> = serde_json::from_str(text).map_err(|error| Unreadable::from(&error))?;
     let stop = message.stop_reason.as_deref().map(stop_reason);
     let last = message.content.len().wrapping_sub(1);
     let mut parts = Vec::with_capacity(message.content.len());

@@ -119,8 +119,8 @@ async fn a_panic_and_a_policy_that_never_answers_block() {
 
 #[tokio::test(start_paused = true)]
 async fn a_replaced_call_keeps_its_place_among_the_calls() {
-    let policy = calls(|call| match call.name == "a" {
-        true => Answer {
+    let policy = calls(|call| match call.name.as_str() {
+        "a" => Answer {
             action: Action::Replace(vec![
                 luthien_wire::turn::Block::Text("instead".into()),
                 luthien_wire::turn::Block::ToolCall(luthien_wire::turn::ToolCall {
@@ -133,7 +133,7 @@ async fn a_replaced_call_keeps_its_place_among_the_calls() {
             ]),
             ..Answer::pass()
         },
-        false => Answer::pass(),
+        _ => Answer::pass(),
     });
     let input = start() + &tool(0, "a", "{}") + &stop("tool_use");
     let out = run(&enforce(policy).reviews, &input).await;
@@ -170,15 +170,15 @@ async fn shadow_changes_no_byte_and_is_recorded() {
 
 #[tokio::test(start_paused = true)]
 async fn serial_members_judge_what_the_former_let_out() {
-    let rename = calls(|call| match call.name == "a" {
-        true => Answer {
+    let rename = calls(|call| match call.name.as_str() {
+        "a" => Answer {
             action: Action::Replace(vec![luthien_wire::turn::Block::ToolCall(luthien_wire::turn::ToolCall {
                 name: "b".into(),
                 ..call.clone()
             })]),
             ..Answer::pass()
         },
-        false => Answer::pass(),
+        _ => Answer::pass(),
     });
     let opened = open(Dialect::Messages, vec![(rename, Mode::Enforce), (block_tool("b"), Mode::Enforce)]);
     let out = run(&opened.reviews, &(start() + &tool(0, "a", "{}") + &stop("tool_use"))).await;

@@ -91,7 +91,7 @@ impl Review for ScriptedReview {
         self.answer(&Block::ToolCall(call.clone()))
     }
     fn turn<'a>(&'a self, blocks: &'a [Block]) -> BoxFuture<'a, Result<Answer, PolicyError>> {
-        let all = blocks.iter().map(|block| format!("{block:?}")).collect::<String>();
+        let all = format!("{blocks:?}");
         self.answer(&Block::Opaque { kind: "turn".into(), raw: all })
     }
 }
@@ -113,10 +113,7 @@ pub(super) fn calls(script: impl Fn(&ToolCall) -> Answer + Send + Sync + 'static
 
 /// Blocks the call of this tool, with a message that names it.
 pub(super) fn block_tool(name: &'static str) -> Scripted {
-    calls(move |call| match call.name == name {
-        true => Answer::block(format!("[blocked {name}]")),
-        false => Answer::pass(),
-    })
+    calls(move |call| if call.name == name { Answer::block(format!("[blocked {name}]")) } else { Answer::pass() })
 }
 
 #[derive(Debug)]
@@ -158,7 +155,7 @@ pub(super) fn open(dialect: Dialect, members: Vec<(Scripted, Mode)>) -> Opened {
     };
     let members = members.into_iter().map(|(policy, mode)| Member { policy: Arc::new(policy), mode });
     let decisions = Arc::new(Decisions::default());
-    let options = Options { policy_timeout: Duration::from_secs(60), held_limit: 64 << 20, event_limit: 16 << 20 };
+    let options = Options { policy_timeout: Duration::from_mins(1), held_limit: 64 << 20, event_limit: 16 << 20 };
     let tasks = TaskTracker::new();
     let plan = Plan::new(members.collect());
     let reviews = plan.open(Arc::new(context), Arc::clone(&decisions) as _, tasks.clone(), options);
