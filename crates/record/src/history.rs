@@ -6,6 +6,7 @@ mod export;
 mod session;
 mod sessions;
 
+pub(crate) use calls::lifecycle;
 pub use calls::{CallDetail, CallEvent, CallSummary, Calls, call, calls};
 pub use diff::{BlockDiff, Diff, MessageDiff, RequestDiff, ResponseDiff, diff};
 pub use export::{json, jsonl, markdown};

@@ -1,12 +1,18 @@
 //! The record: transactions, the journal, the store and history. Knows the wire, no HTTP.
 //!
-//! The way of a transaction: `recorder` gathers its pieces, `journal` keeps them safe until they are stored, `writer`
-//! splits and stores them, `store` gives them back whole, and `history` shows them to people.
+//! The way of a transaction: `recorder` gathers its pieces, `journal` keeps them safe until they are stored, the writer
+//! in `recorder` splits (`body`) and stores them (`sqlite`), `store` gives them back whole, and `history` shows them to people.
 
+mod body;
 pub mod history;
+mod journal;
 pub mod model;
 pub mod recorder;
+mod sqlite;
 pub mod store;
+
+#[cfg(test)]
+mod testing;
 
 pub use recorder::{InFlight, Recorder, RecorderConfig};
 pub use store::Store;

@@ -19,7 +19,7 @@ impl std::fmt::Display for TransactionId {
 }
 
 /// What is known when a request has been accepted.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Start {
     /// The id.
     pub id: TransactionId,
@@ -41,7 +41,8 @@ pub struct Start {
     pub model: String,
     /// The client asked for a stream.
     pub streamed: bool,
-    /// The request body, decoded; empty if it never arrived.
+    /// The request body, decoded; empty if it never arrived. Serialised apart: it may be large.
+    #[serde(skip)]
     pub request: Bytes,
     /// Which policy is active: its name and version, as in the response header.
     pub policy: String,
@@ -65,6 +66,27 @@ pub enum Status {
     Interrupted,
 }
 
+impl Status {
+    const NAMES: [(Self, &'static str); 6] = [
+        (Self::Completed, "completed"),
+        (Self::UpstreamError, "upstream_error"),
+        (Self::UpstreamBroken, "upstream_broken"),
+        (Self::Refused, "refused"),
+        (Self::ClientDisconnected, "client_disconnected"),
+        (Self::Interrupted, "interrupted"),
+    ];
+
+    /// The name in the record.
+    pub fn name(self) -> &'static str {
+        Self::NAMES.iter().find(|(value, _)| *value == self).map_or("", |(_, name)| name)
+    }
+
+    /// The value of this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::NAMES.iter().find(|(_, known)| *known == name).map(|(value, _)| *value)
+    }
+}
+
 /// Whether content was evaluated, over the whole transaction (W-02).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -79,6 +101,26 @@ pub enum Evaluation {
     FailedOpen,
     /// The end came before everything watched was decided; what was undecided did not go out.
     NotEvaluated,
+}
+
+impl Evaluation {
+    const NAMES: [(Self, &'static str); 5] = [
+        (Self::None, "none"),
+        (Self::Passed, "passed"),
+        (Self::Intervened, "intervened"),
+        (Self::FailedOpen, "failed_open"),
+        (Self::NotEvaluated, "not_evaluated"),
+    ];
+
+    /// The name in the record.
+    pub fn name(self) -> &'static str {
+        Self::NAMES.iter().find(|(value, _)| *value == self).map_or("", |(_, name)| name)
+    }
+
+    /// The value of this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::NAMES.iter().find(|(_, known)| *known == name).map(|(value, _)| *value)
+    }
 }
 
 /// One decision of one policy.
@@ -117,7 +159,7 @@ pub struct Event {
 pub type Headers = Vec<(String, String)>;
 
 /// What is known when a transaction has ended.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct End {
     /// When.
     pub at: Timestamp,

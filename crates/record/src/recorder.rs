@@ -1,16 +1,32 @@
 //! The handle that the gateway holds: begins transactions, hands finished ones to the writer, says how recording fares.
 
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use crate::journal::Journal;
+use crate::journal::replay::Replay;
 use crate::model::{Decision, Start, TransactionId};
+use crate::sqlite::Database;
 use crate::store::Store;
 
+mod encode;
+pub(crate) mod gather;
 mod inflight;
+mod preflight;
+mod queue;
+mod registry;
+mod shared;
+mod writer;
 
-use inflight::Gather;
 pub use inflight::InFlight;
+use shared::{Progress, Shared};
+use writer::{WriteError, Writer};
 
 /// Where and how to record.
 #[derive(Clone, Debug)]
@@ -78,6 +94,12 @@ pub enum OpenError {
         /// Why.
         source: std::io::Error,
     },
+    /// Another process records in this folder.
+    #[error("another luthien uses the data folder `{}`; stop it or choose another data folder", .0.display())]
+    InUse(PathBuf),
+    /// What an earlier run left in the journal could not be stored.
+    #[error("cannot store what the journal kept: {0}; it stays in the journal")]
+    Recovery(sqlx::Error),
     /// The writer's thread could not be started.
     #[error("cannot start the recorder's threads: {0}")]
     Thread(std::io::Error),
@@ -109,26 +131,51 @@ pub struct Recorder {
 
 #[derive(Debug)]
 struct Inner {
+    shared: Arc<Shared>,
     store: Store,
-}
-
-impl Inner {
-    fn finished(&self, _gather: Arc<Gather>) {}
+    required: bool,
+    /// Dropped to stop the journal's thread; the handles are there to be joined.
+    threads: Mutex<Option<(Sender<()>, [JoinHandle<()>; 2])>>,
 }
 
 impl Recorder {
-    /// Opens the database (made and migrated if needed), stores what the journal holds, and starts the writer.
-    pub async fn open(_config: RecorderConfig) -> Result<Self, OpenError> {
-        Ok(Self { inner: Arc::new(Inner { store: Store {} }) })
+    /// Opens the database (made and migrated if needed), stores what the journal holds, and starts the threads.
+    pub async fn open(config: RecorderConfig) -> Result<Self, OpenError> {
+        let database = Database::parse(&config.database)?;
+        let folder = config.data_dir.join("journal");
+        let (journal, left) =
+            Journal::open(&folder, config.journal_max_bytes).map_err(|source| match source.kind() {
+                std::io::ErrorKind::WouldBlock => OpenError::InUse(config.data_dir.clone()),
+                _ => OpenError::Journal { path: folder.clone(), source },
+            })?;
+        if let Some(parent) = database.path().parent().filter(|parent| !parent.as_os_str().is_empty()) {
+            std::fs::create_dir_all(parent).map_err(|error| OpenError::Database {
+                url: config.database.clone(),
+                source: sqlx::Error::Io(error),
+            })?;
+        }
+        let mut writer = Writer::open(database.clone()).await?;
+        recover(&mut writer, &left).await?;
+        let shared = Arc::new(Shared::new(config.queue, journal));
+        let threads = start_threads(&shared, writer, &config).map_err(OpenError::Thread)?;
+        let store = Store::new(&database);
+        let inner = Inner { shared, store, required: config.required, threads: Mutex::new(Some(threads)) };
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// Begins a transaction. Fails only if recording is required and not possible now.
     pub fn begin(&self, start: Start) -> Result<InFlight, Full> {
-        Ok(InFlight::new(Arc::clone(&self.inner), Arc::new(Gather::new(start))))
+        let shared = &self.inner.shared;
+        if self.inner.required && !shared.can_record() {
+            return Err(Full);
+        }
+        Ok(InFlight::new(Arc::clone(shared), shared.registry.insert(start)))
     }
 
     /// A decision that came after the transaction's end (a shadow's).
-    pub fn late_decision(&self, _id: TransactionId, _decision: Decision) {}
+    pub fn late_decision(&self, id: TransactionId, decision: Decision) {
+        self.inner.shared.late(Uuid::now_v7().into_bytes(), id, decision);
+    }
 
     /// Queries.
     pub fn store(&self) -> &Store {
@@ -137,12 +184,98 @@ impl Recorder {
 
     /// How recording fares. Cheap.
     pub fn health(&self) -> RecorderHealth {
-        RecorderHealth { queued: 0, journal_bytes: 0, dropped: 0, database: Ok(()) }
+        let shared = &self.inner.shared;
+        let (journal_bytes, dropped) = shared.journal.figures();
+        let database = shared.away_because().clone().map_or(Ok(()), Err);
+        RecorderHealth { queued: shared.queue.len(), journal_bytes, dropped, database }
     }
 
     /// Resolves when everything that was finished before the call can be read, or was dropped.
-    pub async fn settled(&self) {}
+    pub async fn settled(&self) {
+        let shared = &self.inner.shared;
+        let pushed = shared.queue.flush();
+        self.wait_until(|progress| progress.processed >= pushed).await;
+        let spooled = shared.spooled.load(std::sync::atomic::Ordering::SeqCst);
+        shared.queue.flush();
+        self.wait_until(|progress| progress.replayed >= spooled).await;
+    }
 
-    /// Writes what is queued, for at most `within`; what does not reach the database stays in the journal.
-    pub async fn shutdown(&self, _within: Duration) {}
+    /// Writes what is queued, for at most `within`; what does not reach the database stays in the journal. Transactions that
+    /// end later go to the journal too.
+    pub async fn shutdown(&self, within: Duration) {
+        self.inner.shared.queue.close();
+        let stopped = tokio::time::timeout(within, self.wait_until(|_| false)).await.is_ok();
+        self.inner.shared.keep_in_flight(Duration::ZERO);
+        let threads = self.inner.threads.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some((stop, handles)) = threads.filter(|_| stopped) {
+            drop(stop);
+            for handle in handles {
+                if handle.join().is_err() {
+                    tracing::error!("a thread of the recorder had panicked");
+                }
+            }
+        }
+        self.inner.store.close().await;
+    }
+
+    /// Waits for the writer to get somewhere, or to end.
+    async fn wait_until(&self, far_enough: impl Fn(&Progress) -> bool) {
+        let mut progress = self.inner.shared.progress.subscribe();
+        // The sender lives as long as `self`.
+        let _ = progress.wait_for(|now| now.stopped || far_enough(now)).await;
+    }
 }
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.shared.queue.close();
+    }
+}
+
+/// Stores what an earlier process left, then removes its segments.
+async fn recover(writer: &mut Writer, left: &[PathBuf]) -> Result<(), OpenError> {
+    if left.is_empty() {
+        return Ok(());
+    }
+    let at = left.iter().filter_map(|path| last_change(path)).max().unwrap_or_else(Timestamp::now);
+    writer.recover(Replay::new(left.iter().cloned()), at).await.map_err(|error| match error {
+        WriteError::Open(error) => error,
+        WriteError::Database(source) => OpenError::Recovery(source),
+        WriteError::Missing => OpenError::Recovery(sqlx::Error::Io(std::io::ErrorKind::NotFound.into())),
+    })?;
+    for path in left {
+        std::fs::remove_file(path).map_err(|source| OpenError::Journal { path: path.clone(), source })?;
+    }
+    Ok(())
+}
+
+fn last_change(path: &Path) -> Option<Timestamp> {
+    Timestamp::try_from(std::fs::metadata(path).ok()?.modified().ok()?).ok()
+}
+
+fn start_threads(
+    shared: &Arc<Shared>,
+    writer: Writer,
+    config: &RecorderConfig,
+) -> Result<(Sender<()>, [JoinHandle<()>; 2]), std::io::Error> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+    let (for_writer, for_journal) = (Arc::clone(shared), Arc::clone(shared));
+    let (batch, flush) = (config.batch_interval, config.flush_interval);
+    let writing = thread::Builder::new()
+        .name("record-writer".into())
+        .spawn(move || runtime.block_on(writer.run(for_writer, batch)))?;
+    let (stop, stopped) = channel();
+    let keeping =
+        thread::Builder::new().name("record-journal".into()).spawn(move || keep(&for_journal, &stopped, flush))?;
+    Ok((stop, [writing, keeping]))
+}
+
+/// The journal's thread: keeps what is in flight, until the other end of `stopped` is dropped.
+fn keep(shared: &Shared, stopped: &Receiver<()>, every: Duration) {
+    while stopped.recv_timeout(every) == Err(RecvTimeoutError::Timeout) {
+        shared.tick();
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -5,12 +5,26 @@ use jiff::Timestamp;
 use luthien_wire::Dialect;
 use serde::Serialize;
 use serde_json::Value;
+use sqlx::{Connection as _, SqlitePool};
+use uuid::Uuid;
+
+use crate::recorder::OpenError;
+use crate::sqlite::policies::PolicyRow;
+use crate::sqlite::{self, Database};
+
+mod names;
+mod rebuild;
+
+use rebuild::Rebuild;
 
 use crate::model::{Decision, Evaluation, Event, Headers, Status, TransactionId};
 
 /// What has been recorded, over read connections of its own. Cloning shares them.
 #[derive(Clone, Debug)]
-pub struct Store {}
+pub struct Store {
+    readers: SqlitePool,
+    editor: SqlitePool,
+}
 
 /// Why a query failed.
 #[derive(Debug, thiserror::Error)]
@@ -167,7 +181,8 @@ pub struct TransactionDetail {
     pub decisions: Vec<Decision>,
     /// The policies' events.
     pub events: Vec<Event>,
-    /// The identity of each message of the request, whatever cache marks and spelling: equal where a client resends a message.
+    /// For each message of the request, what it and those before it mean, as a hash: equal in two transactions as far as the
+    /// one resends the other's history, whatever cache marks and spelling. Empty where the body has no messages.
     pub identities: Vec<[u8; 32]>,
 }
 
@@ -207,33 +222,125 @@ pub struct StoredPolicy {
 }
 
 impl Store {
+    pub(crate) fn new(database: &Database) -> Self {
+        Self { readers: database.readers(), editor: database.editor() }
+    }
+
+    /// Opens a record for reading beside whoever writes it. The database must be there and of this version.
+    pub async fn open(url: &str) -> Result<Self, OpenError> {
+        let database = Database::parse(url)?;
+        let checked = database.connect(false).await?;
+        checked.close().await.map_err(|source| OpenError::Database { url: url.into(), source })?;
+        Ok(Self::new(&database))
+    }
+
+    /// Closes the connections. Queries fail from then on.
+    pub async fn close(&self) {
+        self.readers.close().await;
+        self.editor.close().await;
+    }
+
     /// The sessions that `filter` names, latest first.
-    pub async fn sessions(&self, _filter: &SessionFilter) -> Result<SessionPage, StoreError> {
-        Ok(SessionPage { sessions: Vec::new(), total: 0 })
+    pub async fn sessions(&self, filter: &SessionFilter) -> Result<SessionPage, StoreError> {
+        let mut connection = self.readers.acquire().await?;
+        let total = unsigned(sqlite::sessions::count(&mut connection, filter).await?);
+        let mut page = SessionPage { sessions: Vec::new(), total };
+        for row in sqlite::sessions::list(&mut connection, filter).await? {
+            let session_id = names::public(&mut connection, &row.session, &row.credential).await?;
+            page.sessions.push(SessionRow {
+                session_id,
+                first: time(row.first)?,
+                last: time(row.last)?,
+                turns: unsigned(row.turns),
+                events: unsigned(row.events),
+                interventions: unsigned(row.interventions),
+                models: sorted(&row.models),
+                users: sorted(&row.users),
+                preview: row.preview,
+            });
+        }
+        Ok(page)
     }
 
     /// A session with all its transactions; none if the id is unknown.
-    pub async fn session(&self, _id: &str) -> Result<Option<Session>, StoreError> {
-        Ok(None)
+    pub async fn session(&self, id: &str) -> Result<Option<Session>, StoreError> {
+        let mut connection = self.readers.acquire().await?;
+        let Some((session, credential)) = names::find(&mut connection, id).await? else { return Ok(None) };
+        let rows = sqlite::transactions::of_session(&mut connection, &session, &credential).await?;
+        let session_id = names::public(&mut connection, &session, &credential).await?;
+        let mut rebuild = Rebuild::new(&mut connection);
+        let mut transactions = Vec::with_capacity(rows.len());
+        for row in rows {
+            transactions.push(rebuild.detail(row, session_id.clone()).await?);
+        }
+        Ok(Some(Session { session_id, transactions }))
     }
 
     /// The latest `limit` calls.
-    pub async fn calls(&self, _limit: u32) -> Result<CallPage, StoreError> {
-        Ok(CallPage { calls: Vec::new(), total: 0 })
+    pub async fn calls(&self, limit: u32) -> Result<CallPage, StoreError> {
+        let mut connection = self.readers.acquire().await?;
+        let total = unsigned(sqlite::calls::count(&mut connection).await?);
+        let mut page = CallPage { calls: Vec::new(), total };
+        for row in sqlite::calls::latest(&mut connection, limit).await? {
+            let session_id = names::public(&mut connection, &row.session, &row.credential).await?;
+            let id = Uuid::from_slice(&row.id).map_err(|error| damaged("a call", error))?;
+            let latest = time(row.ended_at)?;
+            page.calls.push(CallRow { id: TransactionId(id), session_id, events: unsigned(row.events), latest });
+        }
+        Ok(page)
     }
 
     /// A transaction with its bodies; none if the id is unknown.
-    pub async fn transaction(&self, _id: TransactionId) -> Result<Option<TransactionDetail>, StoreError> {
-        Ok(None)
+    pub async fn transaction(&self, id: TransactionId) -> Result<Option<TransactionDetail>, StoreError> {
+        let mut connection = self.readers.acquire().await?;
+        let Some(row) = sqlite::transactions::one(&mut connection, id.0.as_bytes()).await? else { return Ok(None) };
+        let session_id = names::public(&mut connection, &row.session, &row.credential).await?;
+        Rebuild::new(&mut connection).detail(row, session_id).await.map(Some)
     }
 
     /// The policy that was set last, with its version; none if none ever was.
     pub async fn current_policy(&self) -> Result<Option<(u64, StoredPolicy)>, StoreError> {
-        Ok(None)
+        let mut connection = self.readers.acquire().await?;
+        let Some(row) = sqlite::policies::current(&mut connection).await? else { return Ok(None) };
+        let policy = StoredPolicy {
+            class_ref: row.class_ref,
+            config: serde_json::from_str(&row.config).map_err(|error| damaged("the current policy", error))?,
+            mode: row.mode,
+            enabled_at: time(row.enabled_at)?,
+            enabled_by: row.enabled_by,
+        };
+        Ok(Some((unsigned(row.version), policy)))
     }
 
     /// Sets the policy and gives its version: 1 for the first one ever set, one more for each after it. The earlier ones are kept.
-    pub async fn set_policy(&self, _policy: &StoredPolicy) -> Result<u64, StoreError> {
-        Ok(1)
+    pub async fn set_policy(&self, policy: &StoredPolicy) -> Result<u64, StoreError> {
+        let row = PolicyRow {
+            version: 0,
+            class_ref: policy.class_ref.clone(),
+            config: policy.config.to_string(),
+            mode: policy.mode.clone(),
+            enabled_at: policy.enabled_at.as_microsecond(),
+            enabled_by: policy.enabled_by.clone(),
+        };
+        let mut connection = self.editor.acquire().await?;
+        Ok(unsigned(sqlite::policies::set(&mut connection, row).await?))
     }
+}
+
+fn unsigned(number: i64) -> u64 {
+    u64::try_from(number).unwrap_or_default()
+}
+
+fn time(micros: i64) -> Result<Timestamp, StoreError> {
+    Timestamp::from_microsecond(micros).map_err(|error| damaged("a time", error))
+}
+
+fn damaged(what: &str, why: impl std::fmt::Display) -> StoreError {
+    StoreError::Damaged { what: what.into(), why: why.to_string() }
+}
+
+fn sorted(json: &str) -> Vec<String> {
+    let mut names: Vec<String> = serde_json::from_str(json).unwrap_or_default();
+    names.sort();
+    names
 }

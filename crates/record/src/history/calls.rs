@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::model::TransactionId;
+use crate::model::{Status, TransactionId};
 use crate::store::{Store, StoreError};
 
 /// The latest calls.
@@ -59,6 +59,36 @@ pub struct CallEvent {
     pub payload: Value,
     /// The session.
     pub session_id: String,
+}
+
+/// The events of every call with these outcomes, in order, those of policies left out.
+pub(crate) fn lifecycle(
+    status: Status,
+    sent: bool,
+    answered: bool,
+    responded: bool,
+    streamed: bool,
+) -> Vec<&'static str> {
+    let mut out = vec!["pipeline.client_request", "transaction.request_recorded"];
+    if sent {
+        out.push("pipeline.backend_request");
+    }
+    if answered || responded {
+        out.push(if streamed {
+            "transaction.streaming_response_recorded"
+        } else {
+            "transaction.non_streaming_response_recorded"
+        });
+    }
+    if responded {
+        out.push("pipeline.client_response");
+    }
+    match status {
+        Status::Completed => {}
+        Status::ClientDisconnected => out.push("transaction.client_disconnected"),
+        _ => out.push("transaction.failed"),
+    }
+    out
 }
 
 /// The latest `limit` calls.

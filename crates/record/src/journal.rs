@@ -1,0 +1,255 @@
+//! The journal: what is in flight, on disk. Also the spool of what the database could not take.
+//!
+//! Records are appended to segments, numbered files in one folder. A segment counts the transactions that have records in it
+//! and are not stored yet (`live`, still in memory too; `spooled`, here alone), and goes when there are none.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::recorder::gather::Gather;
+
+pub(crate) mod record;
+pub(crate) mod replay;
+
+/// A segment that has grown to this many bytes is closed.
+const SEGMENT: u64 = 16 << 20;
+
+/// The journal's folder. One process has it at a time.
+#[derive(Debug)]
+pub(crate) struct Journal {
+    folder: PathBuf,
+    max_bytes: u64,
+    files: Mutex<Files>,
+    /// Locked for as long as this lives.
+    _lock: File,
+}
+
+#[derive(Debug, Default)]
+struct Files {
+    active: Option<(u64, File)>,
+    segments: BTreeMap<u64, Segment>,
+    next: u64,
+    bytes: u64,
+    dropped: u64,
+    /// The last append failed.
+    failing: bool,
+}
+
+#[derive(Debug, Default)]
+struct Segment {
+    bytes: u64,
+    live: u64,
+    spooled: u64,
+}
+
+/// Why nothing could be appended.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum AppendError {
+    #[error("the journal has reached its limit")]
+    Full,
+    #[error("the journal cannot be written: {0}")]
+    Io(#[from] io::Error),
+}
+
+/// What is spooled at a moment: the segments to read, and how many transactions are spooled in each.
+#[derive(Debug)]
+pub(crate) struct Spooled {
+    segments: Vec<(u64, u64)>,
+    pub(crate) paths: Vec<PathBuf>,
+}
+
+impl Journal {
+    /// Opens the folder, and gives the segments that an earlier process left, oldest first. An error of the kind `WouldBlock`
+    /// means that another process has it.
+    pub(crate) fn open(folder: &Path, max_bytes: u64) -> io::Result<(Self, Vec<PathBuf>)> {
+        fs::create_dir_all(folder)?;
+        let lock = OpenOptions::new().create(true).truncate(false).write(true).open(folder.join("lock"))?;
+        lock.try_lock().map_err(|error| match error {
+            TryLockError::WouldBlock => io::Error::from(io::ErrorKind::WouldBlock),
+            TryLockError::Error(error) => error,
+        })?;
+        let mut left = BTreeMap::new();
+        for entry in fs::read_dir(folder)? {
+            let path = entry?.path();
+            if let Some(number) = number_of(&path) {
+                left.insert(number, path);
+            }
+        }
+        let next = left.keys().next_back().map_or(0, |last| last + 1);
+        let files = Mutex::new(Files { next, ..Files::default() });
+        Ok((Self { folder: folder.into(), max_bytes, files, _lock: lock }, left.into_values().collect()))
+    }
+
+    /// Appends what is new of a transaction.
+    pub(crate) fn keep(&self, gather: &Gather) -> Result<(), AppendError> {
+        let mut state = gather.lock();
+        let mut records = Vec::new();
+        let kept = record::write_new(&state, &mut records);
+        if records.is_empty() {
+            return Ok(());
+        }
+        let mut files = self.lock();
+        let number = self.append(&mut files, &records)?;
+        state.kept = kept;
+        if state.segments.last() != Some(&number) {
+            state.segments.push(number);
+            files.segments.entry(number).or_default().live += 1;
+        }
+        Ok(())
+    }
+
+    /// Appends what is new of a finished transaction, which then need not stay in memory. `false`: it was dropped.
+    pub(crate) fn spool(&self, gather: &Gather) -> bool {
+        let kept = self.keep(gather);
+        let segments = std::mem::take(&mut gather.lock().segments);
+        let mut files = self.lock();
+        for number in segments {
+            if let Some(segment) = files.segments.get_mut(&number) {
+                segment.live -= 1;
+                segment.spooled += u64::from(kept.is_ok());
+            }
+            self.tidy(&mut files, number);
+        }
+        if let Err(error) = &kept {
+            files.dropped += 1;
+            tracing::error!(%error, dropped = files.dropped, "a record was dropped");
+        }
+        kept.is_ok()
+    }
+
+    /// Appends records that belong to no transaction in memory. `false`: they were dropped.
+    pub(crate) fn spool_records(&self, records: &[u8]) -> bool {
+        let mut files = self.lock();
+        match self.append(&mut files, records) {
+            Ok(number) => {
+                files.segments.entry(number).or_default().spooled += 1;
+                true
+            }
+            Err(error) => {
+                files.dropped += 1;
+                tracing::error!(%error, dropped = files.dropped, "a record was dropped");
+                false
+            }
+        }
+    }
+
+    /// The transaction is stored.
+    pub(crate) fn release(&self, gather: &Gather) {
+        let segments = std::mem::take(&mut gather.lock().segments);
+        if segments.is_empty() {
+            return;
+        }
+        let mut files = self.lock();
+        for number in segments {
+            if let Some(segment) = files.segments.get_mut(&number) {
+                segment.live -= 1;
+            }
+            self.tidy(&mut files, number);
+        }
+    }
+
+    /// What is spooled now; `None` if nothing is. Later records go to another segment.
+    pub(crate) fn spooled(&self) -> Option<Spooled> {
+        let mut files = self.lock();
+        if files.segments.values().all(|segment| segment.spooled == 0) {
+            return None;
+        }
+        files.active = None;
+        let segments: Vec<_> = files.segments.iter().map(|(number, segment)| (*number, segment.spooled)).collect();
+        let paths = segments.iter().map(|(number, _)| self.path(*number)).collect();
+        Some(Spooled { segments, paths })
+    }
+
+    /// What was spooled then is stored now.
+    pub(crate) fn replayed(&self, spooled: &Spooled) {
+        let mut files = self.lock();
+        for (number, count) in &spooled.segments {
+            if let Some(segment) = files.segments.get_mut(number) {
+                segment.spooled -= count;
+            }
+            self.tidy(&mut files, *number);
+        }
+    }
+
+    /// Bytes on disk, and records dropped since the start.
+    pub(crate) fn figures(&self) -> (u64, u64) {
+        let files = self.lock();
+        (files.bytes, files.dropped)
+    }
+
+    /// Whether the next record may well be lost.
+    pub(crate) fn failing(&self) -> bool {
+        let files = self.lock();
+        files.failing || files.bytes >= self.max_bytes
+    }
+
+    fn append(&self, files: &mut Files, records: &[u8]) -> Result<u64, AppendError> {
+        let added = records.len() as u64;
+        let result =
+            if files.bytes + added > self.max_bytes { Err(AppendError::Full) } else { self.write(files, records) };
+        files.failing = result.is_err();
+        let number = result?;
+        files.segments.entry(number).or_default().bytes += added;
+        files.bytes += added;
+        Ok(number)
+    }
+
+    fn write(&self, files: &mut Files, records: &[u8]) -> Result<u64, AppendError> {
+        let full =
+            |files: &Files, number: &u64| files.segments.get(number).is_some_and(|segment| segment.bytes >= SEGMENT);
+        if files.active.as_ref().is_some_and(|(number, _)| full(files, number)) {
+            files.active = None;
+        }
+        let (number, mut file) = match files.active.take() {
+            Some(active) => active,
+            None => {
+                let number = files.next;
+                let file = OpenOptions::new().create_new(true).append(true).open(self.path(number))?;
+                files.next += 1;
+                (number, file)
+            }
+        };
+        // After a failure the next record begins a new segment: what follows half a record cannot be read.
+        file.write_all(records)?;
+        files.active = Some((number, file));
+        Ok(number)
+    }
+
+    /// Empties or removes a segment that nothing needs.
+    fn tidy(&self, files: &mut Files, number: u64) {
+        let Some(segment) = files.segments.get_mut(&number) else { return };
+        if segment.live > 0 || segment.spooled > 0 {
+            return;
+        }
+        let bytes = std::mem::take(&mut segment.bytes);
+        let done = match &files.active {
+            Some((active, file)) if *active == number => file.set_len(0),
+            _ => {
+                files.segments.remove(&number);
+                fs::remove_file(self.path(number))
+            }
+        };
+        files.bytes -= bytes;
+        if let Err(error) = done {
+            tracing::warn!(%error, "a journal segment that is no longer needed could not be removed");
+        }
+    }
+
+    fn path(&self, number: u64) -> PathBuf {
+        self.folder.join(format!("{number:016}.journal"))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Files> {
+        self.files.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn number_of(path: &Path) -> Option<u64> {
+    path.file_name()?.to_str()?.strip_suffix(".journal")?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests;

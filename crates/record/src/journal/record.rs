@@ -1,0 +1,216 @@
+//! The journal's records: length, checksum, kind, the transaction's id, and what is new.
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use uuid::Uuid;
+
+use crate::model::{Decision, End, Evaluation, Event, Headers, Start, TransactionId};
+use crate::recorder::gather::{Kept, Pieces, Sent, State};
+
+const START: u8 = 1;
+const SENT: u8 = 2;
+const FACTS: u8 = 3;
+const RESPONSE: u8 = 4;
+const CLIENT_BEGINS: u8 = 5;
+const CLIENT: u8 = 6;
+const END: u8 = 7;
+const LATE: u8 = 8;
+
+/// Length and checksum before each record.
+const HEAD: usize = 8;
+
+/// What is small and changes on the way: written whole whenever it has changed.
+#[derive(Serialize, Deserialize)]
+struct Facts {
+    response_status: Option<u16>,
+    response_headers: Headers,
+    first_byte: Option<jiff::Timestamp>,
+    decisions: Vec<Decision>,
+    events: Vec<Event>,
+    evaluation: Evaluation,
+    http_status: Option<u16>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct SentHead {
+    upstream: String,
+    method: String,
+    url: String,
+    own: bool,
+}
+
+/// A record as it was read.
+pub(super) enum Read {
+    /// Something of a transaction.
+    Piece(Uuid, Piece),
+    /// A late decision, with the key that tells it from others.
+    Late { key: [u8; 16], id: TransactionId, decision: Decision },
+}
+
+/// What a record says of its transaction.
+pub(super) struct Piece {
+    kind: u8,
+    rest: Bytes,
+}
+
+/// Appends records of what was not kept yet, and gives what is kept once they are on disk.
+pub(super) fn write_new(state: &State, out: &mut Vec<u8>) -> Kept {
+    let (pieces, mut kept) = (&state.pieces, state.kept);
+    let id = pieces.start.id.0;
+    if !kept.start {
+        with_body(out, START, id, &pieces.start, &pieces.start.request);
+        kept.start = true;
+    }
+    if let Some(sent) = pieces.sent.as_ref().filter(|_| !kept.sent) {
+        let Sent { upstream, method, url, body } = sent.clone();
+        let head = SentHead { upstream, method, url, own: body.is_some() };
+        with_body(out, SENT, id, &head, body.as_deref().unwrap_or_default());
+        kept.sent = true;
+    }
+    if !kept.facts {
+        let facts = Facts {
+            response_status: pieces.response_status,
+            response_headers: pieces.response_headers.clone(),
+            first_byte: pieces.first_byte,
+            decisions: pieces.decisions.clone(),
+            events: pieces.events.clone(),
+            evaluation: pieces.evaluation,
+            http_status: pieces.http_status,
+        };
+        with_json(out, FACTS, id, &facts);
+        kept.facts = true;
+    }
+    if pieces.response.len() > kept.response {
+        frame(out, RESPONSE, id, |out| out.extend_from_slice(&pieces.response[kept.response..]));
+        kept.response = pieces.response.len();
+    }
+    if let Some(client) = &pieces.client
+        && kept.client != Some(client.len())
+    {
+        let (kind, from) = kept.client.map_or((CLIENT_BEGINS, 0), |from| (CLIENT, from));
+        frame(out, kind, id, |out| out.extend_from_slice(&client[from..]));
+        kept.client = Some(client.len());
+    }
+    if let Some(end) = pieces.end.as_ref().filter(|_| !kept.end) {
+        with_json(out, END, id, end);
+        kept.end = true;
+    }
+    kept
+}
+
+/// Appends the record of a late decision.
+pub(crate) fn write_late(out: &mut Vec<u8>, key: [u8; 16], id: TransactionId, decision: &Decision) {
+    let decision = serde_json::to_vec(decision).unwrap_or_default();
+    frame(out, LATE, id.0, |out| {
+        out.extend_from_slice(&key);
+        out.extend_from_slice(&decision);
+    });
+}
+
+fn with_json(out: &mut Vec<u8>, kind: u8, id: Uuid, head: &impl Serialize) {
+    let head = serde_json::to_vec(head).unwrap_or_default();
+    frame(out, kind, id, |out| out.extend_from_slice(&head));
+}
+
+fn with_body(out: &mut Vec<u8>, kind: u8, id: Uuid, head: &impl Serialize, body: &[u8]) {
+    let head = serde_json::to_vec(head).unwrap_or_default();
+    frame(out, kind, id, |out| {
+        out.extend_from_slice(&(head.len() as u64).to_le_bytes());
+        out.extend_from_slice(&head);
+        out.extend_from_slice(body);
+    });
+}
+
+fn frame(out: &mut Vec<u8>, kind: u8, id: Uuid, fill: impl FnOnce(&mut Vec<u8>)) {
+    let start = out.len();
+    out.extend_from_slice(&[0; HEAD]);
+    out.push(kind);
+    out.extend_from_slice(id.as_bytes());
+    fill(out);
+    let payload = &out[start + HEAD..];
+    // Bodies are limited far below what the length can say; one that is not would fail its checksum and be left out.
+    let length = u32::try_from(payload.len()).unwrap_or(u32::MAX);
+    let sum = crc32fast::hash(payload);
+    out[start..start + 4].copy_from_slice(&length.to_le_bytes());
+    out[start + 4..start + HEAD].copy_from_slice(&sum.to_le_bytes());
+}
+
+/// Takes the next record off `bytes`; `None` at the end, and at a record that is torn or damaged.
+pub(super) fn read(bytes: &mut Bytes) -> Option<Read> {
+    let length = usize::try_from(u32::from_le_bytes(bytes.get(..4)?.try_into().ok()?)).ok()?;
+    let sum = u32::from_le_bytes(bytes.get(4..HEAD)?.try_into().ok()?);
+    if bytes.len() - HEAD < length || length < 17 {
+        return None;
+    }
+    let mut payload = bytes.slice(HEAD..HEAD + length);
+    if crc32fast::hash(&payload) != sum {
+        return None;
+    }
+    *bytes = bytes.slice(HEAD + length..);
+    let head = payload.split_to(17);
+    let (kind, id) = (head[0], Uuid::from_slice(&head[1..]).ok()?);
+    if kind == LATE {
+        let key = payload.get(..16)?.try_into().ok()?;
+        let decision = serde_json::from_slice(&payload[16..]).ok()?;
+        return Some(Read::Late { key, id: TransactionId(id), decision });
+    }
+    Some(Read::Piece(id, Piece { kind, rest: payload }))
+}
+
+impl Piece {
+    /// The pieces that this record begins; `None` if it is not a start.
+    pub(super) fn begins(&self) -> Option<Pieces> {
+        (self.kind == START).then(|| self.head::<Start>())?.map(|(mut start, body)| {
+            start.request = body;
+            Pieces::new(start)
+        })
+    }
+
+    /// Adds what this record says.
+    pub(super) fn apply(self, pieces: &mut Pieces) {
+        match self.kind {
+            START => {
+                if let Some((start, body)) = self.head::<Start>() {
+                    pieces.start = Start { request: body, ..start };
+                }
+            }
+            SENT => {
+                if let Some((head, body)) = self.head::<SentHead>() {
+                    let SentHead { upstream, method, url, own } = head;
+                    pieces.sent = Some(Sent { upstream, method, url, body: own.then_some(body) });
+                    pieces.response.clear();
+                }
+            }
+            FACTS => {
+                if let Some(facts) = self.json::<Facts>() {
+                    pieces.response_status = facts.response_status;
+                    pieces.response_headers = facts.response_headers;
+                    pieces.first_byte = facts.first_byte;
+                    pieces.decisions = facts.decisions;
+                    pieces.events = facts.events;
+                    pieces.evaluation = facts.evaluation;
+                    pieces.http_status = facts.http_status;
+                }
+            }
+            RESPONSE => pieces.response.extend_from_slice(&self.rest),
+            CLIENT_BEGINS => pieces.client = Some(self.rest.to_vec()),
+            CLIENT => {
+                if let Some(client) = &mut pieces.client {
+                    client.extend_from_slice(&self.rest);
+                }
+            }
+            END => pieces.end = self.json::<End>(),
+            _ => {}
+        }
+    }
+
+    fn json<T: DeserializeOwned>(&self) -> Option<T> {
+        serde_json::from_slice(&self.rest).ok()
+    }
+
+    fn head<T: DeserializeOwned>(&self) -> Option<(T, Bytes)> {
+        let length = usize::try_from(u64::from_le_bytes(self.rest.get(..8)?.try_into().ok()?)).ok()?;
+        let head = self.rest.get(8..length.checked_add(8)?)?;
+        Some((serde_json::from_slice(head).ok()?, self.rest.slice(8 + length..)))
+    }
+}

@@ -1,0 +1,213 @@
+//! Pieces become rows: bodies are split, hashed and packed, and what was stored before is only referred to.
+
+use std::num::NonZeroUsize;
+
+use jiff::Timestamp;
+use lru::LruCache;
+
+use super::gather::Pieces;
+use super::preflight::is_preflight;
+use crate::body::identity::understand;
+use crate::body::manifest::{Piece, put};
+use crate::body::pack::Packer;
+use crate::body::split::{Outline, Part, split};
+use crate::body::{Hash, ROOT, chain_hash, content_hash};
+use crate::history::lifecycle;
+use crate::model::{Decision, End, Status, TransactionId};
+use crate::sqlite::bodies::{ContentRow, NodeBytes, NodeRow};
+use crate::sqlite::transactions::{Batch, LateRow, TransactionRow};
+
+/// Pieces up to this many bytes are not worth a row of their own.
+const SMALL: usize = 256;
+
+/// How many contents and nodes are remembered as stored.
+const REMEMBERED: NonZeroUsize = NonZeroUsize::MIN.saturating_add(32_767);
+
+/// What is remembered of a node.
+#[derive(Clone, Debug)]
+struct Known {
+    identity: Hash,
+    preview: Option<Box<str>>,
+}
+
+/// Makes rows, remembering what it has made.
+#[derive(Debug)]
+pub(super) struct Encoder {
+    packer: Packer,
+    contents: LruCache<Hash, ()>,
+    nodes: LruCache<Hash, Known>,
+    batch: Batch,
+    manifest: Vec<u8>,
+}
+
+impl Encoder {
+    pub(super) fn new() -> Self {
+        Self {
+            packer: Packer::new(),
+            contents: LruCache::new(REMEMBERED),
+            nodes: LruCache::new(REMEMBERED),
+            batch: Batch::default(),
+            manifest: Vec::new(),
+        }
+    }
+
+    /// Forgets everything: the rows made so far may not have been stored.
+    pub(super) fn forget(&mut self) {
+        self.contents.clear();
+        self.nodes.clear();
+        self.batch = Batch::default();
+    }
+
+    /// The rows made since the last call.
+    pub(super) fn take(&mut self) -> Batch {
+        std::mem::take(&mut self.batch)
+    }
+
+    /// A late decision; `key` tells it from others.
+    pub(super) fn late(&mut self, key: [u8; 16], id: TransactionId, decision: &Decision) {
+        let decision = json(decision).unwrap_or_default();
+        self.batch.late.push(LateRow { id: key, transaction: *id.0.as_bytes(), decision });
+    }
+
+    /// A transaction.
+    pub(super) fn transaction(&mut self, pieces: &Pieces) {
+        let start = &pieces.start;
+        let end = pieces.end.clone().unwrap_or_else(|| interrupted(pieces, start.at));
+        let outline = split(&start.request);
+        let (request, last) = self.request(&start.request, &outline);
+        let turn = start.conversation && !is_preflight(&start.request, &outline, start.session_id.is_some());
+        let own = pieces.sent.as_ref().and_then(|sent| sent.body.as_ref());
+        let upstream_request = own.map(|body| self.request(body, &split(body)).0);
+        let upstream_response = (!pieces.response.is_empty()).then(|| self.response(&pieces.response));
+        let client = pieces.client.as_ref().filter(|client| **client != pieces.response);
+        let client_response = client.map(|client| self.response(client));
+        let lifecycle = lifecycle(
+            end.status,
+            pieces.sent.is_some(),
+            pieces.response_status.is_some(),
+            end.http_status.is_some(),
+            false,
+        );
+        let preview = last.and_then(|last| self.nodes.peek(&last)?.preview.as_deref().map(str::to_owned));
+        self.batch.transactions.push(TransactionRow {
+            id: *start.id.0.as_bytes(),
+            session: start.session_id.clone().unwrap_or_else(|| start.id.to_string()),
+            credential: start.credential.map(Vec::from).unwrap_or_default(),
+            started_at: start.at.as_microsecond(),
+            first_byte_at: pieces.first_byte.map(Timestamp::as_microsecond),
+            ended_at: end.at.as_microsecond(),
+            dialect: start.dialect.name().into(),
+            path: start.path.clone(),
+            turn,
+            user_id: start.user_id.clone(),
+            model: start.model.clone(),
+            streamed: start.streamed,
+            policy: start.policy.clone(),
+            status: end.status.name().into(),
+            http_status: end.http_status,
+            error: end.error,
+            evaluation: end.evaluation.name().into(),
+            event_count: i64::try_from(lifecycle.len() + pieces.events.len() + pieces.decisions.len())
+                .unwrap_or(i64::MAX),
+            preview,
+            history: last,
+            request,
+            upstream: pieces.sent.as_ref().map(|sent| [sent.upstream.clone(), sent.method.clone(), sent.url.clone()]),
+            upstream_request,
+            upstream_status: pieces.response_status,
+            upstream_headers: (!pieces.response_headers.is_empty()).then(|| json(&pieces.response_headers)).flatten(),
+            upstream_response,
+            client_response,
+            decisions: (!pieces.decisions.is_empty()).then(|| json(&pieces.decisions)).flatten(),
+            events: (!pieces.events.is_empty()).then(|| json(&pieces.events)).flatten(),
+        });
+    }
+
+    /// A request's manifest, and the node of its last message.
+    fn request(&mut self, body: &[u8], outline: &Outline) -> (Vec<u8>, Option<Hash>) {
+        let mut manifest = std::mem::take(&mut self.manifest);
+        manifest.clear();
+        let mut last = None;
+        for part in &outline.parts {
+            match part {
+                Part::Inline(span) => put(&mut manifest, &Piece::Inline(&body[span.clone()])),
+                Part::Content(span) => put(&mut manifest, &Piece::Content(self.content(&body[span.clone()]))),
+                Part::Messages(slices) => {
+                    let mut node = ROOT;
+                    let mut identity = ROOT;
+                    for (slice, bare) in slices.iter().zip(&outline.messages) {
+                        (node, identity) = self.node(&node, &identity, &body[slice.clone()], &body[bare.clone()]);
+                    }
+                    put(&mut manifest, &Piece::Chain(node));
+                    last = Some(node);
+                }
+            }
+        }
+        let packed = self.packer.pack(&manifest);
+        self.manifest = manifest;
+        (packed, last)
+    }
+
+    /// A response's manifest.
+    fn response(&mut self, body: &[u8]) -> Vec<u8> {
+        let mut manifest = std::mem::take(&mut self.manifest);
+        manifest.clear();
+        if body.len() <= SMALL {
+            put(&mut manifest, &Piece::Inline(body));
+        } else {
+            put(&mut manifest, &Piece::Content(self.content(body)));
+        }
+        let packed = self.packer.pack(&manifest);
+        self.manifest = manifest;
+        packed
+    }
+
+    /// The hash of a content that is stored or will be.
+    fn content(&mut self, bytes: &[u8]) -> Hash {
+        let hash = content_hash(bytes);
+        if self.contents.get(&hash).is_none() {
+            self.contents.put(hash, ());
+            let data = self.packer.pack(bytes);
+            self.batch.contents.push(ContentRow { hash, data });
+        }
+        hash
+    }
+
+    /// The node of a message after `parent`, stored or to be, and the identity of the history up to it.
+    fn node(&mut self, parent: &Hash, before: &Hash, slice: &[u8], bare: &[u8]) -> (Hash, Hash) {
+        let hash = chain_hash(parent, slice);
+        if let Some(known) = self.nodes.get(&hash) {
+            return (hash, known.identity);
+        }
+        let understood = understand(bare);
+        let identity = match &understood {
+            Some(understood) => chain_hash(before, understood.canonical.as_bytes()),
+            None => chain_hash(before, bare),
+        };
+        let preview = understood.and_then(|understood| understood.preview).map(String::into_boxed_str);
+        self.nodes.put(hash, Known { identity, preview });
+        let bytes = if slice.len() <= SMALL {
+            NodeBytes::Inline(self.packer.pack(slice))
+        } else {
+            NodeBytes::Content(self.content(slice))
+        };
+        let parent = (*parent != ROOT).then_some(*parent);
+        self.batch.nodes.push(NodeRow { hash, parent, identity, bytes });
+        (hash, identity)
+    }
+}
+
+/// The end of a transaction that has none: the gateway died before it.
+pub(super) fn interrupted(pieces: &Pieces, at: Timestamp) -> End {
+    End {
+        at,
+        status: Status::Interrupted,
+        http_status: pieces.http_status,
+        error: Some("the gateway stopped before the end".into()),
+        evaluation: pieces.evaluation,
+    }
+}
+
+fn json(value: &impl serde::Serialize) -> Option<String> {
+    serde_json::to_string(value).ok()
+}

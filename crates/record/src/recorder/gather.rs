@@ -1,0 +1,104 @@
+//! The pieces of a transaction, shared between the gateway, the journal and the writer.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use bytes::Bytes;
+use jiff::Timestamp;
+
+use crate::model::{Decision, End, Evaluation, Event, Headers, Start};
+
+/// What was sent upstream.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Sent {
+    pub(crate) upstream: String,
+    pub(crate) method: String,
+    pub(crate) url: String,
+    /// `None`: the client's own.
+    pub(crate) body: Option<Bytes>,
+}
+
+/// The pieces of a transaction.
+#[derive(Clone, Debug)]
+pub(crate) struct Pieces {
+    pub(crate) start: Start,
+    pub(crate) sent: Option<Sent>,
+    pub(crate) response_status: Option<u16>,
+    pub(crate) response_headers: Headers,
+    pub(crate) response: Vec<u8>,
+    /// `None`: the upstream's own.
+    pub(crate) client: Option<Vec<u8>>,
+    pub(crate) first_byte: Option<Timestamp>,
+    pub(crate) decisions: Vec<Decision>,
+    pub(crate) events: Vec<Event>,
+    pub(crate) evaluation: Evaluation,
+    pub(crate) http_status: Option<u16>,
+    pub(crate) end: Option<End>,
+}
+
+impl Pieces {
+    /// Bytes of its bodies.
+    pub(crate) fn size(&self) -> usize {
+        let sent = self.sent.as_ref().and_then(|sent| sent.body.as_ref()).map_or(0, Bytes::len);
+        self.start.request.len() + sent + self.response.len() + self.client.as_ref().map_or(0, Vec::len)
+    }
+
+    pub(crate) fn new(start: Start) -> Self {
+        Self {
+            start,
+            sent: None,
+            response_status: None,
+            response_headers: Headers::new(),
+            response: Vec::new(),
+            client: None,
+            first_byte: None,
+            decisions: Vec::new(),
+            events: Vec::new(),
+            evaluation: Evaluation::NotEvaluated,
+            http_status: None,
+            end: None,
+        }
+    }
+}
+
+/// The pieces, and how much of them is in the journal.
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(crate) pieces: Pieces,
+    pub(crate) kept: Kept,
+    /// The journal's segments with records of this transaction.
+    pub(crate) segments: Vec<u64>,
+    /// When it ended, by the clock that only goes forward.
+    pub(crate) finished: Option<Instant>,
+}
+
+/// What the journal has. `true`: as it is now.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Kept {
+    pub(crate) start: bool,
+    pub(crate) sent: bool,
+    pub(crate) facts: bool,
+    pub(crate) response: usize,
+    pub(crate) client: Option<usize>,
+    pub(crate) end: bool,
+}
+
+/// A transaction's pieces behind a lock that is hardly ever wanted twice.
+#[derive(Debug)]
+pub(crate) struct Gather {
+    /// Its place in the registry.
+    pub(crate) slot: usize,
+    state: Mutex<State>,
+}
+
+impl Gather {
+    pub(crate) fn new(start: Start, slot: usize) -> Self {
+        let pieces = Pieces::new(start);
+        let state = State { pieces, kept: Kept::default(), segments: Vec::new(), finished: None };
+        Self { slot, state: Mutex::new(state) }
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,114 @@
+//! What the handle, the transactions in flight, the writer and the journal's thread share.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::gather::Gather;
+use super::queue::{Item, Queue};
+use super::registry::Registry;
+use crate::journal::{Journal, record};
+use crate::model::{Decision, TransactionId};
+
+/// How long a finished transaction may wait for the database before it goes to the journal.
+const PATIENCE: Duration = Duration::from_millis(200);
+
+/// How far the writer is.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Progress {
+    /// So many things from the queue are stored, spooled or dropped.
+    pub(super) processed: u64,
+    /// So many spooled things are stored.
+    pub(super) replayed: u64,
+    /// It has ended.
+    pub(super) stopped: bool,
+}
+
+/// The shared state.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(super) registry: Registry,
+    pub(super) queue: Queue,
+    pub(super) journal: Journal,
+    pub(super) progress: watch::Sender<Progress>,
+    /// How many things were ever spooled.
+    pub(super) spooled: AtomicU64,
+    /// Why the database takes nothing now.
+    away: Mutex<Option<String>>,
+}
+
+impl Shared {
+    pub(super) fn new(queue: usize, journal: Journal) -> Self {
+        Self {
+            registry: Registry::default(),
+            queue: Queue::new(queue),
+            journal,
+            progress: watch::Sender::new(Progress::default()),
+            spooled: AtomicU64::new(0),
+            away: Mutex::new(None),
+        }
+    }
+
+    /// A transaction has ended. When memory is full it goes to the journal here and now: a write to the page cache, after
+    /// the client has its answer.
+    pub(super) fn finished(&self, gather: &Arc<Gather>, size: usize) {
+        if self.queue.push(Item::Transaction(Arc::clone(gather)), size).is_err() {
+            self.spool(gather);
+        }
+    }
+
+    /// A decision came after its transaction's end.
+    pub(super) fn late(&self, key: [u8; 16], id: TransactionId, decision: Decision) {
+        if let Err(Item::Late { key, id, decision }) =
+            self.queue.push(Item::Late { key, id, decision: Box::new(decision) }, 0)
+        {
+            self.spool_late(key, id, &decision);
+        }
+    }
+
+    /// Moves a finished transaction from memory to the journal.
+    pub(super) fn spool(&self, gather: &Arc<Gather>) {
+        let spooled = self.journal.spool(gather);
+        self.registry.remove([gather]);
+        self.spooled.fetch_add(u64::from(spooled), Ordering::SeqCst);
+    }
+
+    pub(super) fn spool_late(&self, key: [u8; 16], id: TransactionId, decision: &Decision) {
+        let mut records = Vec::new();
+        record::write_late(&mut records, key, id, decision);
+        let spooled = self.journal.spool_records(&records);
+        self.spooled.fetch_add(u64::from(spooled), Ordering::SeqCst);
+    }
+
+    /// Brings the journal up to date with what is in flight, and with what has ended and waits too long.
+    pub(super) fn keep_in_flight(&self, patience: Duration) {
+        for gather in self.registry.all() {
+            let recent = gather.lock().finished.is_some_and(|finished| finished.elapsed() < patience);
+            if recent {
+                continue;
+            }
+            // What does not fit now is tried again, and is dropped only when it has ended and cannot stay in memory.
+            if let Err(error) = self.journal.keep(&gather) {
+                tracing::warn!(%error, "what is in flight is not in the journal");
+                return;
+            }
+        }
+    }
+
+    /// One round of the journal's thread.
+    pub(super) fn tick(&self) {
+        self.keep_in_flight(PATIENCE);
+    }
+
+    /// Whether what is begun now can be recorded.
+    pub(super) fn can_record(&self) -> bool {
+        let memory = self.away_because().is_none() && !self.queue.is_full();
+        !self.queue.is_closed() && (memory || !self.journal.failing())
+    }
+
+    pub(super) fn away_because(&self) -> MutexGuard<'_, Option<String>> {
+        self.away.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

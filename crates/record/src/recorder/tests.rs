@@ -1,0 +1,120 @@
+use serde_json::json;
+
+use super::*;
+use crate::model::{End, Evaluation, Status};
+use crate::testing::{answer, answered, config, decision, end, event, id, messages, recorder, second, start, stored};
+
+mod bodies;
+mod crash;
+mod outage;
+
+#[tokio::test]
+async fn a_transaction_is_stored_as_it_was() {
+    let (_folder, recorder) = recorder().await;
+    let body = messages(&[json!({"role": "user", "content": "hello"})]);
+    let flight = answered(&recorder, start(1, Some("s"), body.clone()), b"");
+    flight.set_start(|start| start.user_id = Some("ada".into()));
+    flight.upstream_request("local", "POST", "http://up/x", &"{\"model\": \"other\"}".into());
+    flight.upstream_response(201, vec![("x-a".into(), "1".into()), ("x-a".into(), "2".into())]);
+    flight.upstream_bytes(b"first ");
+    flight.own_client_copy(5);
+    flight.upstream_bytes(b"second");
+    flight.client_bytes(b"|mine");
+    flight.first_byte(second(2));
+    flight.first_byte(second(3));
+    flight.decision(decision("tool_call_judge", "block"));
+    flight.event(event("policy.judge.tool_call_blocked"));
+    flight.finish(End { error: Some("why".into()), evaluation: Evaluation::Intervened, ..end(1) });
+    recorder.late_decision(id(1), decision("shadow", "pass"));
+    recorder.settled().await;
+
+    let found = stored(&recorder, 1).await.expect("stored");
+    assert_eq!((found.id, found.session_id.as_str(), found.user_id.as_deref()), (id(1), "s", Some("ada")));
+    assert_eq!((found.at, found.first_byte, found.ended), (second(1), Some(second(2)), second(2)));
+    assert_eq!((found.status, found.http_status, found.error.as_deref()), (Status::Completed, Some(200), Some("why")));
+    assert_eq!((found.evaluation, found.turn, found.streamed), (Evaluation::Intervened, true, false));
+    assert_eq!(found.request, body);
+    let sent = found.upstream_request.clone().expect("sent");
+    assert_eq!((sent.upstream.as_str(), sent.url.as_str()), ("local", "http://up/x"));
+    assert_eq!(sent.body, "{\"model\": \"other\"}");
+    assert_eq!(found.upstream_status, Some(201));
+    assert_eq!(found.upstream_headers, [("x-a".into(), "1".into()), ("x-a".into(), "2".into())]);
+    assert_eq!(found.upstream_response, "first second");
+    assert_eq!(found.client_response(), "first|mine");
+    assert_eq!(found.decisions, [decision("tool_call_judge", "block"), decision("shadow", "pass")]);
+    assert_eq!(found.events, [event("policy.judge.tool_call_blocked")]);
+    assert_eq!(found.identities.len(), 1);
+}
+
+#[tokio::test]
+async fn a_transaction_that_is_dropped_is_recorded_as_left_by_the_client() {
+    let (_folder, recorder) = recorder().await;
+    let flight = answered(&recorder, start(1, None, "{}"), b"half");
+    flight.note_http_status(200);
+    flight.note_evaluation(Evaluation::Passed);
+    drop(flight);
+    recorder.settled().await;
+    let found = stored(&recorder, 1).await.expect("stored");
+    assert_eq!(
+        (found.status, found.http_status, found.evaluation),
+        (Status::ClientDisconnected, Some(200), Evaluation::Passed)
+    );
+    assert_eq!(found.upstream_response, "half");
+    assert_eq!(found.own_response, None);
+    assert_eq!(found.session_id, id(1).to_string());
+}
+
+#[tokio::test]
+async fn another_attempt_drops_the_answer_of_the_first() {
+    let (_folder, recorder) = recorder().await;
+    let flight = answered(&recorder, start(1, None, "{}"), b"busy");
+    recorder.inner.shared.tick();
+    flight.upstream_request("anthropic", "POST", "http://up/v1/messages", &"{}".into());
+    flight.upstream_response(200, Vec::new());
+    flight.upstream_bytes(b"fine");
+    flight.finish(end(1));
+    recorder.settled().await;
+    let found = stored(&recorder, 1).await.expect("stored");
+    assert_eq!(found.upstream_response, "fine");
+}
+
+#[tokio::test]
+async fn what_reaches_the_database_in_time_never_touches_the_journal() {
+    let (folder, recorder) = recorder().await;
+    for number in 0..600 {
+        answered(&recorder, start(number, None, "{}"), b"fine").finish(end(number));
+    }
+    recorder.settled().await;
+    recorder.inner.shared.tick();
+    assert_eq!(recorder.health(), RecorderHealth { queued: 0, journal_bytes: 0, dropped: 0, database: Ok(()) });
+    assert_eq!(recorder.store().calls(1).await.expect("calls").total, 600);
+    let names: Vec<_> = std::fs::read_dir(folder.path().join("journal"))
+        .expect("a folder")
+        .map(|e| e.expect("e").file_name())
+        .collect();
+    assert_eq!(names, ["lock"]);
+}
+
+#[tokio::test]
+async fn a_folder_has_one_recorder() {
+    let (folder, _recorder) = recorder().await;
+    let second = Recorder::open(config(folder.path())).await;
+    assert!(matches!(second, Err(OpenError::InUse(_))));
+}
+
+#[tokio::test]
+async fn a_shutdown_stores_what_is_queued_and_keeps_what_is_in_flight() {
+    let (folder, recorder) = recorder().await;
+    answered(&recorder, start(1, None, "{}"), b"fine").finish(end(1));
+    let late = answered(&recorder, start(2, None, "{}"), b"later");
+    let open = answered(&recorder, start(3, None, "{}"), b"never");
+    recorder.shutdown(Duration::from_secs(10)).await;
+    late.finish(end(2));
+    let left = crate::testing::killed(folder.path());
+    drop((open, recorder));
+    let again = Recorder::open(config(left.path())).await.expect("a recorder");
+    let status = |detail: Option<crate::store::TransactionDetail>| detail.map(|detail| detail.status);
+    assert_eq!(status(stored(&again, 1).await), Some(Status::Completed));
+    assert_eq!(status(stored(&again, 2).await), Some(Status::Completed));
+    assert_eq!(status(stored(&again, 3).await), Some(Status::Interrupted));
+}

@@ -1,0 +1,140 @@
+use bytes::Bytes;
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+use serde_json::{Value, json};
+use sqlx::{Connection as _, SqliteConnection};
+
+use crate::testing::{answer, answered, end, messages, recorder, start, stored};
+
+/// JSON-ish text with odd spacing, repeated members and messages, and now and then bytes that are no JSON or no UTF-8.
+fn bodies() -> impl Strategy<Value = Vec<u8>> {
+    let space = prop_oneof![Just(""), Just(" "), Just("\n\t "), Just("\r\n")];
+    let text = prop_oneof![
+        Just("\"a\"".to_owned()),
+        "\"[a-z \\\\n]{0,20}\"",
+        (1_usize..900).prop_map(|n| format!("\"{}\"", "long ".repeat(n)))
+    ];
+    let value = prop_oneof![
+        text.clone(),
+        Just("[1, 2]".to_owned()),
+        Just("{\"x\": [\"}\", \"\\\\\"]}".to_owned()),
+        Just("null".to_owned())
+    ];
+    let message =
+        (text, space.clone()).prop_map(|(text, space)| format!("{{\"role\":{space}\"user\", \"content\": {text}}}"));
+    let messages = (proptest::collection::vec(message, 0..6), space.clone())
+        .prop_map(|(list, space)| format!("[{space}{}{space}]", list.join(&format!("{space},{space}"))));
+    let key = prop_oneof![Just("model"), Just("system"), Just("tools"), Just("messages"), Just("\\u006d")];
+    let members = proptest::collection::vec((key, value, space.clone()), 0..4);
+    let object = (members, messages, space).prop_map(|(members, messages, space)| {
+        let mut parts: Vec<_> =
+            members.iter().map(|(key, value, space)| format!("\"{key}\"{space}:{space}{value}{space}")).collect();
+        parts.push(format!("\"messages\":{space}{messages}"));
+        format!("{space}{{{}}}{space}", parts.join(","))
+    });
+    (object, any::<prop::sample::Index>(), 0..5_u8, any::<u8>()).prop_map(|(object, at, what, byte)| {
+        let mut bytes = object.into_bytes();
+        let at = at.index(bytes.len());
+        match what {
+            0 => bytes[at] = byte,
+            1 => bytes.truncate(at),
+            _ => {}
+        }
+        bytes
+    })
+}
+
+#[test]
+fn every_body_comes_back_byte_for_byte() {
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
+    let (_folder, recorder) = runtime.block_on(recorder());
+    let mut number = 0;
+    let cases = proptest::collection::vec((bodies(), bodies(), proptest::collection::vec(any::<u8>(), 0..2000)), 8);
+    let mut runner = TestRunner::new(Config { cases: 60, failure_persistence: None, ..Config::default() });
+    let cell = std::cell::RefCell::new(&mut number);
+    let outcome = runner.run(&cases, |batch| {
+        let mut number = cell.borrow_mut();
+        let first = **number;
+        for (request, sent, response) in &batch {
+            let flight = recorder.begin(start(**number, None, request.clone())).expect("begun");
+            flight.upstream_request("up", "POST", "http://up", &Bytes::from(sent.clone()));
+            flight.upstream_bytes(response);
+            flight.own_client_copy(response.len() / 2);
+            flight.client_bytes(request);
+            flight.finish(end(**number));
+            **number += 1;
+        }
+        runtime.block_on(recorder.settled());
+        for (index, (request, sent, response)) in (first..).zip(&batch) {
+            let found = runtime.block_on(stored(&recorder, index)).expect("stored");
+            prop_assert_eq!(&found.request[..], &request[..]);
+            prop_assert_eq!(&found.final_request()[..], &sent[..]);
+            prop_assert_eq!(&found.upstream_response[..], &response[..]);
+            prop_assert_eq!(found.client_response(), &[&response[..response.len() / 2], &request[..]].concat());
+        }
+        Ok(())
+    });
+    outcome.expect("every body as it was");
+}
+
+/// A turn of an agent whose cache mark moves along its history.
+fn marked(history: &[Value]) -> Vec<Value> {
+    let mut out = history.to_vec();
+    if let Some(last) = out.last_mut() {
+        last["content"][0]["cache_control"] = json!({"type": "ephemeral"});
+    }
+    out
+}
+
+#[tokio::test]
+async fn a_growing_history_is_stored_once() {
+    let (folder, recorder) = recorder().await;
+    let mut history = Vec::new();
+    let mut last = 0;
+    for number in 0..100 {
+        let text: String = (0..40)
+            .map(|word| format!("{:08x} ", (number * 97 + word * 31) * 2_654_435_761_u64 % 4_294_967_291))
+            .collect();
+        history
+            .push(json!({"role": "user", "content": [{"type": "text", "text": format!("question {number} {text}")}]}));
+        let request = messages(&marked(&history));
+        let reply = answer(&format!("answer {number} {text}"));
+        last = request.len() + reply.len();
+        let number = u32::try_from(number).expect("small");
+        answered(&recorder, start(number, Some("s"), request), &reply).finish(end(number));
+        history.push(
+            json!({"role": "assistant", "content": [{"type": "text", "text": format!("answer {number} {text}")}]}),
+        );
+    }
+    recorder.settled().await;
+    let session = recorder.store().session("s").await.expect("a query").expect("a session");
+    assert_eq!(session.transactions.len(), 100);
+    assert_eq!(session.transactions[99].identities.len(), 199);
+    assert_eq!(session.transactions[99].identities[..197], session.transactions[98].identities[..]);
+    recorder.shutdown(std::time::Duration::from_secs(10)).await;
+
+    let path = folder.path().join("luthien.db");
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&path);
+    let mut connection = SqliteConnection::connect_with(&options).await.expect("a connection");
+    sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut connection).await.expect("a checkpoint");
+    let size = usize::try_from(std::fs::metadata(&path).expect("a file").len()).expect("small");
+    assert!(size <= 2 * last, "{size} bytes for a last turn of {last}");
+}
+
+#[tokio::test]
+async fn what_is_resent_costs_no_rows() {
+    let (folder, recorder) = recorder().await;
+    let body = messages(&[json!({"role": "user", "content": "x".repeat(3000)})]);
+    for number in 0..20 {
+        answered(&recorder, start(number, None, body.clone()), &answer(&"y".repeat(3000))).finish(end(number));
+    }
+    recorder.settled().await;
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(folder.path().join("luthien.db"));
+    let mut connection = SqliteConnection::connect_with(&options).await.expect("a connection");
+    let counts: (i64, i64) = sqlx::query_as("SELECT (SELECT COUNT(*) FROM contents), (SELECT COUNT(*) FROM nodes)")
+        .fetch_one(&mut connection)
+        .await
+        .expect("counts");
+    assert_eq!(counts, (2, 1));
+}

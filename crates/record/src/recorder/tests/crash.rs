@@ -1,0 +1,85 @@
+use std::io::Write as _;
+
+use serde_json::json;
+
+use crate::model::{Status, TransactionId};
+use crate::recorder::Recorder;
+use crate::testing::{answered, config, decision, end, event, id, killed, messages, recorder, second, start, stored};
+
+#[tokio::test]
+async fn what_was_in_flight_at_a_kill_is_interrupted_with_all_it_had() {
+    let (folder, recorder) = recorder().await;
+    let body = messages(&[json!({"role": "user", "content": "hello"})]);
+    let flight = answered(&recorder, start(1, Some("s"), body.clone()), b"one ");
+    recorder.inner.shared.tick();
+    flight.upstream_bytes(b"two ");
+    flight.own_client_copy(4);
+    flight.client_bytes(b"mine ");
+    flight.decision(decision("judge", "pass"));
+    flight.event(event("policy.a.b"));
+    flight.note_http_status(200);
+    recorder.inner.shared.tick();
+    flight.upstream_bytes(b"three");
+    flight.client_bytes(b"more");
+    recorder.inner.shared.tick();
+    flight.upstream_bytes(b" lost: no tick after it");
+    let left = killed(folder.path());
+
+    let again = Recorder::open(config(left.path())).await.expect("a recorder");
+    let found = stored(&again, 1).await.expect("stored");
+    assert_eq!((found.status, found.http_status), (Status::Interrupted, Some(200)));
+    assert_eq!(found.request, body);
+    assert_eq!(found.upstream_response, "one two three");
+    assert_eq!(found.client_response(), "one mine more");
+    assert_eq!(found.decisions, [decision("judge", "pass")]);
+    assert_eq!(found.events, [event("policy.a.b")]);
+    assert!(found.ended > second(0) || found.ended >= found.at);
+    assert_eq!(again.health().journal_bytes, 0);
+
+    // The first process goes on, ends it, and its journal is empty too.
+    flight.finish(end(1));
+    recorder.settled().await;
+    assert_eq!(stored(&recorder, 1).await.expect("stored").status, Status::Completed);
+    assert_eq!(recorder.health().journal_bytes, 0);
+}
+
+#[tokio::test]
+async fn what_was_stored_before_a_kill_is_not_recorded_again() {
+    let (folder, recorder) = recorder().await;
+    let done = answered(&recorder, start(1, None, "{}"), b"one");
+    let open = answered(&recorder, start(2, None, "{}"), b"two");
+    recorder.inner.shared.tick();
+    done.finish(end(1));
+    recorder.settled().await;
+    let left = killed(folder.path());
+    let again = Recorder::open(config(left.path())).await.expect("a recorder");
+    assert_eq!(stored(&again, 1).await.expect("stored").status, Status::Completed);
+    assert_eq!(stored(&again, 2).await.expect("stored").status, Status::Interrupted);
+    assert_eq!(again.store().calls(10).await.expect("calls").total, 2);
+    drop(open);
+}
+
+#[tokio::test]
+async fn a_torn_tail_loses_only_itself() {
+    let (folder, recorder) = recorder().await;
+    let flights: Vec<_> = (0..3).map(|number| answered(&recorder, start(number, None, "{}"), b"whole")).collect();
+    recorder.inner.shared.tick();
+    let left = killed(folder.path());
+    let segment = left.path().join("journal/0000000000000000.journal");
+    let whole = std::fs::read(&segment).expect("a segment");
+    for cut in [1, 7, 60] {
+        let torn = killed(left.path());
+        let path = torn.path().join("journal/0000000000000000.journal");
+        std::fs::write(&path, &whole[..whole.len() - cut]).expect("written");
+        let again = Recorder::open(config(torn.path())).await.expect("a recorder");
+        let found: Vec<_> = again.store().calls(10).await.expect("calls").calls.iter().map(|call| call.id).collect();
+        let all: Vec<TransactionId> = [2, 1, 0].map(id).into();
+        assert_eq!(found, all);
+    }
+    let mut file = std::fs::OpenOptions::new().append(true).open(&segment).expect("a segment");
+    file.write_all(b"\xff\x00\x00\x00 half a record").expect("written");
+    let again = Recorder::open(config(left.path())).await.expect("a recorder");
+    assert_eq!(again.store().calls(10).await.expect("calls").total, 3);
+    assert_eq!(stored(&again, 2).await.expect("stored").upstream_response, "whole");
+    drop(flights);
+}

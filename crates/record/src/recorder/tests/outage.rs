@@ -1,0 +1,121 @@
+use std::time::Duration;
+
+use sqlx::{Connection as _, SqliteConnection};
+
+use crate::recorder::{Full, Recorder, RecorderConfig};
+use crate::testing::{answered, config, decision, end, id, killed, recorder, start, stored};
+
+/// Waits until the writer has dealt with so many things, in whatever way.
+async fn processed(recorder: &Recorder, count: u64) {
+    recorder.inner.shared.queue.flush();
+    recorder.wait_until(|progress| progress.processed >= count).await;
+}
+
+async fn lock(recorder: &RecorderConfig) -> SqliteConnection {
+    let path = recorder.database.trim_start_matches("sqlite://");
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(path);
+    let mut other = SqliteConnection::connect_with(&options).await.expect("a connection");
+    sqlx::query("BEGIN IMMEDIATE").execute(&mut other).await.expect("locked");
+    other
+}
+
+#[tokio::test]
+async fn what_a_locked_database_does_not_take_is_there_once_after_it() {
+    let (folder, recorder) = recorder().await;
+    let mut other = lock(&config(folder.path())).await;
+    let open = answered(&recorder, start(0, None, "{}"), b"across");
+    recorder.inner.shared.tick();
+    for number in 1..=300 {
+        answered(&recorder, start(number, None, "{}"), b"kept").finish(end(number));
+    }
+    recorder.late_decision(id(1), decision("late", "pass"));
+    processed(&recorder, 301).await;
+    let health = recorder.health();
+    assert!(health.database.is_err_and(|why| why.contains("locked")));
+    assert!(health.journal_bytes > 0);
+    assert_eq!((health.queued, health.dropped), (0, 0));
+    let at_kill = killed(folder.path());
+
+    sqlx::query("ROLLBACK").execute(&mut other).await.expect("unlocked");
+    answered(&recorder, start(301, None, "{}"), b"kept").finish(end(301));
+    recorder.settled().await;
+    assert_eq!(recorder.store().calls(1).await.expect("calls").total, 301);
+    assert_eq!(stored(&recorder, 1).await.expect("stored").decisions, [decision("late", "pass")]);
+    assert_eq!(recorder.health().database, Ok(()));
+    open.finish(end(0));
+    recorder.settled().await;
+    assert_eq!(stored(&recorder, 0).await.expect("stored").upstream_response, "across");
+    assert_eq!(recorder.health().journal_bytes, 0);
+
+    // A process killed during the outage loses none of it either.
+    let again = Recorder::open(config(at_kill.path())).await.expect("a recorder");
+    assert_eq!(again.store().calls(1).await.expect("calls").total, 301);
+    assert_eq!(stored(&again, 300).await.expect("stored").upstream_response, "kept");
+}
+
+#[tokio::test]
+async fn a_database_that_was_moved_away_and_back_has_everything_once() {
+    let (folder, recorder) = recorder().await;
+    answered(&recorder, start(1, None, "{}"), b"before").finish(end(1));
+    recorder.settled().await;
+    let (path, aside) = (folder.path().join("luthien.db"), folder.path().join("aside"));
+    std::fs::rename(&path, &aside).expect("moved");
+    answered(&recorder, start(2, None, "{}"), b"meanwhile").finish(end(2));
+    processed(&recorder, 2).await;
+    assert!(recorder.health().database.is_err_and(|why| why.contains("missing")));
+    assert!(!path.exists());
+    std::fs::rename(&aside, &path).expect("moved back");
+    recorder.settled().await;
+    assert_eq!(recorder.store().calls(1).await.expect("calls").total, 2);
+    assert_eq!(stored(&recorder, 2).await.expect("stored").upstream_response, "meanwhile");
+}
+
+#[tokio::test]
+async fn what_does_not_fit_in_memory_goes_through_the_journal() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = RecorderConfig { queue: 2, batch_interval: Duration::from_secs(3600), ..config(folder.path()) };
+    let recorder = Recorder::open(config).await.expect("a recorder");
+    for number in 0..50 {
+        answered(&recorder, start(number, None, "{}"), b"kept").finish(end(number));
+    }
+    assert_eq!(recorder.health().queued, 2);
+    recorder.settled().await;
+    assert_eq!(recorder.store().calls(1).await.expect("calls").total, 50);
+    assert_eq!(recorder.health().dropped, 0);
+}
+
+#[tokio::test]
+async fn at_the_journals_limit_records_are_dropped_and_counted() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = RecorderConfig { journal_max_bytes: 4096, ..config(folder.path()) };
+    let recorder = Recorder::open(config.clone()).await.expect("a recorder");
+    let mut other = lock(&config).await;
+    for number in 0..20 {
+        answered(&recorder, start(number, None, "{}"), &[b'x'; 500]).finish(end(number));
+    }
+    processed(&recorder, 20).await;
+    let health = recorder.health();
+    assert!(health.dropped > 0 && health.dropped < 20);
+    assert!(health.journal_bytes <= 4096);
+    sqlx::query("ROLLBACK").execute(&mut other).await.expect("unlocked");
+    recorder.settled().await;
+    assert_eq!(recorder.store().calls(1).await.expect("calls").total + health.dropped, 20);
+    assert_eq!(recorder.health().journal_bytes, 0);
+}
+
+#[tokio::test]
+async fn a_required_record_refuses_what_it_could_not_keep() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = RecorderConfig { journal_max_bytes: 600, required: true, ..config(folder.path()) };
+    let recorder = Recorder::open(config.clone()).await.expect("a recorder");
+    let mut other = lock(&config).await;
+    answered(&recorder, start(1, None, "{}"), &[b'x'; 500]).finish(end(1));
+    processed(&recorder, 1).await;
+    assert!(recorder.begin(start(2, None, "{}")).is_err_and(|error| error == Full));
+    sqlx::query("ROLLBACK").execute(&mut other).await.expect("unlocked");
+    recorder.inner.shared.queue.flush();
+    recorder.wait_until(|_| recorder.inner.shared.away_because().is_none()).await;
+    answered(&recorder, start(3, None, "{}"), b"kept").finish(end(3));
+    recorder.settled().await;
+    assert!(stored(&recorder, 3).await.is_some());
+}

@@ -1,0 +1,43 @@
+//! The names of sessions. A client chooses its session's id, so two credentials may use the same one: whoever used it first
+//! has the bare name, others get `<id>@<start of the credential's hash>`.
+
+use sqlx::SqliteConnection;
+
+use crate::sqlite::sessions::credentials;
+
+/// How many digits of the hash are in a name.
+const DIGITS: usize = 8;
+
+/// The name by which [`find`] finds a session.
+pub(super) async fn public(
+    connection: &mut SqliteConnection,
+    session: &str,
+    credential: &[u8],
+) -> Result<String, sqlx::Error> {
+    let first = credentials(connection, session).await?.into_iter().next();
+    if first.is_none_or(|first| first == credential) {
+        return Ok(session.to_owned());
+    }
+    Ok(format!("{session}@{}", digits(credential)))
+}
+
+/// The session and credential of a name.
+pub(super) async fn find(
+    connection: &mut SqliteConnection,
+    name: &str,
+) -> Result<Option<(String, Vec<u8>)>, sqlx::Error> {
+    if let Some(first) = credentials(connection, name).await?.into_iter().next() {
+        return Ok(Some((name.to_owned(), first)));
+    }
+    let Some((session, wanted)) = name.rsplit_once('@') else { return Ok(None) };
+    let found = credentials(connection, session).await?.into_iter().find(|credential| digits(credential) == wanted);
+    Ok(found.map(|credential| (session.to_owned(), credential)))
+}
+
+fn digits(credential: &[u8]) -> String {
+    let mut out = String::new();
+    for byte in credential.iter().take(DIGITS / 2) {
+        out.push_str(&format!("{byte:02x}"));
+    }
+    out
+}

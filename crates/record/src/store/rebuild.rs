@@ -1,0 +1,166 @@
+//! Bodies and transactions put together again from what is stored, each piece read once.
+
+use std::collections::HashMap;
+
+use bytes::Bytes;
+use luthien_wire::Dialect;
+use sqlx::SqliteConnection;
+use uuid::Uuid;
+
+use super::{StoreError, TransactionDetail, UpstreamRequest, damaged, time};
+use crate::body::manifest::{Piece, pieces};
+use crate::body::{Hash, pack};
+use crate::model::{Decision, Evaluation, Headers, Status, TransactionId};
+use crate::sqlite::bodies::{self, NodeBytes};
+use crate::sqlite::transactions::{TransactionRow, late_decisions};
+
+/// How many nodes are read at a time: later turns need few that earlier ones did not.
+const NODES_AT_ONCE: u32 = 32;
+
+#[derive(Clone)]
+struct Node {
+    parent: Option<Hash>,
+    identity: Hash,
+    bytes: NodeBytes,
+}
+
+/// Puts bodies together, remembering pieces between them.
+pub(super) struct Rebuild<'c> {
+    connection: &'c mut SqliteConnection,
+    contents: HashMap<Hash, Bytes>,
+    nodes: HashMap<Hash, Node>,
+}
+
+impl<'c> Rebuild<'c> {
+    pub(super) fn new(connection: &'c mut SqliteConnection) -> Self {
+        Self { connection, contents: HashMap::new(), nodes: HashMap::new() }
+    }
+
+    /// The transaction of a row.
+    pub(super) async fn detail(
+        &mut self,
+        row: TransactionRow,
+        session_id: String,
+    ) -> Result<TransactionDetail, StoreError> {
+        let id = TransactionId(Uuid::from_bytes(row.id));
+        let what = format!("transaction {id}");
+        let bad = |why: &str| damaged(&what, why);
+        let request = self.body(&row.request).await?;
+        let upstream_request = match row.upstream {
+            Some([upstream, method, url]) => {
+                let body = match &row.upstream_request {
+                    Some(own) => self.body(own).await?,
+                    None => request.clone(),
+                };
+                Some(UpstreamRequest { upstream, method, url, body })
+            }
+            None => None,
+        };
+        let upstream_response = match &row.upstream_response {
+            Some(stored) => self.body(stored).await?,
+            None => Bytes::new(),
+        };
+        let own_response = match &row.client_response {
+            Some(stored) => Some(self.body(stored).await?),
+            None => None,
+        };
+        let mut decisions: Vec<Decision> = list(row.decisions.as_deref()).map_err(|error| damaged(&what, error))?;
+        for late in late_decisions(self.connection, &row.id).await? {
+            decisions.push(serde_json::from_str(&late).map_err(|error| damaged(&what, error))?);
+        }
+        let headers: Headers = list(row.upstream_headers.as_deref()).map_err(|error| damaged(&what, error))?;
+        Ok(TransactionDetail {
+            id,
+            session_id,
+            at: time(row.started_at)?,
+            first_byte: row.first_byte_at.map(time).transpose()?,
+            ended: time(row.ended_at)?,
+            dialect: dialect(&row.dialect).ok_or_else(|| bad("unknown dialect"))?,
+            path: row.path,
+            turn: row.turn,
+            user_id: row.user_id,
+            model: row.model,
+            streamed: row.streamed,
+            policy: row.policy,
+            status: Status::from_name(&row.status).ok_or_else(|| bad("unknown status"))?,
+            http_status: row.http_status,
+            error: row.error,
+            evaluation: Evaluation::from_name(&row.evaluation).ok_or_else(|| bad("unknown evaluation"))?,
+            request,
+            upstream_request,
+            upstream_status: row.upstream_status,
+            upstream_headers: headers,
+            upstream_response,
+            own_response,
+            decisions,
+            events: list(row.events.as_deref()).map_err(|error| damaged(&what, error))?,
+            identities: match row.history {
+                Some(last) => self.chain(last).await?.into_iter().map(|node| node.identity).collect(),
+                None => Vec::new(),
+            },
+        })
+    }
+
+    /// The body of a packed manifest.
+    async fn body(&mut self, packed: &[u8]) -> Result<Bytes, StoreError> {
+        let manifest = pack::unpack(packed).ok_or_else(|| damaged("a body", "its manifest cannot be unpacked"))?;
+        let pieces = pieces(&manifest).ok_or_else(|| damaged("a body", "its manifest cannot be read"))?;
+        let mut out = Vec::new();
+        for piece in pieces {
+            match piece {
+                Piece::Inline(bytes) => out.extend_from_slice(bytes),
+                Piece::Content(hash) => out.extend_from_slice(&self.content(hash).await?),
+                Piece::Chain(last) => {
+                    for node in self.chain(last).await? {
+                        match node.bytes {
+                            NodeBytes::Content(hash) => out.extend_from_slice(&self.content(hash).await?),
+                            NodeBytes::Inline(packed) => {
+                                let bytes = pack::unpack(&packed)
+                                    .ok_or_else(|| damaged("a message", "it cannot be unpacked"))?;
+                                out.extend_from_slice(&bytes);
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        Ok(out.into())
+    }
+
+    async fn content(&mut self, hash: Hash) -> Result<Bytes, StoreError> {
+        if let Some(known) = self.contents.get(&hash) {
+            return Ok(known.clone());
+        }
+        let packed = bodies::content(self.connection, &hash).await?;
+        let packed = packed.ok_or_else(|| damaged("a body", "a content is missing"))?;
+        let bytes = Bytes::from(pack::unpack(&packed).ok_or_else(|| damaged("a content", "it cannot be unpacked"))?);
+        self.contents.insert(hash, bytes.clone());
+        Ok(bytes)
+    }
+
+    /// The nodes up to `last`, the first first.
+    async fn chain(&mut self, last: Hash) -> Result<Vec<Node>, StoreError> {
+        let mut out = Vec::new();
+        let mut next = Some(last);
+        while let Some(hash) = next {
+            if !self.nodes.contains_key(&hash) {
+                for row in bodies::chain(self.connection, &hash, NODES_AT_ONCE).await? {
+                    self.nodes.insert(row.hash, Node { parent: row.parent, identity: row.identity, bytes: row.bytes });
+                }
+            }
+            let node = self.nodes.get(&hash).ok_or_else(|| damaged("a body", "a message is missing"))?;
+            next = node.parent;
+            out.push(node.clone());
+        }
+        out.reverse();
+        Ok(out)
+    }
+}
+
+fn dialect(name: &str) -> Option<Dialect> {
+    [Dialect::Messages, Dialect::Chat].into_iter().find(|dialect| dialect.name() == name)
+}
+
+fn list<T: serde::de::DeserializeOwned>(json: Option<&str>) -> Result<Vec<T>, serde_json::Error> {
+    json.map_or_else(|| Ok(Vec::new()), serde_json::from_str)
+}
