@@ -2,7 +2,7 @@ use serde_json::json;
 
 use super::*;
 use crate::model::{End, Evaluation, Status};
-use crate::testing::{answer, answered, config, decision, end, event, id, messages, recorder, second, start, stored};
+use crate::testing::{answered, config, decision, end, event, id, messages, recorder, second, start, stored};
 
 mod bodies;
 mod crash;
