@@ -30,13 +30,14 @@ pub(crate) async fn current(connection: &mut SqliteConnection) -> Result<Option<
 
 /// Adds one and gives its version.
 pub(crate) async fn set(connection: &mut SqliteConnection, row: PolicyRow) -> Result<i64, sqlx::Error> {
-    let done = sqlx::query("INSERT INTO policies (class_ref, config, mode, enabled_at, enabled_by) VALUES (?, ?, ?, ?, ?)")
-        .bind(row.class_ref)
-        .bind(row.config)
-        .bind(row.mode)
-        .bind(row.enabled_at)
-        .bind(row.enabled_by)
-        .execute(connection)
-        .await?;
+    let done =
+        sqlx::query("INSERT INTO policies (class_ref, config, mode, enabled_at, enabled_by) VALUES (?, ?, ?, ?, ?)")
+            .bind(row.class_ref)
+            .bind(row.config)
+            .bind(row.mode)
+            .bind(row.enabled_at)
+            .bind(row.enabled_by)
+            .execute(connection)
+            .await?;
     Ok(done.last_insert_rowid())
 }

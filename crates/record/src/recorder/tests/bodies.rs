@@ -93,8 +93,10 @@ async fn a_growing_history_is_stored_once() {
     let mut history = Vec::new();
     let mut last = 0;
     for number in 0..100 {
-        let text: String = (0..40)
-            .map(|word| format!("{:08x} ", (number * 97 + word * 31) * 2_654_435_761_u64 % 4_294_967_291))
+        let words = ["file", "line", "error", "struct", "return", "because", "0x3f", "test", "the", "of"];
+        let text: String = (0..400_u64)
+            .map(|word| words[usize::try_from((number * 97 + word * word * 31 + word / 7) % 10).expect("small")])
+            .flat_map(|word| [word, " "])
             .collect();
         history
             .push(json!({"role": "user", "content": [{"type": "text", "text": format!("question {number} {text}")}]}));
