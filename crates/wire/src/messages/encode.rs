@@ -63,9 +63,12 @@ pub(crate) fn strict(atom: &Atom) -> Bytes {
         #[serde(rename = "type", borrow)]
         kind: std::borrow::Cow<'a, str>,
     }
+    if !atom.frame.event.is_empty() {
+        return atom.frame.raw.clone();
+    }
     match serde_json::from_str::<Named<'_>>(atom.data()) {
-        Ok(named) if atom.frame.event.is_empty() => event(&named.kind, atom.data()),
-        _ => atom.frame.raw.clone(),
+        Ok(named) => event(&named.kind, atom.data()),
+        Err(_) => atom.frame.raw.clone(),
     }
 }
 
