@@ -105,3 +105,6 @@ fn frames(body: &[u8]) -> impl Iterator<Item = crate::sse::Frame> {
         }
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -367,3 +367,6 @@ impl Encoder {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
