@@ -9,8 +9,11 @@ use crate::policies::{
     all_caps, debug_logging, dogfood_safety, no_op, serial, simple_llm, string_replacement, tool_call_judge,
 };
 
+/// The schema of a configuration, without the name of its type, which says nothing to people.
 fn schema<T: JsonSchema>() -> Value {
-    schemars::schema_for!(T).to_value()
+    let mut schema = schemars::schema_for!(T);
+    schema.remove("title");
+    schema.to_value()
 }
 
 fn nothing() -> Value {

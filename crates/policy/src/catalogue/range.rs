@@ -1,8 +1,11 @@
-//! Field readers that refuse what is out of range, so that the refusal carries the field's path.
+//! Field readers that refuse what may not be, so that the refusal carries the field's path.
 
+use std::fmt;
+use std::marker::PhantomData;
 use std::ops::RangeInclusive;
 
-use serde::de::Error;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 fn within<'de, D: Deserializer<'de>>(reader: D, range: RangeInclusive<f64>) -> Result<f64, D::Error> {
@@ -50,4 +53,19 @@ pub(crate) fn some_text<'de, D: Deserializer<'de>>(reader: D) -> Result<String, 
 pub(crate) fn not_empty<'de, D: Deserializer<'de>>(reader: D) -> Result<String, D::Error> {
     let text = String::deserialize(reader)?;
     if text.is_empty() { Err(D::Error::custom("must not be empty")) } else { Ok(text) }
+}
+
+/// A `T` from an object alone: a derived reader would take a list of the fields' values, too.
+pub(crate) fn object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(reader: D) -> Result<T, D::Error> {
+    struct Object<T>(PhantomData<T>);
+    impl<'de, T: Deserialize<'de>> Visitor<'de> for Object<T> {
+        type Value = T;
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an object")
+        }
+        fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
+            T::deserialize(MapAccessDeserializer::new(map))
+        }
+    }
+    reader.deserialize_any(Object(PhantomData))
 }

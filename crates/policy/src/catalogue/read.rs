@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_path_to_error::Segment;
 
-use super::{LoadEnv, LoadError, ProblemKind};
+use super::{LoadEnv, LoadError, ProblemKind, range};
 
 /// The configuration of a policy that has none.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, JsonSchema)]
@@ -33,10 +33,12 @@ impl<'a> Loading<'a> {
     pub(crate) fn read<T: DeserializeOwned>(&self) -> Result<T, LoadError> {
         let empty = Value::Object(serde_json::Map::new());
         let config = if self.config.is_null() { &empty } else { self.config };
-        serde_path_to_error::deserialize(config).map_err(|error| {
+        let mut track = serde_path_to_error::Track::new();
+        let reader = serde_path_to_error::Deserializer::new(config, &mut track);
+        range::object(reader).map_err(|error| {
             let mut loc = self.path.clone();
-            loc.extend(error.path().iter().filter_map(step));
-            let msg = error.inner().to_string();
+            loc.extend(track.path().iter().filter_map(step));
+            let msg = plainly(&error.to_string());
             let kind = kind_of(&msg);
             if matches!(kind, ProblemKind::UnknownField | ProblemKind::Missing)
                 && let Some(field) = msg.split('`').nth(1)
@@ -68,6 +70,23 @@ fn unwrapped(config: &Value) -> &Value {
         },
         _ => config,
     }
+}
+
+/// The message with the names of Rust's types in words.
+fn plainly(msg: &str) -> String {
+    let words = [
+        ("f64", "a number"),
+        ("u32", "a whole number from 0 on"),
+        ("a string", "a text"),
+        ("a sequence", "a list"),
+        ("a boolean", "true or false"),
+    ];
+    for (ty, words) in words {
+        if let Some(before) = msg.strip_suffix(ty).filter(|before| before.ends_with("expected ")) {
+            return format!("{before}{words}");
+        }
+    }
+    msg.to_owned()
 }
 
 fn step(segment: &Segment) -> Option<String> {

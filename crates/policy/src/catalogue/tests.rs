@@ -55,6 +55,26 @@ fn no_config_is_an_empty_config() {
 }
 
 #[test]
+fn wrong_types_are_told_in_words() {
+    assert_eq!(refused("no_op", json!([])), "invalid type: sequence, expected an object");
+    let judge = |field: &str, value: Value| refused("tool_call_judge", json!({field: value}));
+    assert_eq!(judge("temperature", json!("hot")), r#"temperature: invalid type: string "hot", expected a number"#);
+    assert_eq!(
+        judge("max_tokens", json!(-1)),
+        "max_tokens: invalid value: integer `-1`, expected a whole number from 0 on"
+    );
+    assert_eq!(judge("model", json!(5)), "model: invalid type: integer `5`, expected a text");
+    assert_eq!(
+        refused("serial", json!({"policies": {"class": "no_op"}})),
+        "policies: invalid type: map, expected a list"
+    );
+    assert_eq!(
+        refused("serial", json!({"policies": [["no_op"]]})),
+        "policies[0]: invalid type: sequence, expected an object"
+    );
+}
+
+#[test]
 fn an_unknown_key_is_refused_by_name() {
     assert!(refused("no_op", json!({"speed": 1})).starts_with("speed: unknown field `speed`"));
 }

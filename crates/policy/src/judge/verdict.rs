@@ -82,7 +82,7 @@ pub(crate) enum Ruling {
 #[serde(tag = "action", rename_all = "snake_case", deny_unknown_fields)]
 enum RulingText {
     Pass {},
-    Replace { blocks: Vec<BlockText> },
+    Replace { blocks: Vec<Map<String, Value>> },
 }
 
 #[derive(Deserialize)]
@@ -95,11 +95,15 @@ enum BlockText {
 impl Ruling {
     /// Reads `{"action": "pass"}` or `{"action": "replace", "blocks": […]}`.
     pub(crate) fn read(answer: &str) -> Result<Self, String> {
-        let ruling = RulingText::deserialize(Value::Object(only_object(answer)?)).map_err(|error| error.to_string())?;
-        Ok(match ruling {
-            RulingText::Pass {} => Self::Pass,
-            RulingText::Replace { blocks } => Self::Replace(blocks.into_iter().filter_map(block).collect()),
-        })
+        let plainly = |error: serde_json::Error| error.to_string();
+        match RulingText::deserialize(Value::Object(only_object(answer)?)).map_err(plainly)? {
+            RulingText::Pass {} => Ok(Self::Pass),
+            RulingText::Replace { blocks } => {
+                let blocks = blocks.into_iter().map(|text| BlockText::deserialize(Value::Object(text)));
+                let blocks = blocks.collect::<Result<Vec<_>, _>>().map_err(plainly)?;
+                Ok(Self::Replace(blocks.into_iter().filter_map(block).collect()))
+            }
+        }
     }
 }
 

@@ -34,6 +34,7 @@ pub(crate) struct Config {
 
 /// A text, not empty, and what stands in its place.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(expecting = "a pair of texts")]
 struct Replacement(#[serde(deserialize_with = "range::not_empty")] String, String);
 
 /// Whose texts are edited.

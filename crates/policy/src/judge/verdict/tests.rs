@@ -76,6 +76,8 @@ fn rulings() {
 #[case(r#"{"action": "pass", "blocks": []}"#)]
 #[case(r#"{"action": "replace"}"#)]
 #[case(r#"{"action": "replace", "blocks": [{"type": "text"}]}"#)]
+#[case(r#"{"action": "replace", "blocks": [["text", "hi"]]}"#)]
+#[case(r#"{"action": "replace", "blocks": [{"type": "text", "text": "hi", "role": "user"}]}"#)]
 #[case(r#"{"action": "replace", "blocks": [{"type": "tool_use", "name": "x", "input": "ls"}]}"#)]
 #[case(r#"{"action": "replace", "blocks": [{"type": "image", "text": "x"}]}"#)]
 #[case(r#"{"action": "pass"} {"action": "replace", "blocks": []}"#)]
