@@ -3,7 +3,6 @@
 mod policy;
 mod routes;
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use axum::body::Body;
@@ -25,14 +24,20 @@ const KEY: &str = "the-right-key";
 struct Fixture {
     router: Router,
     state: AdminState,
-    _folder: tempfile::TempDir,
+    _folder: Option<tempfile::TempDir>,
 }
 
 impl Fixture {
     async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let state = state(folder.path(), &[]).await;
-        Self { router: router(state.clone()), state, _folder: folder }
+        let fixture = Self::on(folder.path()).await;
+        Self { _folder: Some(folder), ..fixture }
+    }
+
+    /// On the record in this folder, which may hold one already.
+    async fn on(folder: &Path) -> Self {
+        let state = state(folder).await;
+        Self { router: router(state.clone()), state, _folder: None }
     }
 
     async fn call(&self, method: Method, path: &str, key: Option<&str>, body: &str) -> Answer {
@@ -77,10 +82,8 @@ impl Answer {
     }
 }
 
-/// The routes' state on the record in this folder, which may hold one already.
-async fn state(folder: &Path, flags: &[(&str, &str)]) -> AdminState {
-    let flags: BTreeMap<_, _> = flags.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    let sources = Sources { flags, folder: folder.to_owned(), ..Sources::default() };
+async fn state(folder: &Path) -> AdminState {
+    let sources = Sources { folder: folder.to_owned(), ..Sources::default() };
     let settings = Settings::load(&sources).unwrap();
     let recorder = Recorder::open(RecorderConfig::in_dir(folder)).await.unwrap();
     let options = PolicyOptions::new(&settings, &sources);

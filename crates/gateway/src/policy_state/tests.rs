@@ -38,12 +38,15 @@ async fn chosen(source: PolicySource, stored: bool, file: bool) -> (String, Stri
 }
 
 #[rstest]
+#[case(PolicySource::Db, true, true, "all_caps", "a person")]
 #[case(PolicySource::Db, false, true, "no_op", "default")]
 #[case(PolicySource::File, true, true, "serial", "file")]
 #[case(PolicySource::File, true, false, "no_op", "default")]
+#[case(PolicySource::DbFallbackFile, true, true, "all_caps", "a person")]
 #[case(PolicySource::DbFallbackFile, false, true, "serial", "file")]
 #[case(PolicySource::DbFallbackFile, false, false, "no_op", "default")]
 #[case(PolicySource::FileFallbackDb, true, true, "serial", "file")]
+#[case(PolicySource::FileFallbackDb, true, false, "all_caps", "a person")]
 #[case(PolicySource::FileFallbackDb, false, false, "no_op", "default")]
 #[tokio::test]
 async fn the_source_decides(
@@ -120,4 +123,18 @@ async fn the_gateways_own_protection_stands_first_in_every_chain() {
     let live = state.live().load();
     assert!(live.label().starts_with("dogfood_safety+all_caps"), "{}", live.label());
     assert_eq!(live.active.class_ref, "all_caps");
+}
+
+#[tokio::test]
+async fn versions_count_on_over_restarts() {
+    let (recorder, _folder) = record().await;
+    let state = start(options(PolicySource::Db, None), &recorder).await.unwrap();
+    assert_eq!(state.live().load().version, 0);
+    state.set(PolicySpec::new("all_caps", json!({})), "a").await.unwrap();
+    state.set(PolicySpec::new("no_op", json!({})), "b").await.unwrap();
+    assert_eq!(state.live().load().version, 2);
+    let again = start(options(PolicySource::Db, None), &recorder).await.unwrap();
+    assert_eq!(again.live().load().version, 2);
+    again.set(PolicySpec::new("all_caps", json!({})), "c").await.unwrap();
+    assert_eq!(again.live().load().version, 3);
 }

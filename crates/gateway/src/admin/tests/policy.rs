@@ -1,5 +1,7 @@
 //! Setting, reading and listing policies.
 
+use std::time::Duration;
+
 use rstest::rstest;
 use serde_json::json;
 
@@ -131,4 +133,18 @@ async fn the_list_has_every_policy_with_an_example_that_loads() {
         let answer = fixture.set(&body.to_string()).await.json();
         assert_eq!(answer["success"], true, "{answer}");
     }
+}
+
+#[tokio::test]
+async fn the_active_policy_survives_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let before = {
+        let fixture = Fixture::on(folder.path()).await;
+        let body = json!({"policy_class_ref": "all_caps", "enabled_by": "a person"}).to_string();
+        assert_eq!(fixture.set(&body).await.json()["success"], true);
+        fixture.state.recorder.shutdown(Duration::from_secs(10)).await;
+        fixture.get("/api/admin/policy/current").await.text
+    };
+    let fixture = Fixture::on(folder.path()).await;
+    assert_eq!(fixture.get("/api/admin/policy/current").await.text, before);
 }
