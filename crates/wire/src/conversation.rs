@@ -34,9 +34,9 @@ impl Role {
         }
     }
 
-    /// The role of a message with these members.
-    pub(crate) fn of(members: &[(String, &str)]) -> Self {
-        let name = members.iter().rev().find(|(key, _)| key == "role").and_then(|(_, raw)| walk::string(raw));
+    /// The role that this JSON text names.
+    pub(crate) fn read(raw: Option<&str>) -> Self {
+        let name = raw.and_then(walk::string);
         match name.as_deref() {
             Some("system" | "developer") => Self::System,
             Some("user") => Self::User,
@@ -106,8 +106,8 @@ fn message(raw: &str) -> Message {
     let Some(members) = walk::object(raw) else {
         return Message { role: Role::Other(String::new()), parts: Vec::new() };
     };
-    let role = Role::of(&members);
     let get = |name: &str| members.iter().rev().find(|(key, _)| key == name).map(|(_, raw)| *raw);
+    let role = Role::read(get("role"));
     if role == Role::Tool {
         let id = get("tool_call_id").or_else(|| get("name")).and_then(walk::string).unwrap_or_default();
         let text = get("content").map(parts::plain).unwrap_or_default();

@@ -1,5 +1,7 @@
 //! The parts of one message, from either dialect's blocks.
 
+use std::borrow::Cow;
+
 use serde_json::Value;
 
 use super::Part;
@@ -32,11 +34,11 @@ fn gather(raw: &str, texts: &mut Vec<String>, depth: usize) {
         }
         let members = walk::object(raw).unwrap_or_default();
         for (key, value) in &members {
-            match key.as_str() {
+            match &**key {
                 "text" | "content" | "stdout" | "stderr" | "title" | "url" | "tool_name" | "error_code" => {
                     gather(value, texts, depth + 1);
                 }
-                "type" if walk::string(value).as_deref() == Some("image") => texts.push("[image]".to_owned()),
+                "type" if walk::is(value, "image") => texts.push("[image]".to_owned()),
                 _ => {}
             }
         }
@@ -101,7 +103,7 @@ fn block(raw: &str) -> Part {
     }
 }
 
-fn last<'a>(members: &[(String, &'a str)], name: &str) -> Option<&'a str> {
+fn last<'a>(members: &[(Cow<'a, str>, &'a str)], name: &str) -> Option<&'a str> {
     members.iter().rev().find(|(key, _)| key == name).map(|(_, raw)| *raw)
 }
 

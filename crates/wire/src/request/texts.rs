@@ -2,7 +2,8 @@
 
 use std::ops::Range;
 
-use super::{Request, walk};
+use super::Request;
+use super::walk::{self, Scan};
 use crate::conversation::Role;
 
 /// How deep results and documents may nest before their texts are left alone.
@@ -60,90 +61,142 @@ struct Finder<'a> {
     slots: Vec<TextSlot>,
 }
 
+/// What a block is, by all the types it gives itself.
+#[derive(Default)]
+struct Kinds {
+    text: bool,
+    refusal: bool,
+    document: bool,
+    result: bool,
+    search: bool,
+}
+
+/// Each goes over its text once; `None` where the text is not what was checked, which ends the search.
 impl<'a> Finder<'a> {
-    fn take(&mut self, raw: &'a str, place: &TextPlace) -> bool {
-        let Some(text) = walk::string(raw) else { return false };
-        let start = raw.as_ptr() as usize - self.body.as_ptr() as usize;
-        self.slots.push(TextSlot { span: start..start + raw.len(), text, place: place.clone() });
-        true
-    }
-
-    fn system(&mut self, raw: &'a str) {
-        if self.take(raw, &TextPlace::System(0)) {
-            return;
-        }
-        for (number, entry) in walk::array(raw).unwrap_or_default().into_iter().enumerate().skip(1) {
-            self.block(entry, &TextPlace::System(number), 0);
+    fn take(&mut self, raw: &'a str, place: &TextPlace) {
+        if let Some(text) = walk::string(raw) {
+            let start = raw.as_ptr() as usize - self.body.as_ptr() as usize;
+            self.slots.push(TextSlot { span: start..start + raw.len(), text, place: place.clone() });
         }
     }
 
-    fn message(&mut self, index: usize, raw: &'a str) {
-        let Some(members) = walk::object(raw) else { return };
-        let role = Role::of(&members);
-        let place = match role {
-            Role::Tool => TextPlace::ToolResult { index },
-            role => TextPlace::Message { index, role },
-        };
-        // A repeated member is a text too: whichever of them the upstream takes, the policy has seen it.
-        for (key, value) in &members {
-            match key.as_str() {
-                "content" => self.content(value, &place, 0),
-                "refusal" => {
-                    self.take(value, &place);
-                }
-                _ => {}
+    fn system(&mut self, raw: &'a str) -> Option<()> {
+        self.take(raw, &TextPlace::System(0));
+        for (number, entry) in walk::array(raw)?.into_iter().enumerate().skip(1) {
+            self.block(&mut Scan::new(entry), &TextPlace::System(number), 0)?;
+        }
+        Some(())
+    }
+
+    fn message(&mut self, index: usize, raw: &'a str) -> Option<()> {
+        let first = self.slots.len();
+        let mut role = None;
+        let done = self.members(index, raw, &mut role);
+        // The role may stand behind the content.
+        let role = Role::read(role);
+        for slot in self.slots.iter_mut().skip(first) {
+            if matches!(slot.place, TextPlace::Message { .. }) {
+                slot.place = match &role {
+                    Role::Tool => TextPlace::ToolResult { index },
+                    role => TextPlace::Message { index, role: role.clone() },
+                };
             }
         }
+        done
+    }
+
+    fn members(&mut self, index: usize, raw: &'a str, role: &mut Option<&'a str>) -> Option<()> {
+        let place = TextPlace::Message { index, role: Role::Other(String::new()) };
+        let mut scan = Scan::new(raw);
+        if !scan.takes(b'{') {
+            return None;
+        }
+        while !scan.takes(b'}') {
+            // A repeated member is a text too: whichever of them the upstream takes, the policy has seen it.
+            match &*scan.key()? {
+                "content" => self.content(&mut scan, &place, 0)?,
+                "refusal" => self.take(scan.value()?, &place),
+                "role" => *role = Some(scan.value()?),
+                _ => {
+                    scan.value()?;
+                }
+            }
+            scan.takes(b',');
+        }
+        Some(())
     }
 
     /// A `content`: one string, or blocks.
-    fn content(&mut self, raw: &'a str, place: &TextPlace, depth: usize) {
-        if self.take(raw, place) || depth > DEPTH {
-            return;
+    fn content(&mut self, scan: &mut Scan<'a>, place: &TextPlace, depth: usize) -> Option<()> {
+        if scan.peek()? != b'[' || depth > DEPTH {
+            self.take(scan.value()?, place);
+            return Some(());
         }
-        for block in walk::array(raw).unwrap_or_default() {
-            self.block(block, place, depth);
+        scan.takes(b'[');
+        while !scan.takes(b']') {
+            self.block(scan, place, depth)?;
+            scan.takes(b',');
         }
+        Some(())
     }
 
-    fn block(&mut self, raw: &'a str, place: &TextPlace, depth: usize) {
-        let Some(members) = walk::object(raw) else { return };
-        let is = |kind: &str| {
-            members.iter().any(|(key, value)| key == "type" && walk::string(value).as_deref() == Some(kind))
+    fn block(&mut self, scan: &mut Scan<'a>, place: &TextPlace, depth: usize) -> Option<()> {
+        if !scan.takes(b'{') {
+            scan.value()?;
+            return Some(());
+        }
+        let mut kinds = Kinds::default();
+        let mut fields = Vec::with_capacity(2);
+        while !scan.takes(b'}') {
+            let key = scan.key()?;
+            let value = scan.value()?;
+            match &*key {
+                "type" => kinds.add(value),
+                "text" | "refusal" | "content" | "source" => fields.push((key, value)),
+                _ => {}
+            }
+            scan.takes(b',');
+        }
+        let within = match place {
+            TextPlace::Message { index, .. } if kinds.result => &TextPlace::ToolResult { index: *index },
+            place => place,
         };
-        let result = match place {
-            TextPlace::Message { index, .. } if is("tool_result") => Some(TextPlace::ToolResult { index: *index }),
-            _ => None,
-        };
-        for (key, value) in &members {
-            match key.as_str() {
-                "text" if is("text") => {
-                    self.take(value, place);
-                }
-                "refusal" if is("refusal") => {
-                    self.take(value, place);
-                }
-                "content" if result.is_some() || is("tool_result") || is("search_result") => {
-                    self.content(value, result.as_ref().unwrap_or(place), depth + 1);
-                }
-                "source" if is("document") => self.document(value, place, depth + 1),
+        for (key, value) in fields {
+            match &*key {
+                "text" if kinds.text => self.take(value, place),
+                "refusal" if kinds.refusal => self.take(value, place),
+                "content" if kinds.result || kinds.search => self.content(&mut Scan::new(value), within, depth + 1)?,
+                "source" if kinds.document => self.document(value, place, depth + 1)?,
                 _ => {}
             }
         }
+        Some(())
     }
 
     /// A document that is plain text or made of blocks.
-    fn document(&mut self, raw: &'a str, place: &TextPlace, depth: usize) {
-        let Some(members) = walk::object(raw) else { return };
-        let text = members.iter().any(|(key, value)| key == "type" && walk::string(value).as_deref() == Some("text"));
+    fn document(&mut self, raw: &'a str, place: &TextPlace, depth: usize) -> Option<()> {
+        let members = walk::object(raw).unwrap_or_default();
+        let plain = members.iter().any(|(key, value)| key == "type" && walk::is(value, "text"));
         for (key, value) in &members {
-            match key.as_str() {
-                "data" if text => {
-                    self.take(value, place);
-                }
-                "content" => self.content(value, place, depth),
+            match &**key {
+                "data" if plain => self.take(value, place),
+                "content" => self.content(&mut Scan::new(value), place, depth)?,
                 _ => {}
             }
+        }
+        Some(())
+    }
+}
+
+impl Kinds {
+    fn add(&mut self, raw: &str) {
+        match walk::string(raw).as_deref() {
+            Some("text") => self.text = true,
+            Some("refusal") => self.refusal = true,
+            Some("document") => self.document = true,
+            Some("tool_result") => self.result = true,
+            Some("search_result") => self.search = true,
+            _ => {}
         }
     }
 }

@@ -1,37 +1,146 @@
 //! Reads one level of JSON text at a time and gives slices of it, so that spans are kept and odd texts still read.
 //!
-//! Half surrogates, which JavaScript clients send, become U+FFFD instead of an error; repeated keys are all given.
+//! Made for text that has been checked to be JSON, which it trusts and so only skims; of other text it makes something
+//! or nothing, but never panics. Half surrogates, which JavaScript clients send, become U+FFFD. Repeated keys are all given.
 
+use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
-use serde_json::value::RawValue;
+use memchr::{memchr, memchr2};
+use serde::de::{Deserialize, Deserializer, Error, Visitor};
+
+/// The members of an object, in order: keys decoded, values as JSON text.
+pub(crate) type Members<'a> = Vec<(Cow<'a, str>, &'a str)>;
 
 /// A string, decoded. `None` when `raw` is no JSON string.
 pub(crate) fn string(raw: &str) -> Option<String> {
-    let raw = raw.trim_ascii_start();
-    if !raw.starts_with('"') {
-        return None;
-    }
-    serde_json::from_str::<Text>(raw).ok().map(|text| text.0)
+    decoded(raw).map(Cow::into_owned)
 }
 
-/// The members of an object, repeated ones included, each with the JSON text of its value.
-pub(crate) fn object(raw: &str) -> Option<Vec<(String, &str)>> {
-    if !raw.trim_ascii_start().starts_with('{') {
-        return None;
-    }
-    let members: Members<'_> = serde_json::from_str(raw).ok()?;
-    Some(members.0.into_iter().map(|(key, value)| (key.0, value.get())).collect())
+/// Whether `raw` is this string.
+pub(crate) fn is(raw: &str, text: &str) -> bool {
+    decoded(raw).is_some_and(|found| found == text)
 }
 
-/// The elements of an array, each as JSON text.
+/// The members of an object, repeated ones included. `None` when `raw` is no object.
+pub(crate) fn object(raw: &str) -> Option<Members<'_>> {
+    let mut scan = Scan::new(raw);
+    let mut out = Vec::with_capacity(4);
+    if !scan.takes(b'{') {
+        return None;
+    }
+    while !scan.takes(b'}') {
+        out.push((scan.key()?, scan.value()?));
+        scan.takes(b',');
+    }
+    Some(out)
+}
+
+/// The elements of an array, each as JSON text. `None` when `raw` is no array.
 pub(crate) fn array(raw: &str) -> Option<Vec<&str>> {
-    if !raw.trim_ascii_start().starts_with('[') {
+    let mut scan = Scan::new(raw);
+    let mut out = Vec::new();
+    if !scan.takes(b'[') {
         return None;
     }
-    let elements: Vec<&RawValue> = serde_json::from_str(raw).ok()?;
-    Some(elements.into_iter().map(RawValue::get).collect())
+    while !scan.takes(b']') {
+        out.push(scan.value()?);
+        scan.takes(b',');
+    }
+    Some(out)
+}
+
+fn decoded(raw: &str) -> Option<Cow<'_, str>> {
+    let inner = raw.trim_ascii().strip_prefix('"')?.strip_suffix('"')?;
+    if memchr(b'\\', inner.as_bytes()).is_none() {
+        return Some(Cow::Borrowed(inner)).filter(|inner| !inner.contains('"'));
+    }
+    let text = serde_json::from_str(raw).or_else(|_| serde_json::from_str::<Text>(raw).map(|text| text.0));
+    text.ok().map(Cow::Owned)
+}
+
+/// Skims JSON text, a value at a time.
+pub(super) struct Scan<'a> {
+    text: &'a str,
+    at: usize,
+}
+
+impl<'a> Scan<'a> {
+    pub(super) fn new(text: &'a str) -> Self {
+        Self { text, at: 0 }
+    }
+
+    /// The next byte that is not white space.
+    pub(super) fn peek(&mut self) -> Option<u8> {
+        let rest = self.text.as_bytes().get(self.at..)?;
+        let skip = rest.iter().position(|byte| !byte.is_ascii_whitespace())?;
+        self.at += skip;
+        rest.get(skip).copied()
+    }
+
+    /// Goes over this byte if it is next.
+    pub(super) fn takes(&mut self, byte: u8) -> bool {
+        let there = self.peek() == Some(byte);
+        self.at += usize::from(there);
+        there
+    }
+
+    /// A member's key, decoded, and the colon after it.
+    pub(super) fn key(&mut self) -> Option<Cow<'a, str>> {
+        let key = decoded(self.value()?)?;
+        self.takes(b':').then_some(key)
+    }
+
+    /// The next value, whole.
+    pub(super) fn value(&mut self) -> Option<&'a str> {
+        let first = self.peek()?;
+        let bytes = self.text.as_bytes();
+        let end = match first {
+            b'"' => end_of_string(bytes, self.at)?,
+            b'{' | b'[' => end_of_nest(bytes, self.at)?,
+            b',' | b':' | b'}' | b']' => return None,
+            _ => {
+                let over = |byte: &u8| matches!(byte, b',' | b']' | b'}') || byte.is_ascii_whitespace();
+                bytes.iter().skip(self.at).position(over).map_or(bytes.len(), |length| self.at + length)
+            }
+        };
+        let value = self.text.get(self.at..end)?;
+        self.at = end;
+        Some(value)
+    }
+}
+
+/// Where the string that starts at `at` ends.
+fn end_of_string(bytes: &[u8], at: usize) -> Option<usize> {
+    let mut at = at + 1;
+    loop {
+        let rest = bytes.get(at..)?;
+        let found = memchr2(b'"', b'\\', rest)?;
+        if rest[found] == b'"' {
+            return Some(at + found + 1);
+        }
+        at += found + 2;
+    }
+}
+
+/// Where the object or array that starts at `at` ends.
+fn end_of_nest(bytes: &[u8], mut at: usize) -> Option<usize> {
+    let mut depth = 0_usize;
+    loop {
+        match bytes.get(at)? {
+            b'"' => {
+                at = end_of_string(bytes, at)?;
+                continue;
+            }
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' => depth -= 1,
+            _ => {}
+        }
+        at += 1;
+        if depth == 0 {
+            return Some(at);
+        }
+    }
 }
 
 /// A decoded string, as a value or a key.
@@ -57,24 +166,5 @@ impl<'de> Deserialize<'de> for Text {
     }
 }
 
-struct Members<'a>(Vec<(Text, &'a RawValue)>);
-
-impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
-    fn deserialize<D: Deserializer<'de>>(reader: D) -> Result<Self, D::Error> {
-        struct All;
-        impl<'de> Visitor<'de> for All {
-            type Value = Vec<(Text, &'de RawValue)>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut out = Vec::with_capacity(8);
-                while let Some(entry) = map.next_entry()? {
-                    out.push(entry);
-                }
-                Ok(out)
-            }
-        }
-        reader.deserialize_map(All).map(Members)
-    }
-}
+#[cfg(test)]
+mod tests;
