@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use http::HeaderValue;
 use jiff::Timestamp;
+use luthien_policy::contract::Mode;
 use luthien_policy::plan::Plan;
 use serde_json::Value;
 
@@ -17,6 +18,8 @@ pub struct ActivePolicy {
     pub class_ref: String,
     /// Exactly the configuration that was set.
     pub config: Value,
+    /// Whether it acts.
+    pub mode: Mode,
     /// When.
     pub enabled_at: Timestamp,
     /// By whom.

@@ -127,6 +127,7 @@ fn active(loaded: &Loaded, by: &str, at: Timestamp) -> ActivePolicy {
         policy: loaded.name.clone(),
         class_ref: loaded.spec.class.clone(),
         config: loaded.spec.config.clone(),
+        mode: loaded.spec.mode,
         enabled_at: at,
         enabled_by: by.to_owned(),
     }

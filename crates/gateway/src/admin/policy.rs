@@ -25,6 +25,7 @@ pub(super) async fn current(State(state): State<AdminState>) -> Json<Value> {
         "enabled_at": active.enabled_at,
         "enabled_by": active.enabled_by,
         "config": active.config,
+        "mode": active.mode,
         "version": live.version,
     }))
 }

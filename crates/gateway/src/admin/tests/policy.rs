@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use luthien_policy::contract::Watch;
 use rstest::rstest;
 use serde_json::json;
 
@@ -36,6 +37,15 @@ async fn what_is_set_is_active_and_read_back_exactly() {
     assert_eq!(current["config"].to_string(), config.to_string());
     assert!(current["enabled_at"].as_str().unwrap().ends_with('Z'));
     assert!(fixture.state.policies.live().load().label().contains("all_caps"));
+}
+
+#[tokio::test]
+async fn a_policy_can_be_set_to_only_watch() {
+    let fixture = Fixture::new().await;
+    let body = json!({"policy_class_ref": "all_caps", "mode": "shadow"});
+    assert_eq!(fixture.set(&body.to_string()).await.json()["success"], true);
+    assert_eq!(fixture.get("/api/admin/policy/current").await.json()["mode"], "shadow");
+    assert_eq!(fixture.state.policies.live().load().plan.watches(), Watch::default());
 }
 
 #[tokio::test]
