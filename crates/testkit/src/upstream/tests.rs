@@ -150,12 +150,12 @@ async fn connections_are_cut_as_told() {
     assert!(end.is_err());
     assert_eq!(upstream.ended(0).await.expect("kept").ending, Ending::BrokenOff);
 
-    let reset = upstream.script("reset", cut(Step::Reset));
-    let answer = post(&format!("{reset}/v1/messages"), &[], question(true)).await;
-    let error = match answer {
-        Ok(answer) => answer.all().await.1.expect_err("broken off"),
-        Err(error) => error,
-    };
+    let gate = Gate::new();
+    let reset = upstream.script("reset", cut(Step::Reset).insert(1, Step::Wait(gate.clone())));
+    let mut answer = post(&format!("{reset}/v1/messages"), &[], question(true)).await.expect("a head");
+    assert_eq!(answer.chunk().await.expect("no error").expect("a chunk"), "data: 1\n\n");
+    gate.open();
+    let error = answer.chunk().await.expect_err("broken off");
     assert!(format!("{error:?}").contains("ConnectionReset"), "{error:?}");
 
     let early = upstream.script("early", Answer::text("half").end_early());
