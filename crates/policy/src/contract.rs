@@ -239,7 +239,7 @@ pub trait Review: Send + Sync {
 }
 
 /// What a review knows about its request.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct ReviewContext {
     /// The transaction, as in the response header.
     pub transaction_id: String,
@@ -264,17 +264,27 @@ pub struct PolicyEvent {
     pub data: Value,
 }
 
-/// Collects a request's policy events, at most 1000; the rest are counted.
-#[derive(Debug, Default)]
+/// Collects a request's policy events, at most 1000; the rest are counted. Clones collect in one place.
+#[derive(Clone, Debug, Default)]
 pub struct EventSink {
-    inner: Mutex<(Vec<PolicyEvent>, u64)>,
+    inner: Arc<Mutex<(Vec<PolicyEvent>, u64)>>,
+    shadow: bool,
 }
 
 impl EventSink {
     const MOST: usize = 1000;
 
+    /// The same collection, for reviews whose answers are not carried out: their events say `"shadow": true`.
+    #[must_use]
+    pub fn shadowed(&self) -> Self {
+        Self { inner: Arc::clone(&self.inner), shadow: true }
+    }
+
     /// Adds an event.
-    pub fn emit(&self, event_type: impl Into<String>, data: Value) {
+    pub fn emit(&self, event_type: impl Into<String>, mut data: Value) {
+        if let (true, Value::Object(data)) = (self.shadow, &mut data) {
+            data.insert("shadow".into(), true.into());
+        }
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         if inner.0.len() < Self::MOST {
             inner.0.push(PolicyEvent { event_type: event_type.into(), data });

@@ -68,11 +68,15 @@ impl Plan {
         tasks: TaskTracker,
         options: Options,
     ) -> Reviews {
+        // Made only where it is used: cloning costs each request.
+        let shadow = std::cell::LazyCell::new(|| {
+            Arc::new(ReviewContext { events: context.events.shadowed(), ..(*context).clone() })
+        });
         let members = self.members.iter().map(|member| Opened {
             policy: Arc::clone(&member.policy),
             mode: member.mode,
             watch: member.policy.watches(),
-            review: Arc::from(member.policy.review(&context)),
+            review: Arc::from(member.policy.review(if member.mode == Mode::Shadow { &shadow } else { &context })),
         });
         Reviews(Arc::new(Inner {
             members: members.collect(),

@@ -278,9 +278,18 @@ impl Choice {
         inner.watch.turn && self.turn != Turn::Decided
     }
 
+    /// Texts to show, each once.
+    fn notice(&mut self, notices: Vec<String>) {
+        for notice in notices {
+            if !self.notices.contains(&notice) {
+                self.notices.push(notice);
+            }
+        }
+    }
+
     /// A block was decided.
     pub(super) fn answered(&mut self, id: BlockId, mut outcome: Outcome) {
-        self.notices.append(&mut outcome.notices);
+        self.notice(std::mem::take(&mut outcome.notices));
         if let Some(slot) = self.slots.iter_mut().rev().find(|slot| slot.id == id && slot.outcome.is_none()) {
             slot.changed = outcome.items.is_some();
             slot.outcome = Some(outcome);
@@ -288,8 +297,8 @@ impl Choice {
     }
 
     /// The turn was decided.
-    pub(super) fn turn_answered(&mut self, items: Option<Vec<Item>>, mut notices: Vec<String>) {
-        self.notices.append(&mut notices);
+    pub(super) fn turn_answered(&mut self, items: Option<Vec<Item>>, notices: Vec<String>) {
+        self.notice(notices);
         self.instead = items;
         self.turn = Turn::Decided;
     }

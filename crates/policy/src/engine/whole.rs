@@ -124,7 +124,11 @@ fn arrange(choice: &Choice, outcomes: Vec<Outcome>) -> Edit {
         .collect();
     let mut after_call = false;
     for (at, (part, outcome)) in choice.parts.iter().zip(outcomes).enumerate() {
-        notices.extend(outcome.notices);
+        for notice in outcome.notices {
+            if !notices.contains(&notice) {
+                notices.push(notice);
+            }
+        }
         let call = is_client_call(&part.kind);
         after_call |= call;
         if matches!(&part.kind, Kind::Result { call } if withheld.contains(&call.as_str())) {

@@ -108,7 +108,8 @@ proptest! {
         chat in any::<bool>(),
     ) {
         let dialect = if chat { Dialect::Chat } else { Dialect::Messages };
-        let input: String = frames.iter().map(|(event, data)| format!("event: {event}\ndata: {data}\n\n")).collect();
+        let framed: Vec<String> = frames.iter().map(|(event, data)| format!("event: {event}\ndata: {data}\n\n")).collect();
+        let input = framed.concat();
         let found = atoms(dialect, &input);
         prop_assert!(found.len() >= frames.len());
         crate::answer::blocks(dialect, true, input.as_bytes());

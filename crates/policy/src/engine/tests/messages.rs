@@ -169,6 +169,22 @@ async fn shadow_changes_no_byte_and_is_recorded() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_same_notice_of_several_blocks_is_shown_once() {
+    let policy = calls(|_| Answer { notices: vec!["[not evaluated]".into()], ..Answer::pass() });
+    let input = start() + &tool(0, "a", "{}") + &tool(1, "b", "{}") + &stop("tool_use");
+    let expected =
+        start() + &text(0, "[not evaluated]") + &tool(1, "a", "{}") + &tool(2, "b", "{}") + &stop("tool_use");
+    assert_eq!(run(&enforce(policy).reviews, &input).await, expected);
+}
+
+#[test]
+fn events_of_a_shadowed_review_say_so() {
+    let sink = EventSink::default();
+    sink.shadowed().emit("policy.x.blocked", json!({"a": 1}));
+    assert_eq!(sink.take().0[0].data, json!({"a": 1, "shadow": true}));
+}
+
+#[tokio::test(start_paused = true)]
 async fn serial_members_judge_what_the_former_let_out() {
     let rename = calls(|call| match call.name.as_str() {
         "a" => Answer {
