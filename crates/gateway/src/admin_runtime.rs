@@ -7,6 +7,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, Response, StatusCode};
 use axum::response::IntoResponse;
+use futures_util::future::Either;
 use serde_json::json;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::Semaphore;
@@ -77,7 +78,8 @@ impl Drop for AdminRuntime {
 }
 
 impl AdminService {
-    /// Answers a request. The work ends when the caller no longer waits for it, or at the deadline.
+    /// Answers a request. The work ends when the caller no longer waits for it, or at the deadline; a change, once begun, is
+    /// carried through.
     pub async fn call(&self, request: Request<Body>) -> Response<Body> {
         let place = if request.uri().path().starts_with("/api/") {
             match Arc::clone(&self.places).try_acquire_owned() {
@@ -87,12 +89,14 @@ impl AdminService {
         } else {
             None
         };
+        let changes = !request.method().is_safe();
         let router = self.router.clone();
         let work = async move {
             let _place = place;
             router.oneshot(request).await
         };
-        let task = AbortOnDropHandle::new(self.tasks.spawn_on(work, &self.handle));
+        let task = self.tasks.spawn_on(work, &self.handle);
+        let task = if changes { Either::Left(task) } else { Either::Right(AbortOnDropHandle::new(task)) };
         match tokio::time::timeout(self.deadline, task).await {
             Ok(Ok(Ok(response))) => response,
             Ok(Ok(Err(never))) => match never {},

@@ -50,7 +50,11 @@ pub enum SetError {
     #[error("the policy was not changed because the database did not keep it: {0}")]
     NotKept(StoreError),
     /// The database took too long.
-    #[error("the policy was not changed because the database took more than {} seconds", KEEP.as_secs())]
+    #[error(
+        "the database took more than {} seconds: the old policy is still active, but the new one may be after a restart; set \
+         the one you want again",
+        KEEP.as_secs()
+    )]
     TimedOut,
 }
 

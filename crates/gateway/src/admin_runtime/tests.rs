@@ -3,7 +3,7 @@
 use std::future::pending;
 use std::pin::pin;
 
-use axum::routing::get;
+use axum::routing::{get, post};
 use futures_util::poll;
 use http_body_util::BodyExt;
 use tokio::sync::mpsc;
@@ -54,6 +54,30 @@ impl Drop for Told {
     fn drop(&mut self) {
         let _ = self.0.send(());
     }
+}
+
+#[tokio::test]
+async fn a_change_is_carried_through_when_its_caller_goes() {
+    let (began, mut begun) = mpsc::unbounded_channel();
+    let (done, mut finished) = mpsc::unbounded_channel();
+    let go = Arc::new(Semaphore::new(0));
+    let gate = Arc::clone(&go);
+    let change = move || {
+        let _ = began.send(());
+        async move {
+            let _ = gate.acquire().await;
+            let _ = done.send("changed");
+        }
+    };
+    let runtime = AdminRuntime::start(Router::new().route("/api/change", post(change))).unwrap();
+    let service = runtime.service();
+    {
+        let mut call = pin!(service.call(Request::post("/api/change").body(Body::empty()).unwrap()));
+        assert!(poll!(&mut call).is_pending());
+        begun.recv().await.unwrap();
+    }
+    go.add_permits(1);
+    assert_eq!(finished.recv().await, Some("changed"));
 }
 
 #[tokio::test]
