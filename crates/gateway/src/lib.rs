@@ -1,5 +1,22 @@
 //! HTTP: the way of a request from a client through the policies to an upstream and back, and the admin API beside it.
 
+mod answer;
+mod body;
+mod credentials;
+mod decode_body;
+mod errors;
+mod gateway;
+mod headers;
+mod judges;
+mod receive;
+mod routes;
+mod server;
+mod session;
+mod transaction;
+mod upstream;
+mod way;
+mod whole_body;
+
 pub mod admin;
 pub mod admin_runtime;
 pub mod clock;
@@ -9,3 +26,6 @@ pub mod live;
 pub mod policy_state;
 pub mod posture;
 pub mod settings;
+
+pub use gateway::{Gateway, Running, StartError};
+pub use upstream::UpstreamError;

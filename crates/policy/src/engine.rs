@@ -183,6 +183,11 @@ impl StreamReview {
         self.done_sent || self.complete
     }
 
+    /// The upstream's answer ended before it was complete, or said itself that it failed.
+    pub fn broke_off(&self) -> bool {
+        self.complete && !self.done_sent && !self.closed
+    }
+
     /// What became of the answer so far.
     pub fn summary(&self) -> Summary {
         Reviews(Arc::clone(&self.inner)).summary()

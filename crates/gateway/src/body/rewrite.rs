@@ -1,0 +1,202 @@
+//! A stream under review: the policies' engine makes the client's bytes.
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body::Body;
+use luthien_policy::engine::{StreamReview, UpstreamEnd};
+use luthien_policy::plan::{Reviews, Summary};
+use luthien_record::model::{Evaluation, Status};
+
+use super::{Piece, Pieces, SourceError};
+use crate::transaction::Outcome;
+
+/// Feeds an upstream's bytes to a review and hands on what it lets out.
+pub(crate) struct Rewrite<B> {
+    source: Option<B>,
+    review: StreamReview,
+    reviews: Reviews,
+    unmatched: Unmatched,
+    error: Option<SourceError>,
+    over: bool,
+}
+
+impl<B> Rewrite<B> {
+    pub(crate) fn new(source: B, reviews: Reviews) -> Self {
+        Self {
+            source: Some(source),
+            review: reviews.stream(),
+            reviews,
+            unmatched: Unmatched::default(),
+            error: None,
+            over: false,
+        }
+    }
+}
+
+impl<B: Body<Data = Bytes, Error = SourceError> + Unpin> Rewrite<B> {
+    /// Takes what the upstream has, if the review wants it. True if bytes came.
+    fn feed(&mut self, cx: &mut Context<'_>) -> bool {
+        while self.review.wants_input() {
+            let Some(source) = &mut self.source else { return false };
+            match Pin::new(source).poll_frame(cx) {
+                Poll::Pending => return false,
+                Poll::Ready(Some(Ok(frame))) => {
+                    if let Ok(data) = frame.into_data() {
+                        self.review.push(&data);
+                        self.unmatched.arrived(data);
+                    }
+                    return true;
+                }
+                Poll::Ready(Some(Err(error))) => {
+                    self.review.finish(UpstreamEnd::Broken { kind: error.kind(), message: error.to_string() });
+                    self.error = Some(error);
+                }
+                Poll::Ready(None) => self.review.finish(UpstreamEnd::Clean),
+            }
+        }
+        if self.review.closed() {
+            self.source = None;
+        }
+        false
+    }
+}
+
+impl<B: Body<Data = Bytes, Error = SourceError> + Unpin> Pieces for Rewrite<B> {
+    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Piece, SourceError>>> {
+        loop {
+            let fed = self.feed(cx);
+            match self.review.poll_output(cx) {
+                Poll::Ready(Some(bytes)) => {
+                    let same = self.unmatched.sent(&bytes);
+                    return Poll::Ready(Some(Ok(Piece { bytes, same })));
+                }
+                Poll::Ready(None) => {
+                    if !self.over {
+                        self.over = true;
+                        self.source = None;
+                        self.reviews.end();
+                    }
+                    return Poll::Ready(None);
+                }
+                Poll::Pending if fed => {}
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    }
+
+    fn may_ping(&self) -> bool {
+        !self.review.ended()
+    }
+
+    fn outcome(&self) -> Outcome {
+        let mut summary = self.review.summary();
+        if !self.over {
+            // The client went while verdicts were out, or before there was anything to decide.
+            summary.undecided |= summary.watched && (self.review.holding() || self.review.wants_input());
+        }
+        let evaluation = evaluation(summary);
+        let (status, error) = match &self.error {
+            Some(SourceError::Stopped) => (Status::Interrupted, Some(SourceError::Stopped.to_string())),
+            _ if !self.review.broke_off() => (Status::Completed, None),
+            Some(error) => (Status::UpstreamBroken, Some(error.to_string())),
+            None => (Status::UpstreamBroken, Some("the upstream's answer ended before it was complete".to_owned())),
+        };
+        Outcome { status, error, evaluation }
+    }
+}
+
+/// What the record says of a review. A failure that let something through outweighs all else.
+pub(crate) fn evaluation(summary: Summary) -> Evaluation {
+    if summary.failed_open {
+        Evaluation::FailedOpen
+    } else if summary.intervened {
+        Evaluation::Intervened
+    } else if summary.undecided {
+        Evaluation::NotEvaluated
+    } else if summary.watched {
+        Evaluation::Passed
+    } else {
+        Evaluation::None
+    }
+}
+
+/// What the upstream sent and the client has not been sent, as long as the two are the same.
+#[derive(Debug, Default)]
+struct Unmatched {
+    waiting: VecDeque<Bytes>,
+    differs: bool,
+}
+
+impl Unmatched {
+    fn arrived(&mut self, data: Bytes) {
+        if !self.differs {
+            self.waiting.push_back(data);
+        }
+    }
+
+    /// How many of these bytes, from the first, are the upstream's next. The first that is not ends the likeness for good.
+    fn sent(&mut self, bytes: &[u8]) -> usize {
+        let mut same = 0;
+        while !self.differs && same < bytes.len() {
+            let Some(next) = self.waiting.front_mut() else {
+                self.differs = true;
+                break;
+            };
+            let rest = &bytes[same..];
+            let len = rest.len().min(next.len());
+            let alike = if rest[..len] == next[..len] {
+                len
+            } else {
+                rest.iter().zip(next.iter()).take_while(|(a, b)| a == b).count()
+            };
+            same += alike;
+            self.differs = alike < len;
+            let _ = next.split_to(alike);
+            if next.is_empty() {
+                self.waiting.pop_front();
+            }
+        }
+        if self.differs {
+            self.waiting = VecDeque::new();
+        }
+        same
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_likeness_lasts_to_the_first_byte_that_differs() {
+        let mut unmatched = Unmatched::default();
+        unmatched.arrived(Bytes::from_static(b"abc"));
+        unmatched.arrived(Bytes::from_static(b"defgh"));
+        assert_eq!(unmatched.sent(b"ab"), 2);
+        assert_eq!(unmatched.sent(b"cde"), 3);
+        assert_eq!(unmatched.sent(b"fXh"), 1);
+        assert_eq!(unmatched.sent(b"h"), 0);
+    }
+
+    #[test]
+    fn more_than_the_upstream_sent_is_the_gateways_own() {
+        let mut unmatched = Unmatched::default();
+        unmatched.arrived(Bytes::from_static(b"ab"));
+        assert_eq!(unmatched.sent(b"abc"), 2);
+    }
+
+    #[test]
+    fn a_failure_that_let_something_through_is_never_called_passed() {
+        let all = Summary { watched: true, intervened: true, failed_open: true, undecided: true, repaired: true };
+        assert_eq!(evaluation(all), Evaluation::FailedOpen);
+        assert_eq!(
+            evaluation(Summary { watched: true, undecided: true, ..Summary::default() }),
+            Evaluation::NotEvaluated
+        );
+        assert_eq!(evaluation(Summary { watched: true, ..Summary::default() }), Evaluation::Passed);
+        assert_eq!(evaluation(Summary::default()), Evaluation::None);
+    }
+}

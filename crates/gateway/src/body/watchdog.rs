@@ -1,0 +1,97 @@
+//! Bounds the waiting for an upstream: by its silence, and by the gateway's own end.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use tokio::time::{Instant, Sleep, sleep_until};
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+
+use super::SourceError;
+use crate::upstream::execute::root_cause;
+
+/// Passes a body on, and fails when it has been silent for too long or when the gateway is stopped.
+pub(crate) struct Watchdog<B> {
+    inner: B,
+    limit: Duration,
+    last: Instant,
+    timer: Option<Pin<Box<Sleep>>>,
+    stop: Pin<Box<WaitForCancellationFutureOwned>>,
+}
+
+impl<B> Watchdog<B> {
+    pub(crate) fn new(inner: B, limit: Duration, stop: &CancellationToken) -> Self {
+        Self { inner, limit, last: Instant::now(), timer: None, stop: Box::pin(stop.clone().cancelled_owned()) }
+    }
+}
+
+impl<B> Body for Watchdog<B>
+where
+    B: Body<Data = Bytes> + Unpin,
+    B::Error: std::error::Error + 'static,
+{
+    type Data = Bytes;
+    type Error = SourceError;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, SourceError>>> {
+        let this = self.get_mut();
+        if let Poll::Ready(frame) = Pin::new(&mut this.inner).poll_frame(cx) {
+            this.last = Instant::now();
+            return Poll::Ready(frame.map(|frame| frame.map_err(|error| SourceError::Broken(root_cause(&error)))));
+        }
+        if this.stop.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Some(Err(SourceError::Stopped)));
+        }
+        let timer = this.timer.get_or_insert_with(|| Box::pin(sleep_until(this.last + this.limit)));
+        while timer.as_mut().poll(cx).is_ready() {
+            let due = this.last + this.limit;
+            if due <= Instant::now() {
+                return Poll::Ready(Some(Err(SourceError::Silent(this.limit))));
+            }
+            timer.as_mut().reset(due);
+        }
+        Poll::Pending
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{Step, body, collect};
+    use super::*;
+
+    const LIMIT: Duration = Duration::from_secs(300);
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_that_keeps_producing_is_never_cut() {
+        let steps = (0..30).flat_map(|_| [Step::Wait(LIMIT - Duration::from_secs(1)), Step::Data("x")]);
+        let watched = Watchdog::new(body(steps), LIMIT, &CancellationToken::new());
+        assert_eq!(collect(watched).await, ("x".repeat(30), None));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn silence_ends_at_the_limit() {
+        let watched = Watchdog::new(body([Step::Data("x"), Step::Silence]), LIMIT, &CancellationToken::new());
+        let begun = Instant::now();
+        assert_eq!(collect(watched).await, ("x".to_owned(), Some(SourceError::Silent(LIMIT))));
+        assert_eq!(begun.elapsed().as_secs(), 300);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_gateways_end_is_an_error() {
+        let stop = CancellationToken::new();
+        let watched = Watchdog::new(body([Step::Data("x"), Step::Silence]), LIMIT, &stop);
+        stop.cancel();
+        assert_eq!(collect(watched).await, ("x".to_owned(), Some(SourceError::Stopped)));
+    }
+}

@@ -1,0 +1,204 @@
+//! Who calls, and with which credential a request goes on (W-62, W-64). A gateway key never leaves.
+
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use luthien_wire::Dialect;
+use memchr::memmem;
+use secrecy::{ExposeSecret, SecretString};
+use subtle::ConstantTimeEq;
+
+use crate::config::{AuthMode, GatewayConfig};
+use crate::errors::GatewayError;
+use crate::headers::{API_KEY, FORWARD_KEY};
+
+/// The gateway's side of authentication.
+#[derive(Debug)]
+pub(crate) struct Keys {
+    mode: AuthMode,
+    client: Option<SecretString>,
+    admin: Option<SecretString>,
+    identity: [u8; 32],
+}
+
+/// A caller who may pass.
+#[derive(Debug)]
+pub(crate) struct Caller {
+    /// The keyed hash of its credential.
+    pub(crate) identity: [u8; 16],
+    /// What its requests carry upstream.
+    pub(crate) forward: Forward,
+}
+
+/// Which credential goes upstream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Forward {
+    /// The caller's, in the headers in which it came.
+    AsBrought,
+    /// The caller's, named apart from the one it authenticates with.
+    Given(HeaderValue),
+    /// The upstream's server key.
+    ServerKey,
+}
+
+impl Keys {
+    pub(crate) fn new(config: &GatewayConfig) -> Self {
+        Self {
+            mode: config.auth_mode,
+            client: config.client_key.clone(),
+            admin: config.admin_key.clone(),
+            identity: config.identity_key,
+        }
+    }
+
+    /// Decides who calls, from the headers alone.
+    pub(crate) fn authenticate(&self, headers: &HeaderMap) -> Result<Caller, GatewayError> {
+        let brought = [headers.get(API_KEY).map(HeaderValue::as_bytes), headers.get(AUTHORIZATION).map(bearer)];
+        let brought = brought.into_iter().flatten().filter(|key| !key.is_empty());
+        let (mut gateway, mut admin, mut own) = (None, false, None);
+        for key in brought {
+            if same(self.client.as_ref(), key) {
+                gateway = Some(key);
+            } else if same(self.admin.as_ref(), key) {
+                admin = true;
+            } else {
+                own = own.or(Some(key));
+            }
+        }
+        let given =
+            headers.get(FORWARD_KEY).filter(|value| !value.is_empty() && !self.holds_gateway_key(value.as_bytes()));
+        if own.is_none() && gateway.is_none() && given.is_none() {
+            return Err(if admin {
+                GatewayError::BadCredential("the admin key is not for model traffic")
+            } else {
+                GatewayError::NoCredential
+            });
+        }
+        match self.mode {
+            AuthMode::ClientKey if gateway.is_none() => {
+                return Err(GatewayError::BadCredential("this gateway asks for its own key"));
+            }
+            AuthMode::Passthrough if own.is_none() && given.is_none() => {
+                return Err(GatewayError::BadCredential("this gateway asks for a credential of the upstream's"));
+            }
+            _ => {}
+        }
+        let (forward, identity) = match (given, own, gateway) {
+            (Some(given), own, gateway) => (Forward::Given(given.clone()), gateway.or(own).unwrap_or(given.as_bytes())),
+            (None, Some(own), _) => (Forward::AsBrought, own),
+            (None, None, gateway) => (Forward::ServerKey, gateway.unwrap_or_default()),
+        };
+        Ok(Caller { identity: self.identity(identity), forward })
+    }
+
+    fn identity(&self, credential: &[u8]) -> [u8; 16] {
+        let hash = blake3::keyed_hash(&self.identity, credential);
+        let mut short = [0; 16];
+        short.copy_from_slice(&hash.as_bytes()[..16]);
+        short
+    }
+
+    /// Puts the credential for the upstream in place of the caller's, and takes gateway keys out wherever they stand.
+    pub(crate) fn apply(
+        &self,
+        headers: &mut HeaderMap,
+        forward: &Forward,
+        dialect: Dialect,
+        upstream: &str,
+        server_key: Option<&SecretString>,
+    ) -> Result<(), GatewayError> {
+        headers.remove(FORWARD_KEY);
+        self.strip_gateway_keys(headers);
+        match forward {
+            Forward::AsBrought => {
+                for name in [API_KEY, AUTHORIZATION] {
+                    if let Some(value) = headers.get_mut(name) {
+                        value.set_sensitive(true);
+                    }
+                }
+                Ok(())
+            }
+            Forward::Given(key) => put(headers, dialect, key.as_bytes()),
+            Forward::ServerKey => {
+                let key = server_key.ok_or_else(|| GatewayError::NoServerKey(upstream.to_owned()))?;
+                put(headers, dialect, key.expose_secret().as_bytes())
+            }
+        }
+    }
+
+    fn strip_gateway_keys(&self, headers: &mut HeaderMap) {
+        if headers.values().any(|value| self.holds_gateway_key(value.as_bytes())) {
+            let names: Vec<HeaderName> = headers.keys().cloned().collect();
+            for name in names {
+                if headers.get_all(&name).iter().any(|value| self.holds_gateway_key(value.as_bytes())) {
+                    headers.remove(name);
+                }
+            }
+        }
+    }
+
+    fn holds_gateway_key(&self, text: &[u8]) -> bool {
+        [&self.client, &self.admin].into_iter().flatten().any(|key| {
+            let key = key.expose_secret().as_bytes();
+            text.len() >= key.len() && !key.is_empty() && memmem::find(text, key).is_some()
+        })
+    }
+
+    /// The query for the upstream: without pairs that hold a gateway key, else as it came.
+    pub(crate) fn clean_query(&self, query: &str) -> String {
+        if !self.holds_gateway_key(query.as_bytes()) {
+            return query.to_owned();
+        }
+        let rest: Vec<&str> = query.split('&').filter(|pair| !self.holds_gateway_key(pair.as_bytes())).collect();
+        rest.join("&")
+    }
+}
+
+/// Sets one credential header, in the way the dialect's vendor takes the key, and removes the other.
+pub(crate) fn put(headers: &mut HeaderMap, dialect: Dialect, key: &[u8]) -> Result<(), GatewayError> {
+    const OAUTH: &[u8] = b"sk-ant-oat";
+    headers.remove(API_KEY);
+    headers.remove(AUTHORIZATION);
+    let (name, value) = if dialect == Dialect::Messages && !key.starts_with(OAUTH) {
+        (API_KEY, HeaderValue::from_bytes(key))
+    } else {
+        (AUTHORIZATION, HeaderValue::from_bytes(&[b"Bearer ", key].concat()))
+    };
+    let mut value =
+        value.map_err(|_| GatewayError::BadCredential("the key has characters that no header can carry"))?;
+    value.set_sensitive(true);
+    headers.insert(name, value);
+    Ok(())
+}
+
+/// The path and query as the record keeps them: values of parameters that carry keys are left out.
+pub(crate) fn redact_query(path_and_query: &str) -> String {
+    let Some((path, query)) = path_and_query.split_once('?') else { return path_and_query.to_owned() };
+    let pairs: Vec<String> = query
+        .split('&')
+        .map(|pair| match pair.split_once('=') {
+            Some((name, _)) if is_secret_parameter(name) => format!("{name}=[redacted]"),
+            _ => pair.to_owned(),
+        })
+        .collect();
+    format!("{path}?{}", pairs.join("&"))
+}
+
+fn is_secret_parameter(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    ["key", "token", "secret", "password", "signature"].iter().any(|word| name.contains(word))
+}
+
+fn bearer(value: &HeaderValue) -> &[u8] {
+    let bytes = value.as_bytes();
+    match bytes.get(..7) {
+        Some(scheme) if scheme.eq_ignore_ascii_case(b"bearer ") => bytes[7..].trim_ascii(),
+        _ => bytes,
+    }
+}
+
+fn same(key: Option<&SecretString>, brought: &[u8]) -> bool {
+    key.is_some_and(|key| !key.expose_secret().is_empty() && bool::from(key.expose_secret().as_bytes().ct_eq(brought)))
+}
+
+#[cfg(test)]
+mod tests;

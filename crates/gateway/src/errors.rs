@@ -1,0 +1,255 @@
+//! What can go wrong on the way, whose fault it is, and how the caller is told: once, in its own dialect.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::StatusCode;
+use luthien_record::model::Status;
+use luthien_wire::Dialect;
+
+/// Who has to do something about an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// The caller.
+    Client,
+    /// The gateway or its operator.
+    Gateway,
+    /// The upstream, or the way to it.
+    Upstream,
+    /// A policy.
+    Policy,
+}
+
+/// Why a request got no answer from a model.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum GatewayError {
+    /// No credential came with the request.
+    #[error("no credential: send an API key as `x-api-key` or as `Authorization: Bearer`")]
+    NoCredential,
+    /// A credential came that this gateway does not take.
+    #[error("this credential is not accepted: {0}")]
+    BadCredential(&'static str),
+    /// The gateway key came, and there is no key to exchange it for.
+    #[error(
+        "the gateway has no server key for the upstream `{0}`: ask its operator to set one, or send a key of your own"
+    )]
+    NoServerKey(String),
+    /// The body is not what the endpoint takes.
+    #[error("{0}")]
+    BadRequest(String),
+    /// The body or the number of messages is over the limit.
+    #[error("Request too large: {0}")]
+    TooLarge(String),
+    /// The body is in an encoding that the gateway does not read.
+    #[error("cannot read a body with `content-encoding: {0}`: use gzip, br, zstd, deflate or none")]
+    UnknownEncoding(String),
+    /// The body did not come in time.
+    #[error("the request's body did not arrive: nothing, or too little, came for {0:?}")]
+    SlowBody(Duration),
+    /// The client's body ended early or was malformed.
+    #[error("the request's body could not be read to its end")]
+    BodyBroken,
+    /// There is nothing at this path.
+    #[error("{0}")]
+    NotFound(String),
+    /// The path is there, the method is not.
+    #[error("`{0}` does not take this method")]
+    BadMethod(String),
+    /// The gateway does not pass this path on.
+    #[error(
+        "`{0}` is not passed on: policies could not see its answers. The operator can allow it with the setting `ALLOWED_PATHS`"
+    )]
+    PathNotAllowed(String),
+    /// A policy refused a request whose answer is no turn.
+    #[error("{0}")]
+    PolicyBlocked(String),
+    /// No upstream speaks this dialect.
+    #[error("no upstream for {0} is configured: add one to the upstreams in luthien.yaml")]
+    NoUpstream(Dialect),
+    /// The upstream could not be reached.
+    #[error(
+        "cannot reach the upstream `{upstream}` at {host}: {why}. Check its base URL, the network and the proxy settings"
+    )]
+    Unreachable {
+        /// Its name.
+        upstream: String,
+        /// Its host and port.
+        host: String,
+        /// What failed.
+        why: String,
+    },
+    /// Connecting took too long.
+    #[error(
+        "the upstream `{upstream}` at {host} did not accept a connection within {after:?}. Check its base URL, the network and the proxy settings"
+    )]
+    ConnectTimeout {
+        /// Its name.
+        upstream: String,
+        /// Its host and port.
+        host: String,
+        /// The limit.
+        after: Duration,
+    },
+    /// The upstream went silent before its answer's head, or within an answer that is not streamed.
+    #[error("the upstream `{upstream}` sent nothing for {after:?}")]
+    UpstreamTimeout {
+        /// Its name.
+        upstream: String,
+        /// The limit.
+        after: Duration,
+    },
+    /// The upstream closed or garbled the connection before its answer was whole.
+    #[error("the upstream `{upstream}` broke off before its answer was whole: {why}")]
+    UpstreamBroken {
+        /// Its name.
+        upstream: String,
+        /// What failed.
+        why: String,
+    },
+    /// The answer is over the limit.
+    #[error("the answer of the upstream `{upstream}` has more than {limit} bytes (MAX_RESPONSE_BYTES)")]
+    AnswerTooLarge {
+        /// Its name.
+        upstream: String,
+        /// The limit, in bytes.
+        limit: usize,
+    },
+    /// The record is required and cannot be kept.
+    #[error("the gateway cannot record this request and is set to refuse it then (RECORDING_REQUIRED)")]
+    CannotRecord,
+    /// The gateway is being stopped.
+    #[error("the gateway is shutting down")]
+    ShuttingDown,
+}
+
+impl GatewayError {
+    /// Who has to do something.
+    pub(crate) fn fault(&self) -> Fault {
+        match self {
+            Self::NoCredential
+            | Self::BadCredential(_)
+            | Self::BadRequest(_)
+            | Self::TooLarge(_)
+            | Self::UnknownEncoding(_)
+            | Self::SlowBody(_)
+            | Self::BodyBroken
+            | Self::NotFound(_)
+            | Self::BadMethod(_) => Fault::Client,
+            Self::NoServerKey(_)
+            | Self::PathNotAllowed(_)
+            | Self::NoUpstream(_)
+            | Self::CannotRecord
+            | Self::ShuttingDown => Fault::Gateway,
+            Self::PolicyBlocked(_) => Fault::Policy,
+            Self::Unreachable { .. }
+            | Self::ConnectTimeout { .. }
+            | Self::UpstreamTimeout { .. }
+            | Self::UpstreamBroken { .. }
+            | Self::AnswerTooLarge { .. } => Fault::Upstream,
+        }
+    }
+
+    /// The HTTP status.
+    pub(crate) fn status(&self) -> StatusCode {
+        match self {
+            Self::NoCredential | Self::BadCredential(_) | Self::NoServerKey(_) => StatusCode::UNAUTHORIZED,
+            Self::BadRequest(_) | Self::BodyBroken | Self::PolicyBlocked(_) => StatusCode::BAD_REQUEST,
+            Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::UnknownEncoding(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::SlowBody(_) => StatusCode::REQUEST_TIMEOUT,
+            Self::NotFound(_) => StatusCode::NOT_FOUND,
+            Self::BadMethod(_) => StatusCode::METHOD_NOT_ALLOWED,
+            Self::PathNotAllowed(_) => StatusCode::FORBIDDEN,
+            Self::NoUpstream(_)
+            | Self::Unreachable { .. }
+            | Self::UpstreamBroken { .. }
+            | Self::AnswerTooLarge { .. } => StatusCode::BAD_GATEWAY,
+            Self::ConnectTimeout { .. } | Self::UpstreamTimeout { .. } => StatusCode::GATEWAY_TIMEOUT,
+            Self::CannotRecord | Self::ShuttingDown => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    /// The stable type in the envelope.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Self::NoCredential | Self::BadCredential(_) | Self::NoServerKey(_) => "authentication_error",
+            Self::BadRequest(_)
+            | Self::BodyBroken
+            | Self::UnknownEncoding(_)
+            | Self::SlowBody(_)
+            | Self::BadMethod(_) => "invalid_request_error",
+            Self::TooLarge(_) => "request_too_large",
+            Self::NotFound(_) => "not_found_error",
+            Self::PathNotAllowed(_) => "permission_error",
+            Self::PolicyBlocked(_) => "policy_blocked",
+            Self::ConnectTimeout { .. } | Self::UpstreamTimeout { .. } => "timeout_error",
+            Self::CannotRecord | Self::ShuttingDown => "overloaded_error",
+            Self::NoUpstream(_)
+            | Self::Unreachable { .. }
+            | Self::UpstreamBroken { .. }
+            | Self::AnswerTooLarge { .. } => "api_error",
+        }
+    }
+
+    /// Whether the same request may succeed later.
+    pub(crate) fn retry_can_help(&self) -> bool {
+        matches!(
+            self,
+            Self::SlowBody(_)
+                | Self::BodyBroken
+                | Self::Unreachable { .. }
+                | Self::ConnectTimeout { .. }
+                | Self::UpstreamTimeout { .. }
+                | Self::UpstreamBroken { .. }
+                | Self::CannotRecord
+                | Self::ShuttingDown
+        )
+    }
+
+    /// How the record calls a transaction that ends so.
+    pub(crate) fn record_status(&self) -> Status {
+        match (self, self.fault()) {
+            (Self::ShuttingDown, _) => Status::Interrupted,
+            (Self::PolicyBlocked(_), _) => Status::Completed,
+            (_, Fault::Upstream) => Status::UpstreamError,
+            _ => Status::Refused,
+        }
+    }
+
+    /// The body in the caller's dialect. `id` is the transaction's.
+    pub(crate) fn body(&self, dialect: Dialect, id: &str) -> Bytes {
+        dialect.error_body(self.kind(), &self.to_string(), id).into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_own_error_says_whether_to_retry_and_in_which_class_it_is() {
+        let too_large = GatewayError::TooLarge("more than 10 bytes".to_owned());
+        assert_eq!(too_large.status(), 413);
+        assert!(!too_large.retry_can_help());
+        assert!(too_large.to_string().starts_with("Request too large"));
+        let unreachable = GatewayError::Unreachable {
+            upstream: "anthropic".to_owned(),
+            host: "api.anthropic.com:443".to_owned(),
+            why: "connection refused".to_owned(),
+        };
+        assert_eq!(unreachable.status(), 502);
+        assert_eq!(unreachable.fault(), Fault::Upstream);
+        assert!(unreachable.retry_can_help());
+    }
+
+    #[test]
+    fn an_error_stands_in_the_envelope_of_its_dialect() {
+        let error = GatewayError::BadRequest("`model` is missing".to_owned());
+        let messages: serde_json::Value = serde_json::from_slice(&error.body(Dialect::Messages, "t1")).unwrap();
+        assert_eq!(messages["type"], "error");
+        assert_eq!(messages["error"]["type"], "invalid_request_error");
+        assert_eq!(messages["request_id"], "t1");
+        let chat: serde_json::Value = serde_json::from_slice(&error.body(Dialect::Chat, "t1")).unwrap();
+        assert_eq!(chat["error"]["message"], "`model` is missing");
+    }
+}

@@ -1,0 +1,114 @@
+//! Puts the gateway together, starts it and stops it.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use luthien_record::recorder::Recorder;
+use tokio::net::TcpListener;
+use tokio::time::{Instant, timeout, timeout_at};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::admin_runtime::AdminService;
+use crate::clock::Clock;
+use crate::config::GatewayConfig;
+use crate::credentials::Keys;
+use crate::live::LiveState;
+use crate::server::{Stopping, serve};
+use crate::upstream::{UpstreamError, Upstreams};
+use crate::way::Core;
+
+/// How long streams have to say that they end, once time is up.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// The gateway could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// An upstream is not usable.
+    #[error(transparent)]
+    Upstream(#[from] UpstreamError),
+    /// The address is not to be had.
+    #[error("cannot listen on {address}: {why}; choose another address or port, or stop what uses it")]
+    Listen {
+        /// The address.
+        address: String,
+        /// What the system said.
+        why: std::io::Error,
+    },
+}
+
+/// Starts gateways.
+#[derive(Clone, Copy, Debug)]
+pub struct Gateway;
+
+/// A gateway that runs. Dropped, it goes on; stop it with [`Running::shutdown`].
+#[derive(Debug)]
+pub struct Running {
+    addr: SocketAddr,
+    stopping: Stopping,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl Gateway {
+    /// Starts on the current runtime. Model traffic is answered here, everything else by `admin`, which stays the caller's to
+    /// shut down, as does the recorder. `stopping` is cancelled when the gateway is told to stop, by whoever tells it: from
+    /// then on no connection is accepted.
+    pub async fn start(
+        config: GatewayConfig,
+        recorder: Recorder,
+        live: Arc<LiveState>,
+        admin: AdminService,
+        stopping: CancellationToken,
+    ) -> Result<Running, StartError> {
+        let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+        let stopping = Stopping { drain: stopping, ..Stopping::default() };
+        let upstreams = Arc::new(Upstreams::new(&config, &tasks)?);
+        let listen = |why| StartError::Listen { address: config.listen.clone(), why };
+        let listener = TcpListener::bind(&config.listen).await.map_err(listen)?;
+        let addr = listener.local_addr().map_err(listen)?;
+        let core = Arc::new(Core {
+            limits: config.limits,
+            timeouts: config.timeouts,
+            keys: Keys::new(&config),
+            allowed_paths: config.allowed_paths,
+            trust_user_id_header: config.trust_user_id_header,
+            judge: config.judge,
+            upstreams,
+            recorder,
+            live,
+            clock: Clock::system(),
+            admin,
+            tasks: tasks.clone(),
+            stop: stop.clone(),
+        });
+        let serving = serve(listener, core, config.limits.connections, config.timeouts.header_read, stopping.clone());
+        stopping.connections.spawn(serving);
+        Ok(Running { addr, stopping, stop, tasks })
+    }
+}
+
+impl Running {
+    /// Where it listens.
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// Takes no new requests and lets those under way end. After `within` the rest end with an error; a second later whatever
+    /// still runs is dropped. Shadow verdicts that are out by then are lost.
+    pub async fn shutdown(self, within: Duration) {
+        let deadline = Instant::now() + within;
+        self.stopping.drain.cancel();
+        self.stopping.connections.close();
+        if timeout_at(deadline, self.stopping.connections.wait()).await.is_err() {
+            self.stop.cancel();
+            if timeout(LAST_WORDS, self.stopping.connections.wait()).await.is_err() {
+                self.stopping.kill.cancel();
+                self.stopping.connections.wait().await;
+            }
+        }
+        self.stop.cancel();
+        self.tasks.close();
+    }
+}

@@ -1,0 +1,112 @@
+//! Which headers pass, in both directions: all but those of the connection and the gateway's own (W-43).
+
+use http::header::{
+    CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER,
+    TRANSFER_ENCODING, UPGRADE,
+};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use luthien_record::model::Headers;
+use luthien_wire::Dialect;
+
+use crate::live::Live;
+
+/// The transaction's id, under the name that older callers know.
+pub(crate) const CALL_ID: HeaderName = HeaderName::from_static("x-call-id");
+/// The transaction's id.
+pub(crate) const TRANSACTION_ID: HeaderName = HeaderName::from_static("x-luthien-transaction-id");
+/// The active policies.
+pub(crate) const POLICY: HeaderName = HeaderName::from_static("x-luthien-policy");
+/// What tells clients not to try again.
+pub(crate) const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
+/// The credential to forward, beside the one a client authenticates with.
+pub(crate) const FORWARD_KEY: HeaderName = HeaderName::from_static("x-anthropic-api-key");
+/// The Anthropic SDKs' credential header.
+pub(crate) const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+const OWN_PREFIX: &str = "x-luthien-";
+const OWN_COOKIE: &str = "luthien_session";
+
+/// Takes out what concerns one connection only, what `Connection` names included.
+pub(crate) fn strip_hop_by_hop(headers: &mut HeaderMap) {
+    if headers.contains_key(CONNECTION) {
+        let named: Vec<HeaderName> = headers
+            .get_all(CONNECTION)
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(','))
+            .filter_map(|name| name.trim().parse().ok())
+            .collect();
+        for name in named {
+            headers.remove(name);
+        }
+        headers.remove(CONNECTION);
+    }
+    for name in
+        [KEEP_ALIVE, PROXY_CONNECTION, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE]
+    {
+        headers.remove(name);
+    }
+}
+
+/// Takes out of a request what is not for the upstream; credentials apart.
+pub(crate) fn strip_request(headers: &mut HeaderMap) {
+    strip_hop_by_hop(headers);
+    for name in [HOST, CONTENT_LENGTH, EXPECT] {
+        headers.remove(name);
+    }
+    if headers.keys().any(|name| name.as_str().starts_with(OWN_PREFIX)) {
+        let own: Vec<HeaderName> =
+            headers.keys().filter(|name| name.as_str().starts_with(OWN_PREFIX)).cloned().collect();
+        for name in own {
+            headers.remove(name);
+        }
+    }
+    if headers.contains_key(COOKIE) {
+        strip_own_cookie(headers);
+    }
+}
+
+/// Takes the gateway's cookie out and leaves the others as they are.
+fn strip_own_cookie(headers: &mut HeaderMap) {
+    let is_own = |pair: &str| pair.trim().split('=').next() == Some(OWN_COOKIE);
+    let values: Vec<HeaderValue> = headers.get_all(COOKIE).iter().cloned().collect();
+    headers.remove(COOKIE);
+    for value in values {
+        let Ok(text) = value.to_str() else {
+            headers.append(COOKIE, value);
+            continue;
+        };
+        if !text.split(';').any(is_own) {
+            headers.append(COOKIE, value);
+            continue;
+        }
+        let rest: Vec<&str> = text.split(';').filter(|pair| !is_own(pair)).map(str::trim).collect();
+        if let (false, Ok(value)) = (rest.is_empty(), HeaderValue::from_str(&rest.join("; "))) {
+            headers.append(COOKIE, value);
+        }
+    }
+}
+
+/// The gateway's marks on an answer: the transaction, the policies, and a vendor-style id where the upstream gave none.
+pub(crate) fn mark(headers: &mut HeaderMap, dialect: Dialect, id: &HeaderValue, live: &Live) {
+    headers.insert(CALL_ID, id.clone());
+    headers.insert(TRANSACTION_ID, id.clone());
+    headers.insert(POLICY, live.header().clone());
+    let vendor = HeaderName::from_static(dialect.request_id_header());
+    headers.entry(vendor).or_insert_with(|| id.clone());
+}
+
+/// The headers as the record keeps them, without those that hold secrets.
+pub(crate) fn for_record(headers: &HeaderMap) -> Headers {
+    const SECRET: [&str; 6] =
+        ["authorization", "x-api-key", "x-anthropic-api-key", "cookie", "set-cookie", "proxy-authenticate"];
+    headers
+        .iter()
+        .filter(|(name, _)| !SECRET.contains(&name.as_str()))
+        .map(|(name, value)| (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests;

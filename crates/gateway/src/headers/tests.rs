@@ -1,0 +1,42 @@
+use super::*;
+
+fn map(pairs: &[(&str, &str)]) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    for (name, value) in pairs {
+        headers.append(name.parse::<HeaderName>().unwrap(), value.parse().unwrap());
+    }
+    headers
+}
+
+#[test]
+fn a_request_loses_the_connections_and_the_gateways_headers_and_nothing_else() {
+    let mut headers = map(&[
+        ("host", "gateway"),
+        ("connection", "keep-alive, x-hop"),
+        ("x-hop", "1"),
+        ("te", "trailers"),
+        ("proxy-authorization", "Basic secret"),
+        ("expect", "100-continue"),
+        ("content-length", "3"),
+        ("x-luthien-user-id", "me"),
+        ("anthropic-beta", "one"),
+        ("anthropic-beta", "two"),
+        ("user-agent", "agent"),
+    ]);
+    strip_request(&mut headers);
+    assert_eq!(headers, map(&[("anthropic-beta", "one"), ("anthropic-beta", "two"), ("user-agent", "agent")]));
+}
+
+#[test]
+fn only_the_gateways_own_cookie_is_taken_out() {
+    let mut headers =
+        map(&[("cookie", "a=1; luthien_session=secret; b=2"), ("cookie", "luthien_session=x"), ("cookie", "c=3;d=4")]);
+    strip_request(&mut headers);
+    assert_eq!(headers, map(&[("cookie", "a=1; b=2"), ("cookie", "c=3;d=4")]));
+}
+
+#[test]
+fn the_record_gets_no_secret_header() {
+    let kept = for_record(&map(&[("x-api-key", "k"), ("set-cookie", "s"), ("retry-after", "3")]));
+    assert_eq!(kept, [("retry-after".to_owned(), "3".to_owned())]);
+}

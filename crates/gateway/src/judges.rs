@@ -1,0 +1,266 @@
+//! Judges are asked over the upstream client: one question, one HTTP request.
+
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use luthien_policy::judge::{JudgeClient, JudgeError, JudgeRequest, JudgeRoute};
+use luthien_wire::Dialect;
+use secrecy::ExposeSecret;
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+
+use crate::body::SourceError;
+use crate::body::watchdog::Watchdog;
+use crate::credentials::{Forward, put};
+use crate::errors::GatewayError;
+use crate::headers::API_KEY;
+use crate::upstream::Upstream;
+use crate::upstream::execute::execute;
+use crate::way::Core;
+
+/// The largest answer of a judge, in bytes.
+const LARGEST: usize = 4 << 20;
+
+/// The way to judges for one caller. Holds that caller's credential.
+pub(crate) struct Judges {
+    core: Arc<Core>,
+    dialect: Dialect,
+    /// What a request with the caller's credential carries.
+    caller: Result<HeaderMap, GatewayError>,
+}
+
+/// Where one question goes and what it carries.
+struct Seat {
+    upstream: Upstream,
+    dialect: Dialect,
+    headers: HeaderMap,
+}
+
+impl fmt::Debug for Judges {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Judges").field("dialect", &self.dialect).finish_non_exhaustive()
+    }
+}
+
+impl Judges {
+    /// For a caller who came with these headers.
+    pub(crate) fn new(core: Arc<Core>, dialect: Dialect, brought: &HeaderMap, forward: &Forward) -> Self {
+        const KEPT: [HeaderName; 4] = [
+            API_KEY,
+            AUTHORIZATION,
+            HeaderName::from_static("anthropic-version"),
+            HeaderName::from_static("anthropic-beta"),
+        ];
+        let mut headers = HeaderMap::new();
+        for name in KEPT {
+            for value in brought.get_all(&name) {
+                headers.append(name.clone(), value.clone());
+            }
+        }
+        let caller = match core.upstreams.default_for(dialect) {
+            None => Err(GatewayError::NoUpstream(dialect)),
+            Some(upstream) => {
+                core.keys.apply(&mut headers, forward, dialect, &upstream.name, upstream.key.as_ref()).map(|()| headers)
+            }
+        };
+        Self { core, dialect, caller }
+    }
+
+    /// Where the judge sits. The caller's credential goes to the caller's own upstream only.
+    fn seat(&self, model: &str, route: &JudgeRoute) -> Result<Seat, JudgeError> {
+        let upstreams = &self.core.upstreams;
+        if let Some(base) = &self.core.judge.api_base {
+            return self.seat_at(base, model);
+        }
+        match route {
+            JudgeRoute::UserCredentials => {
+                let upstream = upstreams
+                    .default_for(self.dialect)
+                    .ok_or_else(|| refused(&GatewayError::NoUpstream(self.dialect)))?;
+                let headers = self.caller.clone().map_err(|error| refused(&error))?;
+                Ok(Seat { upstream: upstream.clone(), dialect: self.dialect, headers })
+            }
+            JudgeRoute::Provider(name) => {
+                let unknown =
+                    || JudgeError::Refused(format!("there is no upstream `{name}`: see the upstreams in luthien.yaml"));
+                let upstream = upstreams.named(name).ok_or_else(unknown)?;
+                let dialect = *upstream
+                    .dialects
+                    .iter()
+                    .find(|own| **own == self.dialect)
+                    .or(upstream.dialects.first())
+                    .ok_or_else(unknown)?;
+                let mut headers = HeaderMap::new();
+                self.core
+                    .keys
+                    .apply(&mut headers, &Forward::ServerKey, dialect, name, upstream.key.as_ref())
+                    .map_err(|e| refused(&e))?;
+                Ok(Seat { upstream: upstream.clone(), dialect, headers })
+            }
+            JudgeRoute::ApiBase(base) => self.seat_at(base, model),
+        }
+    }
+
+    fn seat_at(&self, base: &str, model: &str) -> Result<Seat, JudgeError> {
+        let dialect = if model.starts_with("claude") { Dialect::Messages } else { Dialect::Chat };
+        let upstream = self.core.upstreams.at(base, dialect).map_err(|error| JudgeError::Refused(error.to_string()))?;
+        let mut headers = HeaderMap::new();
+        if let Some(key) = &self.core.judge.api_key {
+            put(&mut headers, dialect, key.expose_secret().as_bytes()).map_err(|error| refused(&error))?;
+        }
+        Ok(Seat { upstream, dialect, headers })
+    }
+
+    async fn answer(&self, question: JudgeRequest) -> Result<String, JudgeError> {
+        let model = self.core.judge.model.clone().unwrap_or(question.model);
+        let model = ["anthropic/", "openai/"].iter().find_map(|vendor| model.strip_prefix(vendor)).unwrap_or(&model);
+        let seat = self.seat(model, &question.via)?;
+        let mut body = json!({
+            "model": model,
+            "max_tokens": question.max_tokens,
+            "temperature": question.temperature,
+        });
+        let user = json!({"role": "user", "content": question.prompt});
+        match seat.dialect {
+            Dialect::Messages => {
+                body["system"] = question.system.into();
+                body["messages"] = json!([user]);
+            }
+            Dialect::Chat => body["messages"] = json!([{"role": "system", "content": question.system}, user]),
+        }
+        loop {
+            let (status, answer) = send(&seat, &body).await?;
+            if status == 400 && adapt(&mut body, &answer) {
+                continue;
+            }
+            return read(seat.dialect, status, &answer);
+        }
+    }
+}
+
+impl JudgeClient for Judges {
+    fn ask(&self, request: JudgeRequest) -> BoxFuture<'_, Result<String, JudgeError>> {
+        Box::pin(self.answer(request))
+    }
+}
+
+/// Leaves out or renames what the model says it does not take. False where nothing was left to change.
+fn adapt(body: &mut Value, refusal: &[u8]) -> bool {
+    let refusal = String::from_utf8_lossy(refusal);
+    let Some(body) = body.as_object_mut() else { return false };
+    if refusal.contains("max_completion_tokens")
+        && let Some(most) = body.remove("max_tokens")
+    {
+        body.insert("max_completion_tokens".to_owned(), most);
+        return true;
+    }
+    refusal.contains("temperature") && body.remove("temperature").is_some()
+}
+
+async fn send(seat: &Seat, body: &Value) -> Result<(u16, Bytes), JudgeError> {
+    let path = match seat.dialect {
+        Dialect::Messages => "/messages",
+        Dialect::Chat => "/chat/completions",
+    };
+    let url = seat.upstream.base.url(seat.dialect, path, "").map_err(|error| JudgeError::Refused(error.to_string()))?;
+    let mut request = Request::new(Full::new(Bytes::from(body.to_string())));
+    *request.method_mut() = Method::POST;
+    *request.uri_mut() = url;
+    let mut headers = seat.headers.clone();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    if seat.dialect == Dialect::Messages {
+        headers.entry("anthropic-version").or_insert(HeaderValue::from_static("2023-06-01"));
+    }
+    *request.headers_mut() = headers;
+    let response = execute(&seat.upstream, request).await.map_err(|error| match error {
+        GatewayError::UpstreamTimeout { after, .. } | GatewayError::ConnectTimeout { after, .. } => {
+            JudgeError::TimedOut(after)
+        }
+        other => JudgeError::Unavailable(other.to_string()),
+    })?;
+    let status = response.status().as_u16();
+    collect(&seat.upstream, response).await.map(|body| (status, body))
+}
+
+async fn collect(upstream: &Upstream, response: Response<Incoming>) -> Result<Bytes, JudgeError> {
+    use http_body_util::{BodyExt, Limited};
+    let body = Watchdog::new(response.into_body(), upstream.idle, &CancellationToken::new());
+    match Limited::new(body, LARGEST).collect().await {
+        Ok(body) => Ok(body.to_bytes()),
+        Err(error) => Err(match error.downcast_ref::<SourceError>() {
+            Some(SourceError::Silent(after)) => JudgeError::TimedOut(*after),
+            Some(other) => JudgeError::Unavailable(other.to_string()),
+            None => JudgeError::Unavailable(format!("the judge's answer has more than {LARGEST} bytes")),
+        }),
+    }
+}
+
+/// The text of an answer, or what its status means.
+fn read(dialect: Dialect, status: u16, body: &[u8]) -> Result<String, JudgeError> {
+    let value: Value = serde_json::from_slice(body).unwrap_or_default();
+    if status != 200 {
+        let why = value.pointer("/error/message").and_then(Value::as_str).unwrap_or("no reason given");
+        let why = format!("status {status}: {}", why.chars().take(200).collect::<String>());
+        return Err(if matches!(status, 408 | 429) || status >= 500 {
+            JudgeError::Unavailable(why)
+        } else {
+            JudgeError::Refused(why)
+        });
+    }
+    let text = match dialect {
+        Dialect::Messages => value.get("content").and_then(Value::as_array).map(|blocks| {
+            blocks
+                .iter()
+                .filter(|block| block["type"] == "text")
+                .filter_map(|block| block["text"].as_str())
+                .collect::<String>()
+        }),
+        Dialect::Chat => value.pointer("/choices/0/message/content").and_then(Value::as_str).map(str::to_owned),
+    };
+    text.ok_or_else(|| JudgeError::Unavailable("the judge's answer holds no text".to_owned()))
+}
+
+fn refused(error: &GatewayError) -> JudgeError {
+    JudgeError::Refused(error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_judges_text_is_read_in_both_dialects() {
+        let messages = br#"{"content":[{"type":"thinking","thinking":"hm"},{"type":"text","text":"a"},{"type":"text","text":"b"}]}"#;
+        assert_eq!(read(Dialect::Messages, 200, messages), Ok("ab".to_owned()));
+        let chat = br#"{"choices":[{"message":{"content":"c"}}]}"#;
+        assert_eq!(read(Dialect::Chat, 200, chat), Ok("c".to_owned()));
+    }
+
+    #[test]
+    fn what_may_pass_is_unavailable_and_what_may_not_is_refused() {
+        for status in [408, 429, 500, 529] {
+            assert!(matches!(read(Dialect::Chat, status, b""), Err(JudgeError::Unavailable(_))), "{status}");
+        }
+        for status in [302, 400, 401, 403, 404] {
+            assert!(matches!(read(Dialect::Chat, status, b""), Err(JudgeError::Refused(_))), "{status}");
+        }
+        assert!(matches!(read(Dialect::Chat, 200, b"<html>"), Err(JudgeError::Unavailable(_))));
+    }
+
+    #[test]
+    fn parameters_that_a_model_refuses_are_left_out_once() {
+        let mut body = json!({"max_tokens": 5, "temperature": 0.0});
+        let refusal = b"Unsupported parameter: 'max_tokens'. Use 'max_completion_tokens' instead.";
+        assert!(adapt(&mut body, refusal));
+        assert!(!adapt(&mut body, refusal));
+        assert!(adapt(&mut body, b"`temperature` does not support 0"));
+        assert_eq!(body, json!({"max_completion_tokens": 5}));
+    }
+}

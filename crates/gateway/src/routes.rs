@@ -1,0 +1,139 @@
+//! Which requests are model traffic, and of what kind.
+
+use http::{HeaderMap, Method};
+use luthien_wire::Dialect;
+
+use crate::errors::GatewayError;
+use crate::headers::API_KEY;
+
+/// A request for a model's server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Route {
+    pub(crate) dialect: Dialect,
+    pub(crate) kind: Kind,
+    /// The path as it stands after `/v1`.
+    pub(crate) path: String,
+}
+
+/// What is to be done with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// A turn of a conversation: request and response policies apply.
+    Turn,
+    /// Counts the tokens of a turn: request policies apply.
+    CountTokens,
+    /// Passed on; no policy can read it.
+    Side,
+    /// Not passed on.
+    Refused(GatewayError),
+}
+
+/// The route of a request; `None` where it is not for a model. `allowed` are further paths that pass.
+pub(crate) fn find(method: &Method, path: &str, headers: &HeaderMap, allowed: &[String]) -> Option<Route> {
+    let rest = match path.strip_prefix("/v1") {
+        Some(rest) if rest.starts_with('/') => rest,
+        _ if matches!(path, "/messages" | "/messages/count_tokens" | "/chat/completions" | "/responses") => path,
+        _ => return None,
+    };
+    let callers = if headers.contains_key("anthropic-version") || headers.contains_key(API_KEY) {
+        Dialect::Messages
+    } else {
+        Dialect::Chat
+    };
+    let post = |dialect, kind| {
+        (dialect, if method == Method::POST { kind } else { Kind::Refused(GatewayError::BadMethod(path.to_owned())) })
+    };
+    let (dialect, kind) = match rest {
+        "/messages" => post(Dialect::Messages, Kind::Turn),
+        "/messages/count_tokens" => post(Dialect::Messages, Kind::CountTokens),
+        "/chat/completions" => post(Dialect::Chat, Kind::Turn),
+        "/responses" => (Dialect::Chat, Kind::Refused(no_responses())),
+        _ if is_crooked(rest) => {
+            (callers, Kind::Refused(GatewayError::NotFound(format!("there is nothing at `{path}`"))))
+        }
+        _ if rest == "/models" || rest.starts_with("/models/") => (callers, models(method, path)),
+        _ if allowed.iter().any(|pattern| matches(pattern, &format!("/v1{rest}"))) => (callers, Kind::Side),
+        _ => (callers, Kind::Refused(GatewayError::PathNotAllowed(path.to_owned()))),
+    };
+    Some(Route { dialect, kind, path: rest.to_owned() })
+}
+
+fn models(method: &Method, path: &str) -> Kind {
+    if method == Method::GET { Kind::Side } else { Kind::Refused(GatewayError::BadMethod(path.to_owned())) }
+}
+
+fn no_responses() -> GatewayError {
+    GatewayError::NotFound(
+        "this gateway does not speak the Responses API yet: use /v1/chat/completions or /v1/messages".to_owned(),
+    )
+}
+
+/// A path that an upstream may read as another one than the gateway does.
+fn is_crooked(path: &str) -> bool {
+    let lower = path.to_ascii_lowercase();
+    path.split('/').skip(1).any(|segment| matches!(segment, "" | "." | ".."))
+        || ["%2e", "%2f", "%5c", "\\"].iter().any(|trick| lower.contains(trick))
+}
+
+/// `*` at the end of a pattern stands for anything.
+fn matches(pattern: &str, path: &str) -> bool {
+    pattern.strip_suffix('*').map_or(pattern == path, |prefix| path.starts_with(prefix))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn route(method: &Method, path: &str) -> Option<Route> {
+        find(method, path, &HeaderMap::new(), &["/v1/embeddings".to_owned(), "/v1/files/*".to_owned()])
+    }
+
+    fn kind(path: &str) -> Kind {
+        route(&Method::POST, path).unwrap().kind
+    }
+
+    #[test]
+    fn turns_are_found_with_and_without_the_version() {
+        for path in ["/v1/messages", "/messages"] {
+            let expected = Route { dialect: Dialect::Messages, kind: Kind::Turn, path: "/messages".to_owned() };
+            assert_eq!(route(&Method::POST, path), Some(expected));
+        }
+        assert_eq!(route(&Method::POST, "/chat/completions").unwrap().dialect, Dialect::Chat);
+        assert_eq!(kind("/v1/messages/count_tokens"), Kind::CountTokens);
+    }
+
+    #[test]
+    fn models_are_answered_in_the_callers_dialect() {
+        let mut headers = HeaderMap::new();
+        let dialect = |headers: &HeaderMap| find(&Method::GET, "/v1/models/x", headers, &[]).unwrap().dialect;
+        assert_eq!(dialect(&headers), Dialect::Chat);
+        headers.insert("anthropic-version", "2023-06-01".parse().unwrap());
+        assert_eq!(dialect(&headers), Dialect::Messages);
+    }
+
+    #[test]
+    fn what_policies_cannot_see_passes_only_if_listed() {
+        assert_eq!(kind("/v1/embeddings"), Kind::Side);
+        assert_eq!(kind("/v1/files/1/content"), Kind::Side);
+        for path in ["/v1/messages/batches", "/v1/completions", "/v1/messages/", "/v1/embeddings2"] {
+            assert!(
+                matches!(kind(path), Kind::Refused(error) if error.status() == 403 || error.status() == 404),
+                "{path}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_path_that_could_be_read_in_two_ways_is_refused() {
+        for path in ["/v1/files/../messages", "/v1/files/%2e%2e/messages", "/v1/files//x", "/v1/models/..%2Fmessages"] {
+            assert!(matches!(kind(path), Kind::Refused(GatewayError::NotFound(_))), "{path}");
+        }
+    }
+
+    #[test]
+    fn the_rest_is_not_model_traffic() {
+        for path in ["/", "/api/hello", "/v1", "/v10/messages", "/request-logs"] {
+            assert_eq!(route(&Method::GET, path), None, "{path}");
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! One request on its way: its id, and its entry in the record, which is closed exactly once.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use http::HeaderValue;
+use luthien_policy::contract::{Mode, ReviewContext};
+use luthien_policy::plan::{self, DecisionSink};
+use luthien_record::model::{Decision, End, Evaluation, Event, Start, Status, TransactionId};
+use luthien_record::recorder::{InFlight, Recorder};
+use luthien_wire::Dialect;
+
+use crate::clock::Clock;
+use crate::errors::GatewayError;
+
+/// How a transaction ends, as the record will say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Outcome {
+    pub(crate) status: Status,
+    pub(crate) error: Option<String>,
+    pub(crate) evaluation: Evaluation,
+}
+
+impl Outcome {
+    /// An answer that reached its end.
+    pub(crate) fn completed(evaluation: Evaluation) -> Self {
+        Self { status: Status::Completed, error: None, evaluation }
+    }
+}
+
+/// The request's entry in the record. Dropped without [`Transaction::close`], it says that the client went.
+pub(crate) struct Transaction {
+    pub(crate) id: TransactionId,
+    pub(crate) dialect: Dialect,
+    /// The id as it stands in headers.
+    pub(crate) header: HeaderValue,
+    clock: Clock,
+    recording: Recording,
+    http_status: Option<u16>,
+    evaluation: Evaluation,
+    review: Option<Arc<ReviewContext>>,
+}
+
+impl Transaction {
+    /// Begins the entry. Fails where the record is required and cannot be kept.
+    pub(crate) fn begin(recorder: &Recorder, clock: Clock, start: Start) -> Result<Self, GatewayError> {
+        let (id, dialect) = (start.id, start.dialect);
+        let inflight = recorder.begin(start).map_err(|_| GatewayError::CannotRecord)?;
+        Ok(Self {
+            id,
+            dialect,
+            header: id_header(id),
+            clock,
+            recording: Recording(Arc::new(Slot {
+                id,
+                recorder: recorder.clone(),
+                received: AtomicUsize::new(0),
+                inflight: Mutex::new(Some(inflight)),
+            })),
+            http_status: None,
+            evaluation: Evaluation::None,
+            review: None,
+        })
+    }
+
+    /// A handle for those who only add to the entry.
+    pub(crate) fn recording(&self) -> &Recording {
+        &self.recording
+    }
+
+    /// Policies are asked from now on; what they emit goes on the record. Until they have answered, nothing is evaluated.
+    pub(crate) fn reviewed_in(&mut self, context: Arc<ReviewContext>) {
+        self.review = Some(context);
+    }
+
+    /// What is known of the evaluation so far; it counts if the client goes.
+    pub(crate) fn note_evaluation(&mut self, evaluation: Evaluation) {
+        self.evaluation = evaluation;
+    }
+
+    /// What is known of the evaluation so far.
+    pub(crate) fn evaluation(&self) -> Evaluation {
+        self.evaluation
+    }
+
+    /// The head of the client's answer is ready.
+    pub(crate) fn note_http_status(&mut self, status: u16) {
+        self.http_status = Some(status);
+    }
+
+    /// The first byte of the answer's body goes to the client.
+    pub(crate) fn first_byte(&self) {
+        self.recording.with(|record| record.first_byte(self.clock.now()));
+    }
+
+    /// Ends the entry.
+    pub(crate) fn close(mut self, outcome: Outcome) {
+        self.end(outcome);
+    }
+
+    fn end(&mut self, outcome: Outcome) {
+        let Some(inflight) = self.recording.take() else { return };
+        let at = self.clock.now();
+        if let Some(review) = self.review.take() {
+            let (events, dropped) = review.events.take();
+            for event in events {
+                inflight.event(Event { event_type: event.event_type, at, data: event.data });
+            }
+            if dropped > 0 {
+                let data = serde_json::json!({"policy_events": dropped});
+                inflight.event(Event { event_type: "recorder.truncated".to_owned(), at, data });
+            }
+        }
+        let Outcome { status, error, evaluation } = outcome;
+        inflight.finish(End { at, status, http_status: self.http_status, error, evaluation });
+    }
+}
+
+impl Drop for Transaction {
+    fn drop(&mut self) {
+        let evaluation = self.evaluation;
+        self.end(Outcome { status: Status::ClientDisconnected, error: None, evaluation });
+    }
+}
+
+/// Adds to a transaction's entry while it is open.
+#[derive(Clone)]
+pub(crate) struct Recording(Arc<Slot>);
+
+struct Slot {
+    id: TransactionId,
+    recorder: Recorder,
+    received: AtomicUsize,
+    inflight: Mutex<Option<InFlight>>,
+}
+
+impl Recording {
+    /// Runs `add` on the entry if it is still open.
+    pub(crate) fn with(&self, add: impl FnOnce(&InFlight)) {
+        if let Some(inflight) = self.0.inflight.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
+            add(inflight);
+        }
+    }
+
+    /// Bytes as they came from the upstream.
+    pub(crate) fn upstream_bytes(&self, bytes: &[u8]) {
+        self.0.received.fetch_add(bytes.len(), Ordering::Relaxed);
+        self.with(|record| record.upstream_bytes(bytes));
+    }
+
+    /// How many bytes have come from the upstream.
+    pub(crate) fn received(&self) -> usize {
+        self.0.received.load(Ordering::Relaxed)
+    }
+
+    /// The client got `bytes`, which are not the upstream's.
+    pub(crate) fn own_answer(&self, bytes: &[u8]) {
+        self.with(|record| {
+            record.own_client_copy(0);
+            record.client_bytes(bytes);
+        });
+    }
+
+    fn take(&self) -> Option<InFlight> {
+        self.0.inflight.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+impl DecisionSink for Recording {
+    fn decided(&self, decision: plan::Decision) {
+        let decision = Decision {
+            policy: decision.policy.to_string(),
+            target: serde_json::to_value(&decision.target).unwrap_or_default(),
+            action: decision.action.to_owned(),
+            mode: mode_name(decision.mode).to_owned(),
+            failed: decision.failed,
+            score: decision.score,
+            reason: decision.reason,
+            micros: u64::try_from(decision.took.as_micros()).unwrap_or(u64::MAX),
+        };
+        let open = self.0.inflight.lock().unwrap_or_else(PoisonError::into_inner);
+        match open.as_ref() {
+            Some(inflight) => inflight.decision(decision),
+            None => self.0.recorder.late_decision(self.0.id, decision),
+        }
+    }
+}
+
+fn mode_name(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Off => "off",
+        Mode::Shadow => "shadow",
+        Mode::Enforce => "enforce",
+    }
+}
+
+/// An id as a header's value.
+pub(crate) fn id_header(id: TransactionId) -> HeaderValue {
+    let mut buffer = uuid::Uuid::encode_buffer();
+    let text = id.0.hyphenated().encode_lower(&mut buffer);
+    HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static("none"))
+}

@@ -1,0 +1,207 @@
+//! Upstreams: where requests go. Preparing a request and executing it are separate steps.
+
+pub(crate) mod client;
+pub(crate) mod connector;
+pub(crate) mod execute;
+pub(crate) mod prepare;
+pub(crate) mod tls;
+
+use std::time::Duration;
+
+use http::Uri;
+use http::uri::{Authority, PathAndQuery, Scheme};
+use luthien_wire::Dialect;
+use secrecy::SecretString;
+use tokio_util::task::TaskTracker;
+
+use self::client::HttpClient;
+use self::connector::proxies;
+use crate::config::{GatewayConfig, Network, Timeouts, UpstreamConfig};
+
+/// An upstream could not be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum UpstreamError {
+    /// The base URL is unusable.
+    #[error("the base URL of the upstream `{upstream}` is not usable: {why}")]
+    BaseUrl {
+        /// Its name, or what the URL is for.
+        upstream: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A certificate or key file is unusable.
+    #[error("cannot use {file} for the upstream `{upstream}`: {why}")]
+    Certificate {
+        /// Its name.
+        upstream: String,
+        /// The file.
+        file: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// `HTTPS_PROXY` is unusable.
+    #[error("HTTPS_PROXY is not usable: {0}; write it as http://host:port or http://user:password@host:port")]
+    Proxy(String),
+}
+
+/// All upstreams.
+#[derive(Debug)]
+pub(crate) struct Upstreams {
+    list: Vec<Upstream>,
+    /// For judges at an address of their own.
+    other: HttpClient,
+    timeouts: Timeouts,
+}
+
+/// One upstream, ready for requests.
+#[derive(Clone, Debug)]
+pub(crate) struct Upstream {
+    pub(crate) name: String,
+    pub(crate) dialects: Vec<Dialect>,
+    pub(crate) base: Base,
+    pub(crate) key: Option<SecretString>,
+    pub(crate) client: HttpClient,
+    pub(crate) connect: Duration,
+    pub(crate) first_byte: Duration,
+    pub(crate) idle: Duration,
+}
+
+impl Upstreams {
+    /// Sets all up. Reads certificate files; connects to nothing.
+    pub(crate) fn new(config: &GatewayConfig, tasks: &TaskTracker) -> Result<Self, UpstreamError> {
+        let roots = tls::native_roots();
+        let list = config
+            .upstreams
+            .iter()
+            .map(|upstream| Upstream::new(upstream, config, &roots, tasks))
+            .collect::<Result<_, _>>()?;
+        let other = plain_client(&config.network, &roots, &config.timeouts, tasks)?;
+        Ok(Self { list, other, timeouts: config.timeouts })
+    }
+
+    /// Where requests of this dialect go unless something else is said.
+    pub(crate) fn default_for(&self, dialect: Dialect) -> Option<&Upstream> {
+        self.list.iter().find(|upstream| upstream.dialects.contains(&dialect))
+    }
+
+    /// The upstream of this name.
+    pub(crate) fn named(&self, name: &str) -> Option<&Upstream> {
+        self.list.iter().find(|upstream| upstream.name == name)
+    }
+
+    /// An upstream at an address that is not configured, with no key.
+    pub(crate) fn at(&self, base_url: &str, dialect: Dialect) -> Result<Upstream, UpstreamError> {
+        Ok(Upstream {
+            name: "judge".to_owned(),
+            dialects: vec![dialect],
+            base: Base::parse("judge", base_url)?,
+            key: None,
+            client: self.other.clone(),
+            connect: self.timeouts.connect,
+            first_byte: self.timeouts.first_byte,
+            idle: self.timeouts.idle,
+        })
+    }
+}
+
+impl Upstream {
+    fn new(
+        upstream: &UpstreamConfig,
+        config: &GatewayConfig,
+        roots: &tls::Roots,
+        tasks: &TaskTracker,
+    ) -> Result<Self, UpstreamError> {
+        let connect = upstream.timeouts.connect.unwrap_or(config.timeouts.connect);
+        let tls = tls::client_config(upstream, roots)?;
+        Ok(Self {
+            name: upstream.name.clone(),
+            dialects: upstream.dialects.clone(),
+            base: Base::parse(&upstream.name, &upstream.base_url)?,
+            key: upstream.key.clone(),
+            client: HttpClient::new(tls, proxies(&config.network)?, connect, upstream.http2, tasks),
+            connect,
+            first_byte: upstream.timeouts.first_byte.unwrap_or(config.timeouts.first_byte),
+            idle: upstream.timeouts.idle.unwrap_or(config.timeouts.idle),
+        })
+    }
+}
+
+fn plain_client(
+    network: &Network,
+    roots: &tls::Roots,
+    timeouts: &Timeouts,
+    tasks: &TaskTracker,
+) -> Result<HttpClient, UpstreamError> {
+    Ok(HttpClient::new(tls::plain(roots), proxies(network)?, timeouts.connect, false, tasks))
+}
+
+/// An upstream's base URL.
+#[derive(Clone, Debug)]
+pub(crate) struct Base {
+    scheme: Scheme,
+    authority: Authority,
+    path: String,
+}
+
+impl Base {
+    pub(crate) fn parse(upstream: &str, url: &str) -> Result<Self, UpstreamError> {
+        let bad = |why: &str| UpstreamError::BaseUrl { upstream: upstream.to_owned(), why: why.to_owned() };
+        let parts = url.trim().parse::<Uri>().map_err(|error| bad(&error.to_string()))?.into_parts();
+        let scheme = parts.scheme.filter(|scheme| *scheme == Scheme::HTTP || *scheme == Scheme::HTTPS);
+        let scheme = scheme.ok_or_else(|| bad("it has to begin with http:// or https://"))?;
+        let authority = parts.authority.ok_or_else(|| bad("it names no host"))?;
+        if authority.as_str().contains('@') {
+            return Err(bad("it holds a user or a password; set the upstream's key instead"));
+        }
+        let path = parts.path_and_query.map_or(String::new(), |path| path.path().trim_end_matches('/').to_owned());
+        Ok(Self { scheme, authority, path })
+    }
+
+    /// The URL of an endpoint: `path` as it stands after `/v1`, and the query, which may be empty.
+    pub(crate) fn url(&self, dialect: Dialect, path: &str, query: &str) -> Result<Uri, http::Error> {
+        let version = match dialect {
+            Dialect::Messages if !self.path.ends_with("/v1") => "/v1",
+            Dialect::Chat if self.path.is_empty() => "/v1",
+            _ => "",
+        };
+        let mark = if query.is_empty() { "" } else { "?" };
+        let path = PathAndQuery::from_maybe_shared(bytes::Bytes::from(
+            [self.path.as_str(), version, path, mark, query].concat(),
+        ))?;
+        Uri::builder().scheme(self.scheme.clone()).authority(self.authority.clone()).path_and_query(path).build()
+    }
+
+    /// Host and port, for messages.
+    pub(crate) fn host(&self) -> &str {
+        self.authority.as_str()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn url(base: &str, dialect: Dialect, path: &str, query: &str) -> String {
+        Base::parse("up", base).unwrap().url(dialect, path, query).unwrap().to_string()
+    }
+
+    #[test]
+    fn a_base_url_is_read_as_the_vendors_sdks_read_it() {
+        let messages = |base| url(base, Dialect::Messages, "/messages", "beta=true");
+        assert_eq!(messages("https://api.anthropic.com"), "https://api.anthropic.com/v1/messages?beta=true");
+        assert_eq!(messages("https://api.anthropic.com/v1/"), "https://api.anthropic.com/v1/messages?beta=true");
+        assert_eq!(messages("http://proxy:8080/anthropic"), "http://proxy:8080/anthropic/v1/messages?beta=true");
+        let chat = |base| url(base, Dialect::Chat, "/chat/completions", "");
+        assert_eq!(chat("https://api.openai.com/v1"), "https://api.openai.com/v1/chat/completions");
+        assert_eq!(chat("http://127.0.0.1:9000"), "http://127.0.0.1:9000/v1/chat/completions");
+        assert_eq!(chat("https://host/v1beta/openai"), "https://host/v1beta/openai/chat/completions");
+    }
+
+    #[test]
+    fn an_unusable_base_url_says_why() {
+        for bad in ["", "/v1", "ftp://host", "https://user:secret@host/"] {
+            let error = Base::parse("up", bad).unwrap_err().to_string();
+            assert!(error.contains("`up`") && !error.contains("secret"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,286 @@
+//! The way of a request, from its acceptance to the writing of its answer.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::ConnectInfo;
+use bytes::Bytes;
+use http::request::Parts;
+use http::{Request as HttpRequest, Response};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use luthien_policy::contract::{EventSink, ReviewContext};
+use luthien_policy::plan::{Options, RequestOutcome, Reviews};
+use luthien_record::model::{Evaluation, Start};
+use luthien_record::recorder::Recorder;
+use luthien_wire::request::{Request, RequestKind};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::admin_runtime::AdminService;
+use crate::answer::{self, Answer, error_head};
+use crate::body::GatewayBody;
+use crate::body::rewrite::evaluation;
+use crate::clock::Clock;
+use crate::config::{JudgeConfig, Limits, Timeouts};
+use crate::credentials::{Caller, Keys, redact_query};
+use crate::errors::GatewayError;
+use crate::judges::Judges;
+use crate::live::{Live, LiveState};
+use crate::receive::{Received, receive};
+use crate::routes::{self, Kind, Route};
+use crate::session::{session_id, user_id};
+use crate::transaction::{Transaction, id_header};
+use crate::upstream::Upstreams;
+use crate::upstream::execute::execute;
+use crate::upstream::prepare::{Outgoing, prepare};
+
+/// What all requests share.
+pub(crate) struct Core {
+    pub(crate) limits: Limits,
+    pub(crate) timeouts: Timeouts,
+    pub(crate) allowed_paths: Vec<String>,
+    pub(crate) trust_user_id_header: bool,
+    pub(crate) judge: JudgeConfig,
+    pub(crate) keys: Keys,
+    pub(crate) upstreams: Arc<Upstreams>,
+    pub(crate) recorder: Recorder,
+    pub(crate) live: Arc<LiveState>,
+    pub(crate) clock: Clock,
+    pub(crate) admin: AdminService,
+    /// Owns what outlives its request: shadow verdicts, connections to upstreams, bodies nobody wants.
+    pub(crate) tasks: TaskTracker,
+    /// Cancelled when requests under way must end.
+    pub(crate) stop: CancellationToken,
+}
+
+/// A request as far as it has been read.
+struct Asked {
+    head: Parts,
+    caller: Caller,
+    received: Received,
+    /// None for side endpoints, whose bodies nobody reads.
+    request: Option<Request>,
+}
+
+/// A request comes in, a response goes out. Dropped on the way, the request ends as the client's going.
+pub(crate) async fn travel(core: Arc<Core>, peer: SocketAddr, request: HttpRequest<Incoming>) -> Response<GatewayBody> {
+    let Some(route) = routes::find(request.method(), request.uri().path(), request.headers(), &core.allowed_paths)
+    else {
+        return beside(&core, peer, request).await;
+    };
+    let live = core.live.load();
+    let mut transaction = match accept(&core, &live, &route, &request) {
+        Ok(transaction) => transaction,
+        Err(error) => return unrecorded(&core, &route, &error),
+    };
+    let carried = tokio::select! {
+        biased;
+        carried = carry(&core, &live, &mut transaction, &route, request) => carried,
+        () = core.stop.cancelled() => Err(GatewayError::ShuttingDown),
+    };
+    match carried {
+        Ok(answer) => answer.write(&core, &live, transaction),
+        Err(error) => answer::of_error(&error, &live, transaction),
+    }
+}
+
+/// authenticate → limit → read → policies(request) → route → prepare → execute → decode → policies(response) → encode
+async fn carry(
+    core: &Arc<Core>,
+    live: &Live,
+    transaction: &mut Transaction,
+    route: &Route,
+    request: HttpRequest<Incoming>,
+) -> Result<Answer, GatewayError> {
+    if let Kind::Refused(error) = &route.kind {
+        return Err(error.clone());
+    }
+    let asked = read(core, transaction, route, request).await?;
+    let reviews = open_reviews(core, live, transaction, route, &asked);
+    let (request, changed) = match (asked.request.clone(), &reviews) {
+        (Some(request), Some(reviews)) => match reviews.request(request).await {
+            RequestOutcome::Send { request, changed } => (Some(request), changed),
+            RequestOutcome::Blocked(message) => return blocked(transaction, route, &asked, message),
+        },
+        (request, _) => (request, false),
+    };
+    if let Some(reviews) = &reviews {
+        transaction.note_evaluation(evaluation(reviews.summary()));
+    }
+    let upstream = core.upstreams.default_for(route.dialect).ok_or(GatewayError::NoUpstream(route.dialect))?;
+    let wants_stream = request.as_ref().is_some_and(Request::stream);
+    let watched = route.kind == Kind::Turn && !live.plan.is_idle();
+    let body = request.filter(|_| changed).map(|request| request.body().clone());
+    let outgoing = Outgoing {
+        dialect: route.dialect,
+        method: asked.head.method,
+        path: &route.path,
+        query: asked.head.uri.query().unwrap_or_default(),
+        headers: asked.head.headers,
+        forward: &asked.caller.forward,
+        plain_answer: watched || wants_stream,
+        body_decoded: changed,
+        body: body.clone().unwrap_or(asked.received.sent),
+    };
+    let prepared = prepare(upstream, &core.keys, outgoing)?;
+    let sent = body.unwrap_or(asked.received.decoded);
+    let url = redact_query(&prepared.uri().to_string());
+    transaction
+        .recording()
+        .with(|record| record.upstream_request(&upstream.name, prepared.method().as_str(), &url, &sent));
+    let response = execute(upstream, prepared).await?;
+    let reviews = reviews.filter(|_| watched);
+    answer::of_upstream(core, transaction, upstream, route, wants_stream, reviews, response).await
+}
+
+/// Begins the transaction.
+fn accept(
+    core: &Core,
+    live: &Live,
+    route: &Route,
+    request: &HttpRequest<Incoming>,
+) -> Result<Transaction, GatewayError> {
+    let path = request.uri().path_and_query().map_or("", |path| path.as_str());
+    let start = Start {
+        id: core.clock.transaction_id(),
+        at: core.clock.now(),
+        dialect: route.dialect,
+        path: redact_query(path),
+        conversation: route.kind == Kind::Turn,
+        session_id: None,
+        user_id: None,
+        credential: None,
+        model: String::new(),
+        streamed: false,
+        request: Bytes::new(),
+        policy: live.label().to_owned(),
+    };
+    Transaction::begin(&core.recorder, core.clock, start)
+}
+
+/// Authenticates the caller, reads the body within its limits, and reads what the body asks for.
+async fn read(
+    core: &Arc<Core>,
+    transaction: &Transaction,
+    route: &Route,
+    request: HttpRequest<Incoming>,
+) -> Result<Asked, GatewayError> {
+    let (head, mut body) = request.into_parts();
+    let caller = match core.keys.authenticate(&head.headers) {
+        Ok(caller) => caller,
+        Err(error) => {
+            drain(core, body);
+            return Err(error);
+        }
+    };
+    let recording = transaction.recording();
+    recording.with(|record| record.set_start(|start| start.credential = Some(caller.identity)));
+    let received = match receive(&head.headers, &mut body, core.limits.request_bytes, core.timeouts.body_read).await {
+        Ok(received) => received,
+        Err(error) => {
+            drain(core, body);
+            return Err(error);
+        }
+    };
+    let decoded = received.decoded.clone();
+    recording.with(|record| record.set_start(|start| start.request = decoded));
+    let kind = match route.kind {
+        Kind::Turn => RequestKind::Turn,
+        Kind::CountTokens => RequestKind::CountTokens,
+        Kind::Side | Kind::Refused(_) => return Ok(Asked { head, caller, received, request: None }),
+    };
+    let request = Request::parse(route.dialect, kind, received.decoded.clone())
+        .map_err(|error| GatewayError::BadRequest(error.message))?;
+    let (session, user) = (session_id(&head.headers, &request), user_id(&head.headers, core.trust_user_id_header));
+    recording.with(|record| {
+        record.set_start(|start| {
+            start.session_id = session;
+            start.user_id = user;
+            request.model().clone_into(&mut start.model);
+            start.streamed = request.stream();
+        });
+    });
+    if request.message_count() > core.limits.messages {
+        let most = core.limits.messages;
+        return Err(GatewayError::BadRequest(format!("`messages` has more than {most} entries (MAX_MESSAGES)")));
+    }
+    Ok(Asked { head, caller, received, request: Some(request) })
+}
+
+/// Opens the reviews of this request; `None` where no policy would be asked anything.
+fn open_reviews(
+    core: &Arc<Core>,
+    live: &Live,
+    transaction: &mut Transaction,
+    route: &Route,
+    asked: &Asked,
+) -> Option<Reviews> {
+    let request = asked.request.as_ref()?;
+    if live.plan.is_idle() && !live.plan.sees_requests() {
+        return None;
+    }
+    let session_id = session_id(&asked.head.headers, request);
+    let judges = Judges::new(Arc::clone(core), route.dialect, &asked.head.headers, &asked.caller.forward);
+    let context = Arc::new(ReviewContext {
+        transaction_id: transaction.id.to_string(),
+        session_id,
+        dialect: route.dialect,
+        request: request.clone(),
+        judges: Arc::new(judges),
+        events: EventSink::default(),
+    });
+    transaction.reviewed_in(Arc::clone(&context));
+    if live.plan.watches() != luthien_policy::contract::Watch::default() {
+        transaction.note_evaluation(Evaluation::NotEvaluated);
+    }
+    let options = Options {
+        policy_timeout: core.timeouts.policy,
+        held_limit: core.limits.held_bytes,
+        event_limit: core.limits.event_bytes,
+    };
+    Some(live.plan.open(context, Arc::new(transaction.recording().clone()), core.tasks.clone(), options))
+}
+
+/// The answer to a request that a policy blocked: a turn where a turn was asked for, else an error.
+fn blocked(
+    transaction: &mut Transaction,
+    route: &Route,
+    asked: &Asked,
+    message: String,
+) -> Result<Answer, GatewayError> {
+    transaction.note_evaluation(Evaluation::Intervened);
+    match &asked.request {
+        Some(request) if route.kind == Kind::Turn => Ok(answer::blocked(transaction, request, &message)),
+        _ => Err(GatewayError::PolicyBlocked(message)),
+    }
+}
+
+/// Reads and forgets what is left of a body, for a while: a client that is still sending would else not see the answer.
+fn drain(core: &Core, mut body: Incoming) {
+    const PATIENCE: Duration = Duration::from_secs(5);
+    if hyper::body::Body::is_end_stream(&body) {
+        return;
+    }
+    core.tasks.spawn(async move {
+        // Either way the body is dropped: nothing hangs on the outcome.
+        let _ = tokio::time::timeout(PATIENCE, async { while let Some(Ok(_)) = body.frame().await {} }).await;
+    });
+}
+
+/// What is no model traffic: health, the admin API, pages, and paths where nothing is.
+async fn beside(core: &Core, peer: SocketAddr, request: HttpRequest<Incoming>) -> Response<GatewayBody> {
+    let mut request = request.map(axum::body::Body::new);
+    request.extensions_mut().insert(ConnectInfo(peer));
+    core.admin.call(request).await.map(GatewayBody::Admin)
+}
+
+/// The answer where recording is required and cannot be done.
+fn unrecorded(core: &Core, route: &Route, error: &GatewayError) -> Response<GatewayBody> {
+    let id = core.clock.transaction_id();
+    let mut head = error_head(error);
+    crate::headers::mark(&mut head.headers, route.dialect, &id_header(id), &core.live.load());
+    let body = error.body(route.dialect, &id.to_string());
+    Response::from_parts(head, GatewayBody::Admin(body.into()))
+}
