@@ -109,8 +109,9 @@ definition::settings! {
     policy_timeout: Duration = "60s", at "timeouts.policy", env ["POLICY_TIMEOUT"], from "100ms" to "1h";
     /// How often a waiting client gets a sign of life. Below the 20 to 30 seconds after which load balancers give up.
     keep_alive_interval: Duration = "15s", at "timeouts.keep_alive", env ["KEEP_ALIVE_INTERVAL"], from "1s" to "5m";
-    /// How long a client may take to send a request's head. Keeps slow connections from filling the table.
-    header_timeout: Duration = "30s", at "timeouts.header", env ["HEADER_TIMEOUT"], from "1s" to "10m";
+    /// How long a client may take to send a request's head, the wait for the next request on an open connection included.
+    /// Keeps slow and forgotten connections from filling the table.
+    header_timeout: Duration = "60s", at "timeouts.header", env ["HEADER_TIMEOUT"], from "1s" to "10m";
     /// How long a client may pause while it sends a request's body.
     body_timeout: Duration = "30s", at "timeouts.body", env ["BODY_TIMEOUT"], from "1s" to "10m";
     /// How long running answers may go on after a stop signal; then they end with an error.

@@ -9,6 +9,8 @@ use secrecy::ExposeSecret;
 
 use super::value::Value;
 use super::*;
+use crate::config::{Limits, Timeouts};
+use crate::data_dir::Keys;
 
 /// Sources with a `luthien.yaml` of this text in their folder, which is dropped with the second value.
 fn sources(yaml: &str) -> (Sources, tempfile::TempDir) {
@@ -40,6 +42,24 @@ fn every_default_is_valid_and_unique_in_its_names() {
     assert_eq!(paths.len(), DEFINITIONS.len());
     let names: Vec<_> = DEFINITIONS.iter().flat_map(|definition| definition.environment).collect();
     assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len());
+}
+
+#[test]
+fn the_defaults_are_those_of_the_gateway() {
+    let keys = Keys { admin: "a".into(), admin_is_set: true, identity: [7; 32], exposed: None };
+    let config = Settings::load(&with_environment(&[])).unwrap().gateway_config(&keys);
+    assert_eq!(config.listen, "127.0.0.1:8000");
+    assert_eq!(config.identity_key, [7; 32]);
+    assert_eq!(format!("{:?}", config.limits), format!("{:?}", Limits::default()));
+    assert_eq!(format!("{:?}", config.timeouts), format!("{:?}", Timeouts::default()));
+    assert_eq!(config.auth_mode, AuthMode::default());
+}
+
+#[test]
+fn an_ipv6_address_is_listened_on_in_brackets() {
+    let keys = Keys { admin: "a".into(), admin_is_set: true, identity: [7; 32], exposed: None };
+    let settings = Settings::load(&with_environment(&[("GATEWAY_HOST", "::1"), ("PORT", "0")])).unwrap();
+    assert_eq!(settings.gateway_config(&keys).listen, "[::1]:0");
 }
 
 #[test]
