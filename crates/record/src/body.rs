@@ -6,6 +6,7 @@
 
 pub(crate) mod identity;
 pub(crate) mod manifest;
+pub(crate) mod marks;
 pub(crate) mod pack;
 pub(crate) mod split;
 

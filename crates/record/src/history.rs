@@ -3,12 +3,17 @@
 mod calls;
 mod diff;
 mod export;
+mod messages;
 mod session;
 mod sessions;
 
-pub(crate) use calls::lifecycle;
 pub use calls::{CallDetail, CallEvent, CallSummary, Calls, call, calls};
+pub(crate) use calls::{Course, lifecycle};
 pub use diff::{BlockDiff, Diff, MessageDiff, RequestDiff, ResponseDiff, diff};
 pub use export::{json, jsonl, markdown};
-pub use session::{Annotation, Conversation, Message, MessageType, Turn, session};
+pub use messages::{Message, MessageType};
+pub use session::{Annotation, Conversation, Turn, session};
 pub use sessions::{SessionSummary, Sessions, sessions};
+
+#[cfg(test)]
+mod tests;

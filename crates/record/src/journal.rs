@@ -203,14 +203,13 @@ impl Journal {
         if files.active.as_ref().is_some_and(|(number, _)| full(files, number)) {
             files.active = None;
         }
-        let (number, mut file) = match files.active.take() {
-            Some(active) => active,
-            None => {
-                let number = files.next;
-                let file = OpenOptions::new().create_new(true).append(true).open(self.path(number))?;
-                files.next += 1;
-                (number, file)
-            }
+        let (number, mut file) = if let Some(active) = files.active.take() {
+            active
+        } else {
+            let number = files.next;
+            let file = OpenOptions::new().create_new(true).append(true).open(self.path(number))?;
+            files.next += 1;
+            (number, file)
         };
         // After a failure the next record begins a new segment: what follows half a record cannot be read.
         file.write_all(records)?;

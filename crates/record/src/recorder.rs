@@ -7,7 +7,6 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use uuid::Uuid;
 
 use crate::journal::Journal;
 use crate::journal::replay::Replay;
@@ -134,8 +133,15 @@ struct Inner {
     shared: Arc<Shared>,
     store: Store,
     required: bool,
-    /// Dropped to stop the journal's thread; the handles are there to be joined.
-    threads: Mutex<Option<(Sender<()>, [JoinHandle<()>; 2])>>,
+    threads: Mutex<Option<Threads>>,
+}
+
+/// The writer's and the journal's threads.
+#[derive(Debug)]
+struct Threads {
+    /// Dropped to stop the journal's.
+    stop: Sender<()>,
+    handles: [JoinHandle<()>; 2],
 }
 
 impl Recorder {
@@ -174,7 +180,7 @@ impl Recorder {
 
     /// A decision that came after the transaction's end (a shadow's).
     pub fn late_decision(&self, id: TransactionId, decision: Decision) {
-        self.inner.shared.late(Uuid::now_v7().into_bytes(), id, decision);
+        self.inner.shared.late(late_key(&decision), id, decision);
     }
 
     /// Queries.
@@ -207,7 +213,7 @@ impl Recorder {
         let stopped = tokio::time::timeout(within, self.wait_until(|_| false)).await.is_ok();
         self.inner.shared.keep_in_flight(Duration::ZERO);
         let threads = self.inner.threads.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some((stop, handles)) = threads.filter(|_| stopped) {
+        if let Some(Threads { stop, handles }) = threads.filter(|_| stopped) {
             drop(stop);
             for handle in handles {
                 if handle.join().is_err() {
@@ -237,7 +243,7 @@ async fn recover(writer: &mut Writer, left: &[PathBuf]) -> Result<(), OpenError>
     if left.is_empty() {
         return Ok(());
     }
-    let at = left.iter().filter_map(|path| last_change(path)).max().unwrap_or_else(Timestamp::now);
+    let at = left.iter().filter_map(|path| last_change(path)).max().unwrap_or_else(now);
     writer.recover(Replay::new(left.iter().cloned()), at).await.map_err(|error| match error {
         WriteError::Open(error) => error,
         WriteError::Database(source) => OpenError::Recovery(source),
@@ -253,11 +259,7 @@ fn last_change(path: &Path) -> Option<Timestamp> {
     Timestamp::try_from(std::fs::metadata(path).ok()?.modified().ok()?).ok()
 }
 
-fn start_threads(
-    shared: &Arc<Shared>,
-    writer: Writer,
-    config: &RecorderConfig,
-) -> Result<(Sender<()>, [JoinHandle<()>; 2]), std::io::Error> {
+fn start_threads(shared: &Arc<Shared>, writer: Writer, config: &RecorderConfig) -> Result<Threads, std::io::Error> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
     let (for_writer, for_journal) = (Arc::clone(shared), Arc::clone(shared));
     let (batch, flush) = (config.batch_interval, config.flush_interval);
@@ -267,7 +269,7 @@ fn start_threads(
     let (stop, stopped) = channel();
     let keeping =
         thread::Builder::new().name("record-journal".into()).spawn(move || keep(&for_journal, &stopped, flush))?;
-    Ok((stop, [writing, keeping]))
+    Ok(Threads { stop, handles: [writing, keeping] })
 }
 
 /// The journal's thread: keeps what is in flight, until the other end of `stopped` is dropped.
@@ -275,6 +277,20 @@ fn keep(shared: &Shared, stopped: &Receiver<()>, every: Duration) {
     while stopped.recv_timeout(every) == Err(RecvTimeoutError::Timeout) {
         shared.tick();
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a drop has nobody to ask for the time")]
+fn now() -> Timestamp {
+    Timestamp::now()
+}
+
+/// Keys of late decisions sort by time, and are the same when one is stored again from the journal.
+fn late_key(decision: &Decision) -> [u8; 16] {
+    let mut key = [0; 16];
+    let (time, rest) = key.split_at_mut(8);
+    time.copy_from_slice(&now().as_microsecond().to_be_bytes());
+    rest.copy_from_slice(&blake3::hash(decision.target.to_string().as_bytes()).as_bytes()[..8]);
+    key
 }
 
 #[cfg(test)]

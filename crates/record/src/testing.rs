@@ -16,7 +16,7 @@ use crate::store::TransactionDetail;
 
 /// A configuration whose journal is brought up to date only when a test says so.
 pub(crate) fn config(folder: &Path) -> RecorderConfig {
-    RecorderConfig { flush_interval: Duration::from_secs(3600), ..RecorderConfig::in_dir(folder) }
+    RecorderConfig { flush_interval: Duration::from_hours(1), ..RecorderConfig::in_dir(folder) }
 }
 
 pub(crate) async fn recorder() -> (TempDir, Recorder) {

@@ -7,7 +7,8 @@ CREATE TABLE contents (
 );
 
 -- Messages in their history: a node is named by the hash of its parent and its own bytes (with the separator before it).
--- `identity` is the same over what the messages mean. The bytes are in `data` (packed) or in the content `content`.
+-- `identity` is the same over what the messages mean. The bytes are in `data` (packed), or in the content `content` without the
+-- cache marks, which are then in `data`.
 CREATE TABLE nodes (
     hash BLOB NOT NULL PRIMARY KEY,
     parent BLOB,

@@ -67,11 +67,15 @@ pub(crate) fn unpack(packed: &[u8]) -> Option<Vec<u8>> {
 
 /// Appends a number in groups of seven bits, the lowest first.
 pub(crate) fn put_number(out: &mut Vec<u8>, mut number: u64) {
-    while number >= 0x80 {
-        out.push((number & 0x7f) as u8 | 0x80);
+    loop {
+        let [low, ..] = (number & 0x7f).to_le_bytes();
         number >>= 7;
+        if number == 0 {
+            out.push(low);
+            return;
+        }
+        out.push(low | 0x80);
     }
-    out.push(number as u8);
 }
 
 /// Takes a number off the front of `bytes`.

@@ -12,6 +12,8 @@ const LARGE: usize = 512;
 /// More messages than this are one content: a chain of millions of tiny nodes would cost more than it saves.
 const MOST_MESSAGES: usize = 10_000;
 
+type Spans = Vec<Range<usize>>;
+
 /// A part of a body.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Part {
@@ -115,7 +117,7 @@ fn push_inline(out: &mut Outline, span: Range<usize>) {
 }
 
 /// The elements of the array at `span`: bare, and with what stands between them and the element before.
-fn messages(body: &[u8], span: &Range<usize>) -> Option<(Vec<Range<usize>>, Vec<Range<usize>>)> {
+fn messages(body: &[u8], span: &Range<usize>) -> Option<(Spans, Spans)> {
     let mut at = expect(body, span.start, b'[')?;
     let (mut bare, mut slices) = (Vec::new(), Vec::new());
     let mut before = at;
@@ -138,7 +140,8 @@ fn messages(body: &[u8], span: &Range<usize>) -> Option<(Vec<Range<usize>>, Vec<
     (bare.len() <= MOST_MESSAGES).then_some((bare, slices))
 }
 
-fn space(body: &[u8], mut at: usize) -> usize {
+/// The end of the white space at `at`.
+pub(super) fn space(body: &[u8], mut at: usize) -> usize {
     while matches!(body.get(at), Some(b' ' | b'\n' | b'\r' | b'\t')) {
         at += 1;
     }
@@ -162,7 +165,7 @@ fn string(body: &[u8], at: usize) -> Option<usize> {
 }
 
 /// The end of the value that begins at `at`: brackets are counted, not matched.
-fn value(body: &[u8], at: usize) -> Option<usize> {
+pub(super) fn value(body: &[u8], at: usize) -> Option<usize> {
     match body.get(at)? {
         b'"' => string(body, at),
         b'{' | b'[' => nested(body, at),

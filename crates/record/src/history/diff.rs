@@ -1,10 +1,14 @@
 //! What the gateway changed in a call: original beside final.
 
+use luthien_wire::conversation::Part;
+use luthien_wire::request::Request;
+use luthien_wire::turn::Block;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::messages;
 use crate::model::TransactionId;
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, TransactionDetail};
 
 /// A call's differences.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -86,6 +90,114 @@ pub struct BlockDiff {
 
 /// A call's differences; none if the id is unknown.
 pub async fn diff(store: &Store, id: TransactionId) -> Result<Option<Diff>, StoreError> {
-    let Some(_call) = store.transaction(id).await? else { return Ok(None) };
-    Ok(None)
+    Ok(store.transaction(id).await?.map(|call| Diff {
+        call_id: call.id.to_string(),
+        request: request_diff(&call),
+        response: response_diff(&call),
+        blocks: block_diffs(&call),
+        trace_url: None,
+    }))
+}
+
+fn request_diff(call: &TransactionDetail) -> RequestDiff {
+    let before = messages::request(call.dialect, &call.request);
+    let after = messages::request(call.dialect, call.final_request());
+    let model = |request: &Option<Request>| request.as_ref().map(|request| request.model().to_owned());
+    let limit = |request: &Option<Request>| request.as_ref().and_then(Request::max_tokens);
+    RequestDiff {
+        model_changed: model(&before) != model(&after),
+        original_model: model(&before),
+        final_model: model(&after),
+        max_tokens_changed: limit(&before) != limit(&after),
+        original_max_tokens: limit(&before),
+        final_max_tokens: limit(&after),
+        messages: message_diffs(&spoken(before.as_ref()), &spoken(after.as_ref())),
+    }
+}
+
+/// Role and content of each message, instructions first.
+fn spoken(request: Option<&Request>) -> Vec<(String, String)> {
+    let messages = request.map(Request::conversation).unwrap_or_default();
+    messages.iter().map(|message| (message.role.name().to_owned(), content(&message.parts))).collect()
+}
+
+fn content(parts: &[Part]) -> String {
+    let texts: Vec<_> = parts
+        .iter()
+        .map(|part| match part {
+            Part::Text(text) | Part::Thinking(text) | Part::ToolResult { text, .. } => text.clone(),
+            Part::Image => "[image]".to_owned(),
+            Part::ToolCall { name, input, .. } => format!("{name}({input})"),
+            Part::Other(kind) => format!("[{kind}]"),
+        })
+        .collect();
+    texts.join("\n")
+}
+
+fn message_diffs(before: &[(String, String)], after: &[(String, String)]) -> Vec<MessageDiff> {
+    (0..before.len().max(after.len()))
+        .map(|index| {
+            let (was, is) = (before.get(index), after.get(index));
+            MessageDiff {
+                index,
+                role: is.or(was).map(|(role, _)| role.clone()).unwrap_or_default(),
+                original_content: was.map(|(_, content)| content.clone()).unwrap_or_default(),
+                final_content: is.map(|(_, content)| content.clone()).unwrap_or_default(),
+                changed: was != is,
+            }
+        })
+        .collect()
+}
+
+fn response_diff(call: &TransactionDetail) -> ResponseDiff {
+    let text = |body: &[u8]| {
+        let blocks = messages::blocks(call.dialect, body);
+        let texts: Vec<_> = blocks
+            .into_iter()
+            .filter_map(|block| if let Block::Text(text) = block { Some(text) } else { None })
+            .collect();
+        texts.join("\n")
+    };
+    let (original_content, final_content) = (text(&call.upstream_response), text(call.client_response()));
+    let original_finish_reason = messages::ending(call.dialect, &call.upstream_response).stop_reason;
+    let final_finish_reason = messages::ending(call.dialect, call.client_response()).stop_reason;
+    ResponseDiff {
+        content_changed: original_content != final_content,
+        original_content,
+        final_content,
+        finish_reason_changed: original_finish_reason != final_finish_reason,
+        original_finish_reason,
+        final_finish_reason,
+    }
+}
+
+fn block_diffs(call: &TransactionDetail) -> Vec<BlockDiff> {
+    let read = |body: &[u8]| -> Vec<_> {
+        messages::blocks(call.dialect, body).iter().map(|block| messages::block_json(block, "tool_call")).collect()
+    };
+    align(read(&call.upstream_response), read(call.client_response()))
+}
+
+/// Pairs equal blocks at both ends; between them, what stands at the same place was changed and the rest added or removed.
+fn align(before: Vec<Map<String, Value>>, after: Vec<Map<String, Value>>) -> Vec<BlockDiff> {
+    let head = before.iter().zip(&after).take_while(|(was, is)| was == is).count();
+    let most = before.len().min(after.len()) - head;
+    let tail = before.iter().rev().zip(after.iter().rev()).take(most).take_while(|(was, is)| was == is).count();
+    let pairs_between = (before.len() - head - tail).min(after.len() - head - tail);
+    let (removed, added) = (before.len() - head - tail - pairs_between, after.len() - head - tail - pairs_between);
+    let (mut before, mut after) = (before.into_iter(), after.into_iter());
+    let mut out = Vec::new();
+    let mut take = |change, count, old: bool, new: bool| {
+        for _ in 0..count {
+            let original = if old { before.next() } else { None };
+            let last = if new { after.next() } else { None };
+            out.push(BlockDiff { change, original, last });
+        }
+    };
+    take("unchanged", head, true, true);
+    take("changed", pairs_between, true, true);
+    take("removed", removed, true, false);
+    take("added", added, false, true);
+    take("unchanged", tail, true, true);
+    out
 }

@@ -1,10 +1,14 @@
 //! One session, turn by turn.
 
+use std::collections::{BTreeSet, HashSet};
+
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::store::{Store, StoreError};
+use super::messages::{self, Message, MessageType};
+use crate::model::{Decision, Evaluation, Status};
+use crate::store::{Session, Store, StoreError, TransactionDetail};
 
 /// A session in full.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -53,44 +57,9 @@ pub struct Turn {
     /// The index in `request_messages` of the first message that is new in this turn.
     pub new_from: usize,
     /// How the transaction ended.
-    pub status: crate::model::Status,
+    pub status: Status,
     /// What went wrong.
     pub error: Option<String>,
-}
-
-/// What kind of message it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum MessageType {
-    /// Instructions.
-    System,
-    /// The user.
-    User,
-    /// The model.
-    Assistant,
-    /// The model asks for a tool.
-    ToolCall,
-    /// What the tool gave.
-    ToolResult,
-    /// Anything else.
-    Unknown,
-}
-
-/// One message, flat.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Message {
-    /// Its kind.
-    pub message_type: MessageType,
-    /// Its text.
-    pub content: String,
-    /// The tool, for calls.
-    pub tool_name: Option<String>,
-    /// The call's id, for calls and results.
-    pub tool_call_id: Option<String>,
-    /// The arguments, for calls.
-    pub tool_input: Option<Value>,
-    /// The tool failed, for results.
-    pub is_error: Option<bool>,
 }
 
 /// What a policy did or said in a turn.
@@ -108,6 +77,118 @@ pub struct Annotation {
 
 /// The session with this id; none if it is unknown.
 pub async fn session(store: &Store, id: &str) -> Result<Option<Conversation>, StoreError> {
-    let Some(_session) = store.session(id).await? else { return Ok(None) };
-    Ok(None)
+    Ok(store.session(id).await?.map(|session| conversation(&session)))
+}
+
+fn conversation(session: &Session) -> Conversation {
+    let mut seen = Seen::default();
+    let turns: Vec<Turn> =
+        session.transactions.iter().filter(|call| call.turn).map(|call| turn(call, &mut seen)).collect();
+    let models: BTreeSet<_> = turns.iter().map(|turn| turn.model.clone()).filter(|model| !model.is_empty()).collect();
+    let times = || session.transactions.iter().filter(|call| call.turn || turns.is_empty());
+    Conversation {
+        session_id: session.session_id.clone(),
+        first_timestamp: times().map(|call| call.at).min().unwrap_or_default(),
+        last_timestamp: times().map(|call| call.ended).max().unwrap_or_default(),
+        total_policy_interventions: turns.iter().filter(|turn| turn.had_policy_intervention).count() as u64,
+        models_used: models.into_iter().collect(),
+        turns,
+    }
+}
+
+fn turn(call: &TransactionDetail, seen: &mut Seen) -> Turn {
+    let (request_messages, begins) = messages::of_request(call.dialect, call.final_request());
+    let request_was_modified = call.final_request() != &call.request;
+    let response_messages = messages::of_answer(call.dialect, call.client_response());
+    // A client may get other bytes that mean the same, such as pings while it waited.
+    let original = call.own_response.is_some().then(|| messages::of_answer(call.dialect, &call.upstream_response));
+    let original_response_messages = original.filter(|original| *original != response_messages);
+    let new_from = seen.add(call, &request_messages, &begins);
+    Turn {
+        call_id: call.id.to_string(),
+        timestamp: call.at,
+        model: call.model.clone(),
+        annotations: annotations(call),
+        had_policy_intervention: call.evaluation == Evaluation::Intervened,
+        request_was_modified,
+        response_was_modified: original_response_messages.is_some(),
+        original_request_messages: request_was_modified.then(|| messages::of_request(call.dialect, &call.request).0),
+        original_response_messages,
+        request_params: messages::parameters(call.final_request()),
+        new_from,
+        status: call.status,
+        error: call.error.clone(),
+        request_messages,
+        response_messages,
+    }
+}
+
+/// The histories of the turns so far.
+#[derive(Default)]
+struct Seen {
+    /// Every message with all before it.
+    histories: HashSet<[u8; 32]>,
+    /// The last message of each turn, with all before it.
+    ends: HashSet<[u8; 32]>,
+}
+
+impl Seen {
+    /// Adds a turn; gives the index of its first message that no turn before it had. The answer to an earlier turn is not new.
+    fn add(&mut self, call: &TransactionDetail, flat: &[Message], begins: &[usize]) -> usize {
+        let known = call.identities.iter().take_while(|identity| self.histories.contains(*identity)).count();
+        let answered = known > 0 && self.ends.contains(&call.identities[known - 1]);
+        self.histories.extend(&call.identities);
+        self.ends.extend(call.identities.last());
+        if known == 0 {
+            return 0;
+        }
+        let at = |index: usize| begins.get(index).copied().unwrap_or(flat.len());
+        let of_model = |message: &Message| {
+            matches!(message.message_type, MessageType::Assistant | MessageType::ToolCall | MessageType::Unknown)
+        };
+        let next = &flat[at(known)..at(known + 1)];
+        at(known + usize::from(answered && next.iter().all(of_model)))
+    }
+}
+
+fn annotations(call: &TransactionDetail) -> Vec<Annotation> {
+    let decisions = call.decisions.iter().map(|decision| Annotation {
+        policy_name: decision.policy.clone(),
+        event_type: decision_event(decision),
+        summary: summary(decision),
+        details: serde_json::to_value(decision).unwrap_or_default(),
+    });
+    let events = call.events.iter().map(|event| Annotation {
+        policy_name: event.event_type.split('.').nth(1).unwrap_or_default().to_owned(),
+        event_type: event.event_type.clone(),
+        summary: event.data["summary"].as_str().map_or_else(|| words(&event.event_type), str::to_owned),
+        details: event.data.clone(),
+    });
+    decisions.chain(events).collect()
+}
+
+/// The type of the event that a decision is.
+pub(super) fn decision_event(decision: &Decision) -> String {
+    format!("policy.{}.decision", decision.policy)
+}
+
+fn summary(decision: &Decision) -> String {
+    let mut out = decision.action.clone();
+    if let Some(name) = decision.target["name"].as_str() {
+        out = format!("{out} {name}");
+    }
+    if decision.mode != "enforce" {
+        out = format!("{out} ({} only)", decision.mode);
+    }
+    if decision.failed {
+        out.push_str(" (could not decide)");
+    }
+    match &decision.reason {
+        Some(reason) => format!("{out}: {reason}"),
+        None => out,
+    }
+}
+
+fn words(event_type: &str) -> String {
+    event_type.rsplit('.').next().unwrap_or_default().replace('_', " ")
 }

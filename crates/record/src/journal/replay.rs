@@ -18,7 +18,7 @@ pub(crate) enum Recovered {
     /// A finished transaction.
     Transaction(Box<Pieces>),
     /// A late decision, with the key that tells it from others.
-    Late { key: [u8; 16], id: TransactionId, decision: Decision },
+    Late { key: [u8; 16], id: TransactionId, decision: Box<Decision> },
 }
 
 /// A journal being read.
@@ -56,7 +56,9 @@ impl Iterator for Replay {
     fn next(&mut self) -> Option<Recovered> {
         loop {
             match read(&mut self.left) {
-                Some(Read::Late { key, id, decision }) => return Some(Recovered::Late { key, id, decision }),
+                Some(Read::Late { key, id, decision }) => {
+                    return Some(Recovered::Late { key, id, decision: Box::new(decision) });
+                }
                 Some(Read::Piece(id, piece)) => {
                     if let Some(pieces) = self.open.get_mut(&id) {
                         piece.apply(pieces);

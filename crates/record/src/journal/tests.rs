@@ -1,1 +1,72 @@
+use super::*;
+use crate::testing::start;
 
+fn journal(max_bytes: u64) -> (tempfile::TempDir, Journal) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (journal, left) = Journal::open(folder.path(), max_bytes).expect("a journal");
+    assert_eq!(left, Vec::<PathBuf>::new());
+    (folder, journal)
+}
+
+fn segments(folder: &Path) -> Vec<u64> {
+    let mut found: Vec<_> =
+        fs::read_dir(folder).expect("a folder").filter_map(|e| number_of(&e.expect("an entry").path())).collect();
+    found.sort_unstable();
+    found
+}
+
+#[test]
+fn only_what_is_new_is_appended() {
+    let (_folder, journal) = journal(u64::MAX);
+    let gather = Gather::new(start(1, None, "{}"), 0);
+    journal.keep(&gather).expect("kept");
+    let (first, _) = journal.figures();
+    journal.keep(&gather).expect("kept");
+    assert_eq!(journal.figures().0, first);
+    gather.lock().pieces.response.extend_from_slice(b"12345");
+    journal.keep(&gather).expect("kept");
+    assert_eq!(journal.figures().0, first + 8 + 17 + 5);
+    journal.release(&gather);
+    assert_eq!(journal.figures(), (0, 0));
+}
+
+#[test]
+fn segments_are_closed_when_large_and_go_when_nothing_needs_them() {
+    let (folder, journal) = journal(u64::MAX);
+    let large = vec![b'x'; usize::try_from(SEGMENT).expect("small")];
+    let gathers: Vec<_> = (1..=3).map(|number| Gather::new(start(number, None, large.clone()), 0)).collect();
+    for gather in &gathers {
+        journal.keep(gather).expect("kept");
+    }
+    assert_eq!(segments(folder.path()), [0, 1, 2]);
+    journal.release(&gathers[1]);
+    assert_eq!(segments(folder.path()), [0, 2]);
+    journal.release(&gathers[0]);
+    journal.release(&gathers[2]);
+    assert_eq!(segments(folder.path()), [2]);
+    assert_eq!(journal.figures().0, 0);
+}
+
+#[test]
+fn what_is_spooled_after_a_replay_began_stays() {
+    let (_folder, journal) = journal(u64::MAX);
+    let (first, second) = (Gather::new(start(1, None, "{}"), 0), Gather::new(start(2, None, "{}"), 1));
+    assert!(journal.spool(&first));
+    journal.keep(&second).expect("kept");
+    let before = journal.spooled().expect("something");
+    assert!(journal.spool(&second));
+    journal.replayed(&before);
+    let after = journal.spooled().expect("something");
+    journal.replayed(&after);
+    assert!(journal.spooled().is_none());
+    assert_eq!(journal.figures(), (0, 0));
+}
+
+#[test]
+fn what_does_not_fit_is_counted() {
+    let (_folder, journal) = journal(100);
+    let gather = Gather::new(start(1, None, "{}"), 0);
+    assert!(!journal.spool(&gather));
+    assert!(journal.spooled().is_none());
+    assert_eq!(journal.figures(), (0, 1));
+}

@@ -9,10 +9,11 @@ use super::gather::Pieces;
 use super::preflight::is_preflight;
 use crate::body::identity::understand;
 use crate::body::manifest::{Piece, put};
+use crate::body::marks::cut;
 use crate::body::pack::Packer;
 use crate::body::split::{Outline, Part, split};
 use crate::body::{Hash, ROOT, chain_hash, content_hash};
-use crate::history::lifecycle;
+use crate::history::{Course, lifecycle};
 use crate::model::{Decision, End, Status, TransactionId};
 use crate::sqlite::bodies::{ContentRow, NodeBytes, NodeRow};
 use crate::sqlite::transactions::{Batch, LateRow, TransactionRow};
@@ -81,13 +82,13 @@ impl Encoder {
         let upstream_response = (!pieces.response.is_empty()).then(|| self.response(&pieces.response));
         let client = pieces.client.as_ref().filter(|client| **client != pieces.response);
         let client_response = client.map(|client| self.response(client));
-        let lifecycle = lifecycle(
-            end.status,
-            pieces.sent.is_some(),
-            pieces.response_status.is_some(),
-            end.http_status.is_some(),
-            false,
-        );
+        let course = Course {
+            status: end.status,
+            sent: pieces.sent.is_some(),
+            answered: pieces.response_status.is_some(),
+            responded: end.http_status.is_some(),
+        };
+        let events = lifecycle(course, start.streamed).len() + pieces.events.len() + pieces.decisions.len();
         let preview = last.and_then(|last| self.nodes.peek(&last)?.preview.as_deref().map(str::to_owned));
         self.batch.transactions.push(TransactionRow {
             id: *start.id.0.as_bytes(),
@@ -107,8 +108,7 @@ impl Encoder {
             http_status: end.http_status,
             error: end.error,
             evaluation: end.evaluation.name().into(),
-            event_count: i64::try_from(lifecycle.len() + pieces.events.len() + pieces.decisions.len())
-                .unwrap_or(i64::MAX),
+            event_count: i64::try_from(events).unwrap_or(i64::MAX),
             preview,
             history: last,
             request,
@@ -188,8 +188,10 @@ impl Encoder {
         self.nodes.put(hash, Known { identity, preview });
         let bytes = if slice.len() <= SMALL {
             NodeBytes::Inline(self.packer.pack(slice))
+        } else if let Some(cut) = cut(slice) {
+            NodeBytes::Content(self.content(&cut.rest), self.packer.pack(&cut.marks))
         } else {
-            NodeBytes::Content(self.content(slice))
+            NodeBytes::Content(self.content(slice), Vec::new())
         };
         let parent = (*parent != ROOT).then_some(*parent);
         self.batch.nodes.push(NodeRow { hash, parent, identity, bytes });

@@ -140,7 +140,7 @@ impl InFlight {
 impl Drop for InFlight {
     fn drop(&mut self) {
         self.close(|pieces| End {
-            at: Timestamp::now(),
+            at: super::now(),
             status: Status::ClientDisconnected,
             http_status: pieces.http_status,
             error: None,

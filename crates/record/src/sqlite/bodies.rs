@@ -25,8 +25,8 @@ pub(crate) struct NodeRow {
 /// Where a node's bytes are.
 #[derive(Clone, Debug)]
 pub(crate) enum NodeBytes {
-    /// In a content.
-    Content(Hash),
+    /// In a content, without the marks that were cut out of it (packed; empty if there were none).
+    Content(Hash, Vec<u8>),
     /// Here, packed.
     Inline(Vec<u8>),
 }
@@ -61,7 +61,7 @@ impl BodyInserts {
         self.nodes
             .run(connection, nodes, |row, values| {
                 let (content, data) = match row.bytes {
-                    NodeBytes::Content(hash) => (Some(hash.to_vec()), None),
+                    NodeBytes::Content(hash, marks) => (Some(hash.to_vec()), (!marks.is_empty()).then_some(marks)),
                     NodeBytes::Inline(data) => (None, Some(data)),
                 };
                 values.add(row.hash.to_vec())?;
@@ -100,9 +100,10 @@ pub(crate) async fn chain(
     rows.into_iter()
         .map(|row| {
             let content: Option<Vec<u8>> = row.try_get(3)?;
+            let data = row.try_get::<Option<Vec<u8>>, _>(4)?.unwrap_or_default();
             let bytes = match content {
-                Some(hash) => NodeBytes::Content(to_hash(&hash)?),
-                None => NodeBytes::Inline(row.try_get::<Option<Vec<u8>>, _>(4)?.unwrap_or_default()),
+                Some(hash) => NodeBytes::Content(to_hash(&hash)?, data),
+                None => NodeBytes::Inline(data),
             };
             let parent: Option<Vec<u8>> = row.try_get(1)?;
             let parent = parent.map(|hash| to_hash(&hash)).transpose()?;

@@ -1,6 +1,8 @@
 //! The names of sessions. A client chooses its session's id, so two credentials may use the same one: whoever used it first
 //! has the bare name, others get `<id>@<start of the credential's hash>`.
 
+use std::fmt::Write as _;
+
 use sqlx::SqliteConnection;
 
 use crate::sqlite::sessions::credentials;
@@ -37,7 +39,7 @@ pub(super) async fn find(
 fn digits(credential: &[u8]) -> String {
     let mut out = String::new();
     for byte in credential.iter().take(DIGITS / 2) {
-        out.push_str(&format!("{byte:02x}"));
+        let _ = write!(out, "{byte:02x}");
     }
     out
 }

@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::{StoreError, TransactionDetail, UpstreamRequest, damaged, time};
 use crate::body::manifest::{Piece, pieces};
+use crate::body::marks::put_back;
 use crate::body::{Hash, pack};
 use crate::model::{Decision, Evaluation, Headers, Status, TransactionId};
 use crate::sqlite::bodies::{self, NodeBytes};
@@ -112,19 +113,29 @@ impl<'c> Rebuild<'c> {
                 Piece::Content(hash) => out.extend_from_slice(&self.content(hash).await?),
                 Piece::Chain(last) => {
                     for node in self.chain(last).await? {
-                        match node.bytes {
-                            NodeBytes::Content(hash) => out.extend_from_slice(&self.content(hash).await?),
-                            NodeBytes::Inline(packed) => {
-                                let bytes = pack::unpack(&packed)
-                                    .ok_or_else(|| damaged("a message", "it cannot be unpacked"))?;
-                                out.extend_from_slice(&bytes);
-                            }
-                        }
+                        self.message(node.bytes, &mut out).await?;
                     }
                 }
             }
         }
         Ok(out.into())
+    }
+
+    async fn message(&mut self, bytes: NodeBytes, out: &mut Vec<u8>) -> Result<(), StoreError> {
+        let bad = || damaged("a message", "it cannot be unpacked");
+        match bytes {
+            NodeBytes::Inline(packed) => out.extend_from_slice(&pack::unpack(&packed).ok_or_else(bad)?),
+            NodeBytes::Content(hash, marks) => {
+                let rest = self.content(hash).await?;
+                if marks.is_empty() {
+                    out.extend_from_slice(&rest);
+                } else {
+                    let whole = pack::unpack(&marks).and_then(|marks| put_back(&rest, &marks));
+                    out.extend_from_slice(&whole.ok_or_else(bad)?);
+                }
+            }
+        }
+        Ok(())
     }
 
     async fn content(&mut self, hash: Hash) -> Result<Bytes, StoreError> {

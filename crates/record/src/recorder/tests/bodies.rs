@@ -139,4 +139,20 @@ async fn what_is_resent_costs_no_rows() {
         .await
         .expect("counts");
     assert_eq!(counts, (2, 1));
+
+    // With a cache mark it is another node, and no other content.
+    let text = json!({"type": "text", "text": "x".repeat(3000)});
+    let request = |last: &serde_json::Value| messages(&[json!({"role": "user", "content": [last]})]);
+    let (plain, marked) = (request(&text), request(&marked(&[json!({"content": [text]})])[0]["content"][0]));
+    answered(&recorder, start(20, None, plain), b"").finish(end(20));
+    answered(&recorder, start(21, None, marked.clone()), b"").finish(end(21));
+    recorder.settled().await;
+    let counts: (i64, i64) = sqlx::query_as("SELECT (SELECT COUNT(*) FROM contents), (SELECT COUNT(*) FROM nodes)")
+        .fetch_one(&mut connection)
+        .await
+        .expect("counts");
+    assert_eq!(counts, (3, 3));
+    let (first, second) = (stored(&recorder, 20).await.expect("stored"), stored(&recorder, 21).await.expect("stored"));
+    assert_eq!(second.request, marked);
+    assert_eq!(first.identities, second.identities);
 }

@@ -73,7 +73,7 @@ async fn a_database_that_was_moved_away_and_back_has_everything_once() {
 #[tokio::test]
 async fn what_does_not_fit_in_memory_goes_through_the_journal() {
     let folder = tempfile::tempdir().expect("a folder");
-    let config = RecorderConfig { queue: 2, batch_interval: Duration::from_secs(3600), ..config(folder.path()) };
+    let config = RecorderConfig { queue: 2, batch_interval: Duration::from_hours(1), ..config(folder.path()) };
     let recorder = Recorder::open(config).await.expect("a recorder");
     for number in 0..50 {
         answered(&recorder, start(number, None, "{}"), b"kept").finish(end(number));
