@@ -44,11 +44,12 @@ definition::settings! {
     /// default those whose answers are not a model's words; `[]` in the file for none. The rest is refused.
     allowed_paths: Paths = "/v1/embeddings,/v1/moderations", at "server.allowed_paths", env ["ALLOWED_PATHS"];
 
-    /// A shared key that clients must present. Without it, callers are let through with their own upstream credential.
+    /// A shared key for clients, of 8 characters or more. Who brings it uses the server's own upstream keys; with the mode
+    /// `client_key` nobody else gets in.
     client_api_key: Option<SecretString> = "", at "auth.client_api_key", env ["CLIENT_API_KEY", "PROXY_API_KEY"];
     /// How clients authenticate: with the gateway key, with their own upstream credential (which is passed on), or either.
     auth_mode: AuthMode = "both", at "auth.mode", env ["AUTH_MODE"];
-    /// The key of the admin and history routes. Without it, one is made at the first start and kept in the data folder.
+    /// The key of the admin and history routes, of 8 characters or more. Without it, one is made at the first start and kept in the data folder.
     admin_api_key: Option<SecretString> = "", at "auth.admin_api_key", env ["ADMIN_API_KEY"];
 
     /// Where Messages requests go.

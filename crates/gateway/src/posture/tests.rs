@@ -39,7 +39,7 @@ fn with_the_gateway_key_alone_no_caller_is_named() {
 #[case(&[("host", "::")], GOOD, "listening on :: without TLS")]
 #[case(&[], "short", "ADMIN_API_KEY has fewer than 20 characters")]
 #[case(&[], "luthien-dev-key-for-everyone", "ADMIN_API_KEY looks like one from an example")]
-#[case(&[("client_api_key", "sk-test")], GOOD, "CLIENT_API_KEY has fewer than 20 characters")]
+#[case(&[("client_api_key", "sk-short")], GOOD, "CLIENT_API_KEY has fewer than 20 characters")]
 #[case(&[("client_api_key", GOOD)], GOOD, "are the same")]
 #[case(&[("trust_user_id_header", "true")], GOOD, "TRUST_USER_ID_HEADER")]
 fn what_needs_attention_is_said_first(#[case] flags: &[(&str, &str)], #[case] admin: &str, #[case] expected: &str) {
@@ -69,6 +69,6 @@ fn an_open_data_folder_is_warned_of() {
 
 #[test]
 fn keys_are_not_shown() {
-    let told = format!("{:?}", notes(&[("client_api_key", "canary")], "canary"));
+    let told = format!("{:?}", notes(&[("client_api_key", "canary-1234")], "canary-1234"));
     assert!(!told.contains("canary"));
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use secrecy::ExposeSecret;
 use serde_json::Value as Json;
 
 use super::definition::{Definition, Kind};
@@ -157,23 +158,33 @@ pub(super) fn load(sources: &Sources) -> Result<Settings, SettingsError> {
     let settings = Settings::assemble(&mut found);
     match settings {
         Some(mut settings) => {
-            if settings.client_certificate.is_some() != settings.client_certificate_key.is_some() {
-                found.problem(
-                    "network.client_certificate".to_owned(),
-                    "`client_certificate` and `client_key` belong together",
-                );
-            }
-            if settings.auth_mode == AuthMode::ClientKey && settings.client_api_key.is_none() {
-                found.problem(
-                    "auth.mode".to_owned(),
-                    "`client_key` needs the setting `client_api_key`, else nobody could call",
-                );
-            }
+            together(&settings, &mut found);
             let folder = settings.file.as_deref().and_then(Path::parent).unwrap_or(&sources.folder);
             settings.upstreams = upstreams::build(&settings, entries, folder, &mut found.problems);
             if found.problems.is_empty() { Ok(settings) } else { Err(SettingsError::Invalid(found.problems)) }
         }
         None => Err(SettingsError::Invalid(found.problems)),
+    }
+}
+
+/// Gateway keys are looked for in everything that goes upstream, and taken out; a shorter one would be found by chance.
+const SHORTEST_KEY: usize = 8;
+
+/// Checks what single settings cannot say.
+fn together(settings: &Settings, found: &mut Found) {
+    if settings.client_certificate.is_some() != settings.client_certificate_key.is_some() {
+        found.problem("network.client_certificate".to_owned(), "`client_certificate` and `client_key` belong together");
+    }
+    if settings.auth_mode == AuthMode::ClientKey && settings.client_api_key.is_none() {
+        found
+            .problem("auth.mode".to_owned(), "`client_key` needs the setting `client_api_key`, else nobody could call");
+    }
+    for (path, key) in
+        [("auth.client_api_key", &settings.client_api_key), ("auth.admin_api_key", &settings.admin_api_key)]
+    {
+        if key.as_ref().is_some_and(|key| key.expose_secret().len() < SHORTEST_KEY) {
+            found.problem(path.to_owned(), format!("must have at least {SHORTEST_KEY} characters"));
+        }
     }
 }
 
