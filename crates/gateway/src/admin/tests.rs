@@ -1,6 +1,7 @@
 //! Every route with no key, a wrong key and the right one, and the shapes of what it answers.
 
 mod policy;
+mod recorded;
 mod routes;
 
 use std::path::Path;

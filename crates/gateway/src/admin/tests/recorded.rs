@@ -1,0 +1,96 @@
+//! What has been recorded, by session and by call.
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use luthien_record::model::{End, Evaluation, Start, Status, TransactionId};
+use luthien_wire::Dialect;
+use serde_json::json;
+use uuid::Uuid;
+
+use super::*;
+
+const ID: &str = "01938f00-0000-7000-8000-000000000001";
+const SESSION: &str = "a session/\"<b>";
+
+/// Records one whole call.
+async fn record(fixture: &Fixture) {
+    let request = json!({"model": "m", "max_tokens": 900, "messages": [{"role": "user", "content": "what is asked"}]})
+        .to_string();
+    let answer = json!({
+        "id": "msg_1", "type": "message", "role": "assistant", "model": "m", "stop_reason": "end_turn",
+        "content": [{"type": "text", "text": "what is answered"}], "usage": {"input_tokens": 1, "output_tokens": 1},
+    });
+    let at: Timestamp = "2026-01-31T12:00:00Z".parse().unwrap();
+    let start = Start {
+        id: TransactionId(Uuid::try_parse(ID).unwrap()),
+        at,
+        dialect: Dialect::Messages,
+        path: "/v1/messages".to_owned(),
+        conversation: true,
+        session_id: Some(SESSION.to_owned()),
+        user_id: None,
+        credential: None,
+        model: "m".to_owned(),
+        streamed: false,
+        request: Bytes::from(request.clone()),
+        policy: "no_op;v0".to_owned(),
+    };
+    let flight = fixture.state.recorder.begin(start).unwrap();
+    flight.upstream_request("anthropic", "POST", "https://x.example/v1/messages", &Bytes::from(request));
+    flight.upstream_response(200, Vec::new());
+    flight.upstream_bytes(answer.to_string().as_bytes());
+    let end = End { at, status: Status::Completed, http_status: Some(200), error: None, evaluation: Evaluation::None };
+    flight.finish(end);
+    fixture.state.recorder.settled().await;
+}
+
+/// The session's id as the list gives it, as a step of a path.
+async fn listed(fixture: &Fixture) -> String {
+    let list = fixture.get("/api/history/sessions").await.json();
+    assert_eq!((&list["total"], &list["has_more"]), (&json!(1), &json!(false)));
+    let id = list["sessions"][0]["session_id"].as_str().unwrap().to_owned();
+    id.bytes().fold(String::new(), |out, byte| format!("{out}%{byte:02X}"))
+}
+
+#[tokio::test]
+async fn a_session_is_listed_shown_and_exported() {
+    let fixture = Fixture::new().await;
+    record(&fixture).await;
+    let id = listed(&fixture).await;
+
+    let session = fixture.get(&format!("/api/history/sessions/{id}")).await.json();
+    assert_eq!(session["turns"][0]["call_id"], ID);
+    assert_eq!(session["turns"][0]["request_messages"][0]["content"], "what is asked");
+    assert_eq!(session["turns"][0]["response_messages"][0]["content"], "what is answered");
+
+    for (path, kind, ending) in [
+        ("export", "text/markdown; charset=utf-8", ".md\""),
+        ("export/jsonl", "application/x-ndjson", ".jsonl\""),
+        ("export/json", "application/json", ".json\""),
+    ] {
+        let answer = fixture.get(&format!("/api/history/sessions/{id}/{path}")).await;
+        assert_eq!((answer.status, answer.header("content-type")), (StatusCode::OK, kind));
+        let disposition = answer.header("content-disposition");
+        assert!(
+            disposition.starts_with("attachment; filename=\"session-") && disposition.ends_with(ending),
+            "{disposition}"
+        );
+        assert_eq!(disposition.matches('"').count(), 2);
+        assert!(!disposition.contains(['/', '<']), "{disposition}");
+        assert!(answer.text.contains("what is answered"), "{}", answer.text);
+    }
+}
+
+#[tokio::test]
+async fn a_call_is_listed_shown_and_compared() {
+    let fixture = Fixture::new().await;
+    record(&fixture).await;
+    let calls = fixture.get("/api/debug/calls?limit=1000").await.json();
+    assert_eq!((&calls["total"], &calls["calls"][0]["call_id"]), (&json!(1), &json!(ID)));
+    let call = fixture.get(&format!("/api/debug/calls/{ID}")).await.json();
+    let types: Vec<_> = call["events"].as_array().unwrap().iter().map(|event| event["event_type"].clone()).collect();
+    assert!(types.contains(&json!("transaction.request_recorded")), "{types:?}");
+    let diff = fixture.get(&format!("/api/debug/calls/{ID}/diff")).await.json();
+    assert_eq!(diff["response"]["content_changed"], false);
+    assert_eq!(diff["response"]["final_content"], "what is answered");
+}
