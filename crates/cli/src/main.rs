@@ -1,2 +1,61 @@
-//! x
-fn main() {}
+//! The `luthien` command: reads the command line, puts the parts together, and says how it went.
+
+use std::process::ExitCode;
+
+use crate::args::{Cli, Command};
+use crate::failure::Failure;
+use crate::output::say;
+
+mod agent;
+mod archive;
+mod args;
+mod assembly;
+mod compare;
+mod demo;
+mod failure;
+mod logging;
+mod loopback;
+mod output;
+mod policy;
+mod serve;
+mod sessions;
+mod show;
+mod signals;
+mod terminal;
+mod when;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let cli = match Cli::read(std::env::args_os()) {
+        Ok(cli) => cli,
+        Err(asked) => return told(&asked),
+    };
+    match run(cli) {
+        Ok(code) => code,
+        Err(failure) => {
+            say(&format!("luthien: {failure}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Help and version end well, wrong usage with 2.
+fn told(asked: &clap::Error) -> ExitCode {
+    // If it cannot be printed, nobody can be told.
+    let _ = asked.print();
+    ExitCode::from(u8::try_from(asked.exit_code()).unwrap_or(2))
+}
+
+fn run(cli: Cli) -> Result<ExitCode, Failure> {
+    match cli.command.unwrap_or(Command::Serve(cli.serve)) {
+        Command::Serve(settings) => serve::run(&settings),
+        Command::Demo => assembly::runtime(None)?.block_on(demo::run()),
+        Command::Claude(agent) => assembly::runtime(None)?.block_on(agent::claude(agent.args)),
+        Command::Codex(agent) => assembly::runtime(None)?.block_on(agent::codex(agent.args)),
+        Command::Sessions(args) => assembly::runtime(Some(1))?.block_on(sessions::run(args)),
+        Command::Show(args) => assembly::runtime(Some(1))?.block_on(show::run(args)),
+        Command::Policy(command) => policy::run(command),
+    }
+}

@@ -1,0 +1,153 @@
+//! The command line: what can be asked of `luthien`.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+pub(crate) use settings::SettingArgs;
+
+mod settings;
+
+#[cfg(test)]
+mod tests;
+
+const EXAMPLES: &str = "\
+Examples:
+  luthien                       start the gateway on 127.0.0.1:8000
+  luthien demo                  watch a dangerous tool call being blocked, no account needed
+  luthien claude                run Claude Code through the gateway
+  luthien sessions              what was recorded
+  luthien show 0199             one conversation, by the start of its id";
+
+/// A gateway between AI agents and the models they use: it holds what the model says until your policies have decided,
+/// and records what came and what left.
+#[derive(Debug, Parser)]
+#[command(name = "luthien", version, after_help = EXAMPLES, args_conflicts_with_subcommands = true, max_term_width = 110)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+
+    #[command(flatten)]
+    pub(crate) serve: SettingArgs,
+}
+
+impl Cli {
+    /// Reads a command line, the program's name first. What follows an agent's name is the agent's, whatever it looks like.
+    pub(crate) fn read(line: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
+        let mut line: Vec<OsString> = line.into_iter().collect();
+        if line.get(1).is_some_and(|command| command == "claude" || command == "codex") {
+            line.insert(2, "--".into());
+        }
+        Self::try_parse_from(line)
+    }
+}
+
+/// What to do. None: serve.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Start the gateway (the default command)
+    #[command(after_help = "Example:\n  luthien serve --port 8000 --config luthien.yaml")]
+    Serve(SettingArgs),
+
+    /// Show a dangerous tool call being held and blocked, with a scripted model; no account needed
+    #[command(after_help = "Example:\n  luthien demo")]
+    Demo,
+
+    /// Run Claude Code through the gateway, starting one if none runs
+    #[command(
+        disable_help_flag = true,
+        after_help = "Everything after `claude` goes to Claude Code as it is.\n\nExample:\n  luthien claude -p \"what does this project do?\""
+    )]
+    Claude(AgentArgs),
+
+    /// Run Codex through the gateway, starting one if none runs
+    #[command(
+        disable_help_flag = true,
+        after_help = "Everything after `codex` goes to Codex as it is.\n\nExample:\n  luthien codex exec \"what does this project do?\""
+    )]
+    Codex(AgentArgs),
+
+    /// List the recorded sessions, newest first
+    #[command(after_help = "Example:\n  luthien sessions --limit 5")]
+    Sessions(SessionsArgs),
+
+    /// Print a recorded session or transaction, with what was changed beside what came
+    #[command(after_help = "Example:\n  luthien show 0199a1b2      the start of an id is enough where it is unique")]
+    Show(ShowArgs),
+
+    /// List, explain and check policies
+    #[command(subcommand, after_help = "Example:\n  luthien policy check luthien.yaml")]
+    Policy(PolicyCommand),
+}
+
+/// Which record to read.
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct RecordArgs {
+    /// The data folder, when it is not the one of the configuration
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) data_dir: Option<PathBuf>,
+
+    /// The configuration file [default: as for `serve`]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+}
+
+/// An agent's own arguments.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct AgentArgs {
+    /// Arguments for the agent
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGS")]
+    pub(crate) args: Vec<OsString>,
+}
+
+/// `sessions`.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct SessionsArgs {
+    /// How many, newest first
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(crate) limit: u32,
+
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    #[command(flatten)]
+    pub(crate) record: RecordArgs,
+}
+
+/// `show`.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct ShowArgs {
+    /// A session id, a transaction id (`x-luthien-transaction-id` of the answer), or the start of one
+    #[arg(value_name = "ID")]
+    pub(crate) id: String,
+
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// Print the bodies as they were on the wire; for a transaction
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) raw: bool,
+
+    #[command(flatten)]
+    pub(crate) record: RecordArgs,
+}
+
+/// `policy`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum PolicyCommand {
+    /// The policies of this version, one line each
+    List,
+    /// One policy: what it does, its configuration, an example
+    Show {
+        /// Its name, as `luthien policy list` prints it
+        name: String,
+    },
+    /// Check a configuration file and the policy in it, changing nothing
+    Check {
+        /// The file
+        file: PathBuf,
+    },
+}

@@ -1,0 +1,87 @@
+//! Putting the parts together: settings, data folder, record, policy, gateway.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use luthien_gateway::data_dir::DataDir;
+use luthien_gateway::policy_state::PolicyOptions;
+use luthien_gateway::settings::{Settings, Sources};
+use luthien_policy::catalogue::{self, PolicySpec};
+use tokio::runtime::{Builder, Runtime};
+
+use crate::args::{RecordArgs, SettingArgs};
+use crate::failure::Failure;
+use crate::loopback;
+
+pub(crate) use running::{Running, StartFailure};
+
+mod running;
+
+/// The settings, checked, and where they came from.
+#[derive(Debug)]
+pub(crate) struct Loaded {
+    pub(crate) settings: Settings,
+    sources: Sources,
+}
+
+impl Loaded {
+    /// The settings of this process with these flags.
+    pub(crate) fn new(given: &SettingArgs) -> Result<Self, Failure> {
+        Self::from(Sources::of_process(given.flags.clone(), given.config.clone()))
+    }
+
+    /// The settings for reading the record: a data folder that is given leaves the database to it, whatever is configured.
+    pub(crate) fn for_record(args: &RecordArgs) -> Result<Self, Failure> {
+        let Some(folder) = &args.data_dir else {
+            return Self::new(&SettingArgs { config: args.config.clone(), ..SettingArgs::default() });
+        };
+        let folder = std::path::absolute(folder)?;
+        let flags = BTreeMap::from([("data_dir".to_owned(), folder.to_string_lossy().into_owned())]);
+        Self::from(Sources { flags, folder, config: args.config.clone(), ..Sources::default() })
+    }
+
+    /// The settings of these sources.
+    pub(crate) fn from(sources: Sources) -> Result<Self, Failure> {
+        let settings = Settings::load(&sources).map_err(|e| Failure::new(e.to_string()))?;
+        Ok(Self { settings, sources })
+    }
+
+    /// Where the data folder is.
+    pub(crate) fn folder(&self) -> PathBuf {
+        self.settings.data_folder(&self.sources)
+    }
+
+    /// The data folder, made if it is not there.
+    pub(crate) fn open_folder(&self) -> Result<DataDir, Failure> {
+        DataDir::open(&self.folder())
+            .map_err(|e| Failure::new(format!("{e}; choose another data folder with --data-dir or LUTHIEN_DATA_DIR")))
+    }
+
+    /// The database's URL.
+    pub(crate) fn database(&self) -> String {
+        self.settings.database_url.clone().unwrap_or_else(|| DataDir::at(&self.folder()).database_url())
+    }
+
+    /// The policy that the file names, loaded.
+    pub(crate) fn policy_of_file(&self) -> Result<Option<catalogue::Loaded>, Failure> {
+        let Some(policy) = &self.settings.policy else { return Ok(None) };
+        let wrong = |e: &dyn std::fmt::Display| Failure::new(format!("the policy cannot be used: {e}"));
+        let spec: PolicySpec = serde_json::from_value(policy.clone()).map_err(|e| wrong(&e))?;
+        catalogue::load(&spec, &PolicyOptions::new(&self.settings, &self.sources).env).map(Some).map_err(|e| wrong(&e))
+    }
+
+    /// The base URL of a gateway that runs on this data folder, if one answers.
+    pub(crate) async fn running_gateway(&self) -> Option<String> {
+        let base = DataDir::at(&self.folder()).running()?.url();
+        loopback::alive(&base).await.then_some(base)
+    }
+}
+
+/// A runtime with so many threads, or one for each core.
+pub(crate) fn runtime(threads: Option<usize>) -> Result<Runtime, Failure> {
+    let mut builder = Builder::new_multi_thread();
+    if let Some(threads) = threads {
+        builder.worker_threads(threads);
+    }
+    builder.enable_all().build().map_err(|e| Failure::new(format!("cannot start threads: {e}")))
+}

@@ -1,0 +1,177 @@
+//! A gateway in this process, from start to stop.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use luthien_gateway::Gateway;
+use luthien_gateway::admin::{self, AdminKey, AdminState};
+use luthien_gateway::admin_runtime::AdminRuntime;
+use luthien_gateway::clock::Clock;
+use luthien_gateway::config::UpstreamConfig;
+use luthien_gateway::data_dir::{self, DataDir, Keys, RunningFile};
+use luthien_gateway::live::LiveState;
+use luthien_gateway::policy_state::{PolicyOptions, PolicyState};
+use luthien_record::{Recorder, RecorderConfig};
+use tokio_util::sync::CancellationToken;
+
+use super::Loaded;
+use crate::failure::Failure;
+
+/// A gateway that runs. Stop it: dropping it loses what has not been written.
+pub(crate) struct Running {
+    gateway: luthien_gateway::Running,
+    admin: AdminRuntime,
+    recorder: Recorder,
+    live: Arc<LiveState>,
+    keys: Keys,
+    drain: Duration,
+}
+
+/// Why a gateway did not start.
+#[derive(Debug)]
+pub(crate) enum StartFailure {
+    /// The address is not to be had; another one may be.
+    Listen(Failure),
+    /// Anything else.
+    Other(Failure),
+}
+
+impl From<Failure> for StartFailure {
+    fn from(failure: Failure) -> Self {
+        Self::Other(failure)
+    }
+}
+
+impl From<StartFailure> for Failure {
+    fn from(failure: StartFailure) -> Self {
+        match failure {
+            StartFailure::Listen(failure) | StartFailure::Other(failure) => failure,
+        }
+    }
+}
+
+/// How long admin calls may go on after the rest has ended.
+const ADMIN: Duration = Duration::from_secs(5);
+
+/// How long the record may take to be written at the end. What is not written then is in the journal.
+const FLUSH: Duration = Duration::from_secs(10);
+
+impl Running {
+    /// Starts the record, the policy and the gateway, in this order.
+    pub(crate) async fn start(loaded: &Loaded, folder: &DataDir) -> Result<Self, StartFailure> {
+        let keys = folder.keys(loaded.settings.admin_api_key.as_ref()).map_err(|e| Failure::new(e.to_string()))?;
+        let recorder =
+            Recorder::open(recorder_config(loaded, folder)).await.map_err(|e| Failure::new(e.to_string()))?;
+        let started = Self::with_record(loaded, keys, &recorder).await;
+        if started.is_err() {
+            recorder.shutdown(FLUSH).await;
+        }
+        started
+    }
+
+    async fn with_record(loaded: &Loaded, keys: Keys, recorder: &Recorder) -> Result<Self, StartFailure> {
+        let settings = &loaded.settings;
+        let clear = |e: &dyn std::fmt::Display| Failure::new(e.to_string());
+        let options = PolicyOptions::new(settings, &loaded.sources);
+        let policies =
+            PolicyState::start(options, recorder.store().clone(), Clock::system()).await.map_err(|e| clear(&e))?;
+        let live = Arc::clone(policies.live());
+        let stopping = CancellationToken::new();
+        let admin = admin::router(AdminState {
+            recorder: recorder.clone(),
+            policies: Arc::new(policies),
+            key: AdminKey::new(&keys.admin),
+            stopping: stopping.clone(),
+            recording_required: settings.recording_required,
+            journal_max_bytes: settings.journal_max_bytes.0,
+        });
+        let admin = AdminRuntime::start(admin).map_err(|e| clear(&format!("cannot start threads: {e}")))?;
+        let config = settings.gateway_config(&keys);
+        let started = Gateway::start(config, recorder.clone(), Arc::clone(&live), admin.service(), stopping).await;
+        let gateway = started.map_err(|e| match e {
+            luthien_gateway::StartError::Listen { .. } => StartFailure::Listen(clear(&e)),
+            luthien_gateway::StartError::Upstream(_) => StartFailure::Other(clear(&e)),
+        })?;
+        let drain = settings.drain_timeout;
+        let running = Self { gateway, admin, recorder: recorder.clone(), live, keys, drain };
+        running.unless_itself(&settings.upstreams).await
+    }
+
+    /// The gateway, if none of its upstreams is itself: an agent's settings have found their way into the gateway's then.
+    async fn unless_itself(self, upstreams: &[UpstreamConfig]) -> Result<Self, StartFailure> {
+        let own = self.address();
+        let Some(upstream) = upstreams.iter().find(|upstream| is_at(upstream, own)) else { return Ok(self) };
+        self.gateway.shutdown(Duration::ZERO).await;
+        self.admin.shutdown(Duration::ZERO).await;
+        Err(StartFailure::Other(Failure::new(format!(
+            "the upstream `{}` is this gateway itself ({}); unset ANTHROPIC_BASE_URL and OPENAI_BASE_URL where the gateway \
+             starts, they are for its clients",
+            upstream.name, upstream.base_url
+        ))))
+    }
+
+    /// The address it listens on.
+    fn address(&self) -> SocketAddr {
+        self.gateway.addr()
+    }
+
+    /// How this machine reaches it, without a slash at the end.
+    pub(crate) fn base(&self) -> String {
+        self.note().url()
+    }
+
+    /// The keys it runs with.
+    pub(crate) fn keys(&self) -> &Keys {
+        &self.keys
+    }
+
+    /// The active policy, its version, and who set it.
+    pub(crate) fn policy(&self) -> String {
+        let live = self.live.load();
+        format!("{} (version {}, set by {})", live.plan.names(), live.version, live.active.enabled_by)
+    }
+
+    /// The record.
+    pub(crate) fn recorder(&self) -> &Recorder {
+        &self.recorder
+    }
+
+    /// Leaves a note in the data folder by which other commands find this gateway, until it is dropped.
+    pub(crate) fn announce(&self, folder: &DataDir) -> Result<RunningFile, Failure> {
+        folder.announce(self.note()).map_err(|e| Failure::new(e.to_string()))
+    }
+
+    fn note(&self) -> data_dir::Running {
+        data_dir::Running {
+            address: self.address(),
+            pid: std::process::id(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            admin_key_here: !self.keys.admin_is_set,
+        }
+    }
+
+    /// Takes no more requests, lets running answers end for the time that the settings give, and writes the record.
+    pub(crate) async fn stop(self) {
+        self.gateway.shutdown(self.drain).await;
+        self.admin.shutdown(ADMIN).await;
+        self.recorder.shutdown(FLUSH).await;
+    }
+}
+
+fn recorder_config(loaded: &Loaded, folder: &DataDir) -> RecorderConfig {
+    RecorderConfig {
+        database: loaded.database(),
+        journal_max_bytes: loaded.settings.journal_max_bytes.0,
+        required: loaded.settings.recording_required,
+        ..RecorderConfig::in_dir(folder.path())
+    }
+}
+
+/// Whether requests to this upstream go to this address of ours.
+fn is_at(upstream: &UpstreamConfig, own: SocketAddr) -> bool {
+    let Ok(uri) = upstream.base_url.parse::<http::Uri>() else { return false };
+    let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
+    let here = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback() || ip == own.ip());
+    here && uri.port_u16() == Some(own.port())
+}

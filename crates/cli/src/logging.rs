@@ -1,0 +1,49 @@
+//! Logs: to standard error, as text for a person and as JSON for a machine; to a file while an agent owns the terminal.
+
+use std::fs::OpenOptions;
+use std::io::IsTerminal;
+use std::path::Path;
+use std::sync::Mutex;
+
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::writer::BoxMakeWriter;
+
+use crate::failure::Failure;
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Format {
+    Text,
+    Json,
+}
+
+impl Format {
+    /// Text on a terminal, JSON elsewhere.
+    pub(crate) fn of_stderr() -> Self {
+        if std::io::stderr().is_terminal() { Self::Text } else { Self::Json }
+    }
+}
+
+/// Logs to standard error from here on. `level` is `info`, or a filter such as `luthien_gateway=debug`.
+pub(crate) fn to_stderr(level: &str, format: Format) -> Result<(), Failure> {
+    start(level, format, BoxMakeWriter::new(std::io::stderr), std::io::stderr().is_terminal())
+}
+
+/// Logs to the end of `file` from here on, so that an agent's screen stays its own.
+pub(crate) fn to_file(level: &str, file: &Path) -> Result<(), Failure> {
+    let open = OpenOptions::new().create(true).append(true).open(file);
+    let log = open.map_err(|e| Failure::new(format!("cannot write the log {}: {e}", file.display())))?;
+    start(level, Format::Json, BoxMakeWriter::new(Mutex::new(log)), false)
+}
+
+fn start(level: &str, format: Format, writer: BoxMakeWriter, ansi: bool) -> Result<(), Failure> {
+    let filter = EnvFilter::try_new(level).map_err(|e| {
+        Failure::new(format!("the log level {level:?} is none: {e}; try error, warn, info, debug or trace"))
+    })?;
+    let base = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_ansi(ansi);
+    let done = match format {
+        Format::Text => base.with_target(false).try_init(),
+        Format::Json => base.json().flatten_event(true).try_init(),
+    };
+    done.map_err(|e| Failure::new(format!("could not start logging: {e}")))
+}

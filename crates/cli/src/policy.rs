@@ -1,0 +1,96 @@
+//! `luthien policy`: what policies there are, what each takes, and whether a file would load.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::process::ExitCode;
+
+use luthien_policy::catalogue::{self, Listing};
+use serde_json::{Value, json};
+
+use crate::args::{PolicyCommand, SettingArgs};
+use crate::assembly::Loaded;
+use crate::failure::Failure;
+use crate::output::print;
+use crate::terminal::{Palette, pad, visible_line, width, wrap};
+
+#[cfg(test)]
+mod tests;
+
+/// Runs the command.
+pub(crate) fn run(command: PolicyCommand) -> Result<ExitCode, Failure> {
+    let text = match command {
+        PolicyCommand::List => list(&catalogue::list(), Palette::for_stdout()),
+        PolicyCommand::Show { name } => {
+            let all = catalogue::list();
+            let found = all.iter().find(|listing| listing.name == name).ok_or_else(|| {
+                Failure::new(format!("there is no policy {}; `luthien policy list` names them", visible_line(&name)))
+            })?;
+            show(found, width(), Palette::for_stdout())?
+        }
+        PolicyCommand::Check { file } => check(&file)?,
+    };
+    print(&text)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn list(all: &[Listing], palette: Palette) -> String {
+    let longest = all.iter().map(|listing| listing.name.len()).max().unwrap_or(0);
+    let lines: Vec<String> = all
+        .iter()
+        .map(|listing| format!("{}  {}\n", palette.bold(&pad(listing.name, longest)), listing.short_description))
+        .collect();
+    lines.concat()
+}
+
+fn show(listing: &Listing, columns: usize, palette: Palette) -> Result<String, Failure> {
+    let mut out = format!("{}  {}\n\n", palette.bold(listing.name), listing.display_name);
+    for line in wrap(listing.description, columns) {
+        let _ = writeln!(out, "{line}");
+    }
+    let fields = fields(&listing.config_schema);
+    if !fields.is_empty() {
+        let _ = writeln!(out, "\n{}", palette.bold("Configuration"));
+        for (head, meaning) in fields {
+            let _ = writeln!(out, "  {head}");
+            for line in wrap(&meaning, columns.saturating_sub(6)) {
+                let _ = writeln!(out, "      {line}");
+            }
+        }
+    }
+    let example = json!({"policy": {"class": listing.class_ref, "config": listing.example_config}});
+    let yaml = serde_saphyr::to_string(&example).map_err(|e| Failure::new(format!("cannot write the example: {e}")))?;
+    let _ = writeln!(out, "\n{}", palette.bold("In luthien.yaml"));
+    for line in yaml.trim_end().lines() {
+        let _ = writeln!(out, "  {line}");
+    }
+    Ok(out)
+}
+
+/// Each member of the configuration: its name with default or "required", and what it means.
+fn fields(schema: &Value) -> Vec<(String, String)> {
+    let Some(members) = schema.get("properties").and_then(Value::as_object) else { return Vec::new() };
+    let required: Vec<&str> =
+        schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
+    members
+        .iter()
+        .map(|(name, member)| {
+            let head = match member.get("default") {
+                Some(default) if !default.is_null() => format!("{name} (default {default})"),
+                _ if required.contains(&name.as_str()) => format!("{name} (required)"),
+                _ => name.clone(),
+            };
+            let meaning = member.get("description").and_then(Value::as_str).unwrap_or_default();
+            (head, meaning.replace('\n', " "))
+        })
+        .collect()
+}
+
+fn check(file: &Path) -> Result<String, Failure> {
+    let given = SettingArgs { config: Some(file.to_owned()), ..SettingArgs::default() };
+    let loaded = Loaded::new(&given)?;
+    let Some(policy) = loaded.policy_of_file()? else {
+        return Ok("The settings are fine. The file names no policy, so everything would pass.\n".to_owned());
+    };
+    let names: Vec<&str> = policy.members.iter().map(|member| member.policy.name()).collect();
+    Ok(format!("The settings and the policy are fine: {}\n", names.join(", ")))
+}

@@ -1,0 +1,55 @@
+//! `luthien serve`: the gateway until it is told to stop.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use luthien_gateway::settings::LogFormat;
+
+use crate::args::SettingArgs;
+use crate::assembly::{self, Loaded, Running};
+use crate::failure::Failure;
+use crate::logging::{self, Format};
+use crate::output::{print, say};
+use crate::signals::Stop;
+
+mod greeting;
+
+/// Runs the gateway. Ends well when it was told to stop.
+pub(crate) fn run(given: &SettingArgs) -> Result<ExitCode, Failure> {
+    let loaded = Loaded::new(given)?;
+    let format = match loaded.settings.log_format {
+        LogFormat::Auto => Format::of_stderr(),
+        LogFormat::Json => Format::Json,
+        LogFormat::Text => Format::Text,
+    };
+    logging::to_stderr(loaded.settings.log_level.as_str(), format)?;
+    assembly::runtime(loaded.settings.worker_threads)?.block_on(serve(&loaded))
+}
+
+async fn serve(loaded: &Loaded) -> Result<ExitCode, Failure> {
+    // Before anything runs: a signal during the start must not lose records.
+    let mut stop = Stop::listen()?;
+    if let Some(base) = loaded.running_gateway().await {
+        let folder = loaded.folder();
+        return Err(Failure::new(format!(
+            "a gateway runs on the data folder {} already, at {base}; stop it, or give this one a folder of its own with --data-dir",
+            folder.display()
+        )));
+    }
+    let folder = loaded.open_folder()?;
+    let running = Running::start(loaded, &folder).await?;
+    let note = running.announce(&folder)?;
+    print(&greeting::text(loaded, &folder, &running))?;
+    stop.asked().await;
+    say("luthien: stopping; running answers may end, another signal ends them now");
+    let recorder = running.recorder().clone();
+    tokio::select! {
+        () = running.stop() => {}
+        () = stop.asked() => recorder.shutdown(HURRIED).await,
+    }
+    drop(note);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// How long the record may take to be written when somebody is in a hurry. What is not written then is in the journal.
+const HURRIED: Duration = Duration::from_secs(2);

@@ -1,0 +1,86 @@
+//! The documents are true of the binary: their examples load, and every policy has its place.
+
+use std::path::{Path, PathBuf};
+
+use crate::support::Home;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+fn document(name: &str) -> String {
+    std::fs::read_to_string(root().join(name)).unwrap()
+}
+
+/// The fenced blocks of this language.
+fn blocks(text: &str, language: &str) -> Vec<String> {
+    let start = format!("```{language}\n");
+    text.split(&start).skip(1).map(|rest| rest.split("```").next().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn the_examples_of_settings_load() {
+    let home = Home::new();
+    for name in ["README.md", "docs/policies.md"] {
+        let examples = blocks(&document(name), "yaml");
+        assert!(!examples.is_empty(), "{name} has no example");
+        for example in examples {
+            home.write("example.yaml", &example);
+            let run = home.luthien(&["policy", "check", "example.yaml"]);
+            assert_eq!(run.code, 0, "{name}:\n{example}\n{}", run.err);
+        }
+    }
+}
+
+#[test]
+fn every_policy_is_described() {
+    let home = Home::new();
+    let page = document("docs/policies.md");
+    let list = home.luthien(&["policy", "list"]).out;
+    let names: Vec<&str> = list.lines().filter_map(|line| line.split_whitespace().next()).collect();
+    assert!(names.contains(&"no_op"), "{list}");
+    for name in names {
+        assert!(page.contains(&format!("`{name}`")), "docs/policies.md does not tell of {name}");
+    }
+}
+
+#[test]
+fn links_between_the_documents_lead_somewhere() {
+    let names = [
+        "README.md",
+        "ARCHITECTURE.md",
+        "CONTRIBUTING.md",
+        "CHANGELOG.md",
+        "docs/policies.md",
+        "docs/security.md",
+        "docs/decisions/README.md",
+    ];
+    for name in names {
+        let folder = root().join(name).parent().unwrap().to_owned();
+        for link in document(name).split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            let file = link.split('#').next().unwrap();
+            if !link.starts_with("http") && !file.is_empty() {
+                assert!(folder.join(file).exists(), "{name} links to {link}, which is not there");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_architecture_names_files_that_exist() {
+    let text = document("ARCHITECTURE.md");
+    let paths: Vec<&str> = text.split('`').skip(1).step_by(2).filter(|part| part.starts_with("crates/")).collect();
+    assert!(paths.len() > 10, "{paths:?}");
+    for path in paths {
+        assert!(root().join(path).exists(), "{path} is not there");
+    }
+}
+
+#[test]
+fn the_readme_shows_what_the_demo_prints() {
+    let home = Home::new();
+    let demo = home.luthien(&["demo"]).out;
+    let played = demo.split("\n\nThat turn in the record:").next().unwrap();
+    let played = &played[played.find("── turn 1").unwrap()..];
+    assert!(document("README.md").contains(played), "the README shows something else than\n{played}");
+}

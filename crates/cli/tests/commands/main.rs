@@ -1,0 +1,9 @@
+//! The real binary, from outside.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails with what goes wrong")]
+
+mod agents;
+mod basics;
+mod demo;
+mod documents;
+mod support;
