@@ -97,6 +97,8 @@ async fn through_policy(sdk: Sdk, class: &'static str) -> Vec<(Job, Value)> {
     let forms = [(Dialect::Messages, true), (Dialect::Messages, false), (Dialect::Chat, true), (Dialect::Chat, false)];
     let jobs = forms.map(|(dialect, streamed)| job(dialect, "scripted", streamed));
     let mut results = read(sdk, gateway.url(), &jobs).await;
+    // A Chat stream is read twice, by chunks and by the helper; nothing else is asked again.
+    assert_eq!(upstream.turns().len(), jobs.len() + 1, "{sdk:?} asks once for each answer");
     gateway.stop().await;
     jobs.into_iter().map(|job| (job.clone(), results.remove(&job.name).expect("a result"))).collect()
 }
