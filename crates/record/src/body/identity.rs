@@ -14,6 +14,8 @@ pub(crate) struct Understood {
     pub(crate) canonical: String,
     /// What the user wrote, cut; none for other messages and for tool results.
     pub(crate) preview: Option<String>,
+    /// The agent put it in by itself (`role: system`): what the user wrote stands before it.
+    pub(crate) aside: bool,
 }
 
 /// Reads one message; `None` if it is not a JSON object.
@@ -21,9 +23,10 @@ pub(crate) fn understand(message: &[u8]) -> Option<Understood> {
     let Ok(Value::Object(mut message)) = serde_json::from_slice(message) else { return None };
     normalise(&mut message);
     let preview = preview(&message);
+    let aside = message.get("role").is_some_and(|role| role == "system");
     let mut canonical = String::new();
     write_sorted(&mut canonical, &Value::Object(message));
-    Some(Understood { canonical, preview })
+    Some(Understood { canonical, preview, aside })
 }
 
 /// Takes cache marks out of a message or block, and makes a single string a list of one text.

@@ -184,7 +184,10 @@ impl Encoder {
             Some(understood) => chain_hash(before, understood.canonical.as_bytes()),
             None => chain_hash(before, bare),
         };
-        let preview = understood.and_then(|understood| understood.preview).map(String::into_boxed_str);
+        let preview = match understood {
+            Some(understood) if understood.aside => self.nodes.peek(parent).and_then(|parent| parent.preview.clone()),
+            understood => understood.and_then(|understood| understood.preview).map(String::into_boxed_str),
+        };
         self.nodes.put(hash, Known { identity, preview });
         let bytes = if slice.len() <= SMALL {
             NodeBytes::Inline(self.packer.pack(slice))

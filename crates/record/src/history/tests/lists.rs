@@ -117,3 +117,13 @@ async fn policies_are_kept_with_their_exact_configuration() {
     assert_eq!(current.config.to_string(), policy("two", None).config.to_string());
     assert_eq!(Evaluation::from_name("failed_open"), Some(Evaluation::FailedOpen));
 }
+
+#[tokio::test]
+async fn a_session_is_titled_by_its_user_though_the_agent_added_a_word() {
+    let (_folder, recorder) = recorder().await;
+    let added = json!({"role": "system", "content": "# Environment"});
+    answered(&recorder, start(1, Some("a"), body(&[user("mend it"), added])), &answer("fine")).finish(end(1));
+    recorder.settled().await;
+    let all = list(recorder.store(), page()).await;
+    assert_eq!(all.sessions[0].preview_message.as_deref(), Some("mend it"));
+}
