@@ -46,7 +46,7 @@ pub(crate) async fn run(args: ShowArgs) -> Result<ExitCode, Failure> {
         Found::Transaction(call) if args.raw => raw::bodies(&call),
         Found::Session(id) if args.json => json(&conversation(&store, &id).await?)?,
         Found::Transaction(call) if args.json => match one_turn(&store, &call).await? {
-            Some(conversation) => json(&conversation)?,
+            Some((conversation, _)) => json(&conversation)?,
             None => return Err(Failure::new("this call is no turn of a conversation; look at it with --raw")),
         },
         Found::Session(id) => session(&store, &id, &Look::of_terminal()).await?,
@@ -61,13 +61,13 @@ pub(crate) async fn session(store: &Store, id: &str, look: &Look) -> Result<Stri
     let whole = conversation(store, id).await?;
     let recorded = store.session(id).await?;
     let calls = recorded.map(|session| session.transactions).unwrap_or_default();
-    Ok(turn::conversation(&whole, &calls, look))
+    Ok(turn::conversation(&whole, 1, &calls, look))
 }
 
 /// A transaction as text: its turn, or its bodies where it is no turn.
 pub(crate) async fn transaction(store: &Store, call: &TransactionDetail, look: &Look) -> Result<String, Failure> {
     Ok(match one_turn(store, call).await? {
-        Some(whole) => turn::conversation(&whole, std::slice::from_ref(call), look),
+        Some((whole, number)) => turn::conversation(&whole, number, std::slice::from_ref(call), look),
         None => raw::bodies(call),
     })
 }
@@ -77,12 +77,13 @@ async fn conversation(store: &Store, id: &str) -> Result<Conversation, Failure> 
     found.ok_or_else(|| Failure::new(format!("the session {} is not in the record", visible(id))))
 }
 
-/// The session of `call` with that turn alone; none if the call is no turn of it.
-async fn one_turn(store: &Store, call: &TransactionDetail) -> Result<Option<Conversation>, Failure> {
+/// The session of `call` with that turn alone, and the turn's number; none if the call is no turn of it.
+async fn one_turn(store: &Store, call: &TransactionDetail) -> Result<Option<(Conversation, usize)>, Failure> {
     let mut whole = conversation(store, &call.session_id).await?;
     let id = call.id.to_string();
-    whole.turns.retain(|turn| turn.call_id == id);
-    Ok((!whole.turns.is_empty()).then_some(whole))
+    let Some(at) = whole.turns.iter().position(|turn| turn.call_id == id) else { return Ok(None) };
+    whole.turns = vec![whole.turns.swap_remove(at)];
+    Ok(Some((whole, at + 1)))
 }
 
 fn json(conversation: &Conversation) -> Result<String, Failure> {

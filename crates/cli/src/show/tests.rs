@@ -110,7 +110,7 @@ fn a_turn_shows_what_is_new_in_it() {
     let request = vec![message(MessageType::User, "old"), message(MessageType::User, "list\u{1b}[31m files")];
     let mut shown = turn(request, vec![message(MessageType::Assistant, "I will."), tool("ls\n-l")]);
     shown.new_from = 1;
-    let text = turn::conversation(&conversation(vec![shown]), &[], &look(80));
+    let text = turn::conversation(&conversation(vec![shown]), 1, &[], &look(80));
     let expected = [
         "Session a1b2",
         "",
@@ -128,13 +128,15 @@ fn a_changed_answer_stands_beside_its_original() {
     let mut shown = turn(Vec::new(), vec![message(MessageType::Assistant, "[Blocked]")]);
     shown.response_was_modified = true;
     shown.original_response_messages = Some(vec![tool("rm -rf ~")]);
-    let text = turn::conversation(&conversation(vec![shown]), &[call(vec![blocked()])], &look(80));
+    let text = turn::conversation(&conversation(vec![shown]), 2, &[call(vec![blocked()])], &look(80));
+    assert!(text.contains("── 2. "), "{text}");
     let lines: Vec<&str> = text.lines().skip(3).collect();
     let expected = [
         "the answer was changed:",
         "- calls: Bash command: rm -rf ~",
         "+ model: [Blocked]",
-        "\u{2716} blocked the call of Bash by tool_call_judge (score 0.97, 431 ms): deletes the\u{23ce}home folder",
+        "\u{2716} blocked the call of Bash by tool_call_judge (score 0.97, 431 ms)",
+        "  deletes the\u{23ce}home folder",
     ];
     assert_eq!(lines, expected);
 }
@@ -142,7 +144,7 @@ fn a_changed_answer_stands_beside_its_original() {
 #[test]
 fn long_instructions_are_cut() {
     let system = message(MessageType::System, "1\n2\n3\n4\n5\n6");
-    let text = turn::conversation(&conversation(vec![turn(vec![system], Vec::new())]), &[], &look(80));
+    let text = turn::conversation(&conversation(vec![turn(vec![system], Vec::new())]), 1, &[], &look(80));
     let lines: Vec<&str> = text.lines().skip(5).collect();
     assert_eq!(lines, ["          3", "          4", "          … 2 more lines; --json has all"]);
 }
@@ -152,7 +154,7 @@ fn what_went_wrong_is_said() {
     let mut shown = turn(Vec::new(), Vec::new());
     shown.status = Status::UpstreamBroken;
     shown.error = Some("ended in the middle".to_owned());
-    let text = turn::conversation(&conversation(vec![shown]), &[], &look(80));
+    let text = turn::conversation(&conversation(vec![shown]), 1, &[], &look(80));
     assert!(text.contains("\nthe upstream broke off: ended in the middle\n"), "{text}");
 }
 

@@ -15,15 +15,15 @@ use crate::when;
 /// Agents' instructions run to hundreds of lines, the same in every session: so many of them are shown.
 const INSTRUCTIONS: usize = 4;
 
-/// The whole conversation. `calls` bring the decisions of its turns.
-pub(crate) fn conversation(whole: &Conversation, calls: &[TransactionDetail], look: &Look) -> String {
+/// A conversation from its turn number `first` on. `calls` bring the decisions of its turns.
+pub(crate) fn conversation(whole: &Conversation, first: usize, calls: &[TransactionDetail], look: &Look) -> String {
     let mut out = String::new();
     let p = look.palette;
     let _ = writeln!(out, "{} {}", p.bold("Session"), visible_line(&whole.session_id));
-    for (number, turn) in whole.turns.iter().enumerate() {
+    for (number, turn) in (first..).zip(&whole.turns) {
         let call = calls.iter().find(|call| call.id.to_string() == turn.call_id);
         out.push('\n');
-        out.push_str(&one(number + 1, turn, call, look));
+        out.push_str(&one(number, turn, call, look));
     }
     out
 }
@@ -120,10 +120,9 @@ fn body(message: &Message) -> String {
         return message.content.clone();
     }
     let name = message.tool_name.as_deref().unwrap_or("(no name)");
-    match &message.tool_input {
-        Some(input) => format!("{name} {}", readable(input)),
-        None => format!("{name} {}", message.content),
-    }
+    let arguments = message.tool_input.as_ref().map_or_else(|| message.content.clone(), readable);
+    let gap = if arguments.starts_with('\n') { "" } else { " " };
+    format!("{name}{gap}{arguments}")
 }
 
 /// Arguments for reading: members on lines of their own, texts with their line breaks.
@@ -173,7 +172,7 @@ fn decided(decision: &Decision, look: &Look) -> String {
         notes.join(", ")
     );
     match &decision.reason {
-        Some(reason) => format!("{head}: {}", visible_line(reason)),
+        Some(reason) => format!("{head}\n  {}", wrap(&visible_line(reason), look.width.saturating_sub(2)).join("\n  ")),
         None => head,
     }
 }
