@@ -38,10 +38,6 @@ pub struct AdminState {
     pub key: AdminKey,
     /// Cancelled when the gateway has been told to stop: from then on it is not ready.
     pub stopping: CancellationToken,
-    /// Traffic is refused rather than left unrecorded.
-    pub recording_required: bool,
-    /// The journal's limit in bytes.
-    pub journal_max_bytes: u64,
 }
 
 /// All routes that are no model traffic. What it does not know is answered 404.

@@ -120,6 +120,8 @@ pub struct RecorderHealth {
     pub dropped: u64,
     /// Whether the database takes what is written, and if not, why.
     pub database: Result<(), String>,
+    /// Transactions can begin: they can be recorded, or need not be.
+    pub accepting: bool,
 }
 
 /// The recorder. Cloning shares it.
@@ -193,7 +195,8 @@ impl Recorder {
         let shared = &self.inner.shared;
         let (journal_bytes, dropped) = shared.journal.figures();
         let database = shared.away_because().clone().map_or(Ok(()), Err);
-        RecorderHealth { queued: shared.queue.len(), journal_bytes, dropped, database }
+        let accepting = !self.inner.required || shared.can_record();
+        RecorderHealth { queued: shared.queue.len(), journal_bytes, dropped, database, accepting }
     }
 
     /// Resolves when everything that was finished before the call can be read, or was dropped.

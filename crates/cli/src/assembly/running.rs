@@ -83,8 +83,6 @@ impl Running {
             policies: Arc::new(policies),
             key: AdminKey::new(&keys.admin),
             stopping: stopping.clone(),
-            recording_required: settings.recording_required,
-            journal_max_bytes: settings.journal_max_bytes.0,
         });
         let admin = AdminRuntime::start(admin).map_err(|e| clear(&format!("cannot start threads: {e}")))?;
         let config = settings.gateway_config(&keys);

@@ -39,8 +39,7 @@ pub(super) async fn live() -> Json<Value> {
 
 /// `GET /readyz`, `/ready`: whether traffic should come here.
 pub(super) async fn ready(State(state): State<AdminState>) -> Response {
-    let journal_max = state.recording_required.then_some(state.journal_max_bytes);
-    match unready(state.stopping.is_cancelled(), &state.recorder.health(), journal_max) {
+    match unready(state.stopping.is_cancelled(), &state.recorder.health()) {
         None => Json(json!({ "status": "ready" })).into_response(),
         Some(reason) => {
             (StatusCode::SERVICE_UNAVAILABLE, Json(json!({ "status": "unready", "reason": reason }))).into_response()
@@ -48,15 +47,15 @@ pub(super) async fn ready(State(state): State<AdminState>) -> Response {
     }
 }
 
-/// Why no traffic should come here. A database that is away is no reason as long as the journal takes its place; `journal_max`
-/// is its limit in bytes where recording is required.
-fn unready(stopping: bool, recorder: &RecorderHealth, journal_max: Option<u64>) -> Option<&'static str> {
+/// Why no traffic should come here. A database that is away is no reason as long as the journal takes its place.
+fn unready(stopping: bool, recorder: &RecorderHealth) -> Option<&'static str> {
     if stopping {
-        return Some("the gateway is stopping");
+        Some("the gateway is stopping")
+    } else if recorder.accepting {
+        None
+    } else {
+        Some("recording is required and not possible now")
     }
-    let full = journal_max.is_some_and(|max| recorder.journal_bytes >= max);
-    (full && recorder.database.is_err())
-        .then_some("recording is required, the database does not answer and the journal is full")
 }
 
 #[cfg(test)]
@@ -65,32 +64,29 @@ mod tests {
 
     use super::*;
 
-    fn recorder(database: bool, journal_bytes: u64, dropped: u64) -> RecorderHealth {
+    fn recorder(database: bool, dropped: u64, accepting: bool) -> RecorderHealth {
         let database = if database { Ok(()) } else { Err("away".to_owned()) };
-        RecorderHealth { queued: 0, journal_bytes, dropped, database }
+        RecorderHealth { queued: 0, journal_bytes: 0, dropped, database, accepting }
     }
 
     #[rstest]
-    #[case(recorder(true, 0, 0), "healthy")]
-    #[case(recorder(true, 100, 0), "healthy")]
-    #[case(recorder(false, 0, 0), "degraded")]
-    #[case(recorder(true, 0, 1), "degraded")]
+    #[case(recorder(true, 0, true), "healthy")]
+    #[case(recorder(false, 0, true), "degraded")]
+    #[case(recorder(true, 1, true), "degraded")]
     fn what_is_missing_degrades(#[case] recorder: RecorderHealth, #[case] expected: &str) {
         assert_eq!(status(&recorder), expected);
     }
 
     #[rstest]
-    #[case(false, recorder(false, 99, 9), Some(100), true)]
-    #[case(false, recorder(false, 100, 0), Some(100), false)]
-    #[case(false, recorder(false, 100, 9), None, true)]
-    #[case(false, recorder(true, 100, 0), Some(100), true)]
-    #[case(true, recorder(true, 0, 0), None, false)]
+    #[case(false, recorder(true, 0, true), true)]
+    #[case(false, recorder(false, 9, true), true)]
+    #[case(false, recorder(false, 0, false), false)]
+    #[case(true, recorder(true, 0, true), false)]
     fn only_what_keeps_it_from_serving_makes_it_unready(
         #[case] stopping: bool,
         #[case] recorder: RecorderHealth,
-        #[case] journal_max: Option<u64>,
         #[case] ready: bool,
     ) {
-        assert_eq!(unready(stopping, &recorder, journal_max).is_none(), ready);
+        assert_eq!(unready(stopping, &recorder).is_none(), ready);
     }
 }

@@ -94,7 +94,5 @@ async fn state(folder: &Path) -> AdminState {
         policies: Arc::new(policies),
         key: AdminKey::new(&SecretString::from(KEY)),
         stopping: CancellationToken::new(),
-        recording_required: false,
-        journal_max_bytes: 1 << 30,
     }
 }

@@ -112,6 +112,7 @@ async fn a_required_record_refuses_what_it_could_not_keep() {
     answered(&recorder, start(1, None, "{}"), &[b'x'; 500]).finish(end(1));
     processed(&recorder, 1).await;
     assert!(recorder.begin(start(2, None, "{}")).is_err_and(|error| error == Full));
+    assert!(!recorder.health().accepting);
     sqlx::query("ROLLBACK").execute(&mut other).await.expect("unlocked");
     recorder.inner.shared.queue.flush();
     recorder.wait_until(|_| recorder.inner.shared.away_because().is_none()).await;
