@@ -122,3 +122,18 @@ async fn connection(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn accepted_connections_are_without_nagles_delay_and_counted() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let permits = Arc::new(Semaphore::new(1));
+        let _client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (stream, _, _permit) = accept(&listener, &permits).await.unwrap();
+        assert!(stream.nodelay().unwrap());
+        assert_eq!(permits.available_permits(), 0);
+    }
+}

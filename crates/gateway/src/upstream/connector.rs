@@ -50,17 +50,22 @@ pub(crate) fn proxies(network: &Network) -> Result<Option<Arc<Matcher>>, Upstrea
 
 /// A connector with TLS, for HTTP/2 alone or HTTP/1.1 alone.
 pub(crate) fn connector(tls: ClientConfig, proxies: Option<Arc<Matcher>>, within: Duration, http2: bool) -> Connector {
+    let builder = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http();
+    let dial = dial(proxies);
+    let inner =
+        if http2 { builder.enable_http2().wrap_connector(dial) } else { builder.enable_http1().wrap_connector(dial) };
+    InTime { inner, within }
+}
+
+/// TCP without Nagle's delay; keep-alives notice when the other side is gone.
+fn dial(proxies: Option<Arc<Matcher>>) -> Dial {
     let mut http = HttpConnector::new();
     http.enforce_http(false);
     http.set_nodelay(true);
     http.set_keepalive(Some(Duration::from_secs(30)));
     http.set_keepalive_interval(Some(Duration::from_secs(10)));
     http.set_keepalive_retries(Some(3));
-    let builder = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http();
-    let dial = Dial { http, proxies };
-    let inner =
-        if http2 { builder.enable_http2().wrap_connector(dial) } else { builder.enable_http1().wrap_connector(dial) };
-    InTime { inner, within }
+    Dial { http, proxies }
 }
 
 /// Opens the TCP connection, directly or through a proxy's tunnel.
@@ -140,6 +145,13 @@ mod tests {
         assert_eq!(through("https://model.internal.example"), None);
         assert_eq!(through("https://10.1.2.3"), None);
         assert_eq!(through("http://127.0.0.1:9000"), None);
+    }
+
+    #[tokio::test]
+    async fn connections_to_upstreams_are_without_nagles_delay() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let to = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
+        assert!(dial(None).oneshot(to).await.unwrap().inner().nodelay().unwrap());
     }
 
     #[test]

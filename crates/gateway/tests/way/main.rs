@@ -1,0 +1,20 @@
+//! The way of a request over real sockets: a client, the gateway, a scripted upstream, the record.
+
+#[cfg(test)]
+mod broken;
+#[cfg(test)]
+mod bytes;
+#[cfg(test)]
+mod credentials;
+#[cfg(test)]
+mod disconnects;
+#[cfg(test)]
+mod headers;
+#[cfg(test)]
+mod input;
+#[cfg(test)]
+mod policies;
+#[cfg(test)]
+mod stopping;
+#[cfg(test)]
+mod support;

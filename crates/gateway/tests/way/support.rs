@@ -1,0 +1,149 @@
+//! A gateway on a free port in front of a scripted upstream, with a record of its own.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use luthien_gateway::admin_runtime::AdminRuntime;
+use luthien_gateway::config::{GatewayConfig, Limits, Network, Timeouts, UpstreamConfig, UpstreamTimeouts};
+use luthien_gateway::live::{ActivePolicy, LiveState};
+use luthien_gateway::{Gateway, Running};
+use luthien_policy::contract::{Mode, Policy};
+use luthien_policy::member::Member;
+use luthien_policy::plan::Plan;
+use luthien_record::model::TransactionId;
+use luthien_record::store::TransactionDetail;
+use luthien_record::{Recorder, RecorderConfig};
+use luthien_testkit::client::{Exchange, post};
+use luthien_testkit::{Script, Upstream};
+use luthien_wire::Dialect;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
+
+pub(crate) const KEY: (&str, &str) = ("x-api-key", "sk-callers-own");
+pub(crate) const GATEWAY_KEY: &str = "lk-shared-gateway-key";
+pub(crate) const SERVER_KEY: &str = "sk-server-key";
+pub(crate) const ADMIN_KEY: &str = "lk-admin-key-of-the-test";
+
+pub(crate) struct Rig {
+    pub(crate) upstream: Upstream,
+    pub(crate) recorder: Recorder,
+    pub(crate) gateway: Running,
+    admin: AdminRuntime,
+    pub(crate) folder: TempDir,
+}
+
+/// The configuration that tests begin with: both dialects at `upstream`.
+pub(crate) fn config(upstream: &str) -> GatewayConfig {
+    let one = |name: &str, dialect| UpstreamConfig {
+        name: name.to_owned(),
+        dialects: vec![dialect],
+        base_url: upstream.to_owned(),
+        key: None,
+        http2: false,
+        ca_file: None,
+        client_certificate: None,
+        timeouts: UpstreamTimeouts::default(),
+    };
+    GatewayConfig {
+        listen: "127.0.0.1:0".to_owned(),
+        upstreams: vec![one("anthropic", Dialect::Messages), one("openai", Dialect::Chat)],
+        limits: Limits::default(),
+        timeouts: Timeouts::default(),
+        network: Network::default(),
+        auth_mode: luthien_gateway::config::AuthMode::Both,
+        client_key: None,
+        admin_key: Some(ADMIN_KEY.into()),
+        identity_key: [1; 32],
+        trust_user_id_header: false,
+        allowed_paths: vec!["/v1/embeddings".to_owned()],
+        judge: luthien_gateway::config::JudgeConfig::default(),
+    }
+}
+
+impl Rig {
+    /// With no policy.
+    pub(crate) async fn new(script: impl Into<Script>) -> Self {
+        Self::with(script, Vec::new(), |_| {}).await
+    }
+
+    /// With these policies in force and a changed configuration.
+    pub(crate) async fn with(
+        script: impl Into<Script>,
+        policies: Vec<Arc<dyn Policy>>,
+        change: impl FnOnce(&mut GatewayConfig),
+    ) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let upstream = Upstream::start().await.unwrap();
+        upstream.default_script(script);
+        let recorder = Recorder::open(RecorderConfig::in_dir(folder.path())).await.unwrap();
+        let members = policies.into_iter().map(|policy| Member { policy, mode: Mode::Enforce }).collect();
+        let active = ActivePolicy {
+            policy: "test".to_owned(),
+            class_ref: "test".to_owned(),
+            config: json!({}),
+            enabled_at: Timestamp::UNIX_EPOCH,
+            enabled_by: "test".to_owned(),
+            mode: Mode::Enforce,
+        };
+        let live = Arc::new(LiveState::new(Plan::new(members), active, 3));
+        let admin = AdminRuntime::start(axum::Router::new()).unwrap();
+        let mut config = config(&upstream.base_url());
+        change(&mut config);
+        let started = Gateway::start(config, recorder.clone(), live, admin.service(), CancellationToken::new()).await;
+        Self { upstream, recorder, gateway: started.unwrap(), admin, folder }
+    }
+
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.gateway.addr())
+    }
+
+    /// Posts a turn with the caller's own key.
+    pub(crate) async fn ask(&self, path: &str, body: &Value) -> Exchange {
+        post(&self.url(path), &[KEY], body.to_string()).await.unwrap()
+    }
+
+    /// The record of the transaction that an answer names.
+    pub(crate) async fn record(&self, id: &str) -> TransactionDetail {
+        self.recorder.settled().await;
+        let id = TransactionId(id.parse().unwrap());
+        self.recorder.store().transaction(id).await.unwrap().expect("a record")
+    }
+
+    /// The only transaction there is, once it is recorded; for clients that went before they learnt its id.
+    pub(crate) async fn only_record(&self) -> TransactionDetail {
+        loop {
+            self.recorder.settled().await;
+            let calls = self.recorder.store().calls(10).await.unwrap().calls;
+            if let [only] = &calls[..] {
+                return self.recorder.store().transaction(only.id).await.unwrap().expect("a record");
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+
+    pub(crate) async fn stop(self) {
+        self.gateway.shutdown(Duration::from_secs(10)).await;
+        self.admin.shutdown(Duration::from_secs(10)).await;
+        self.recorder.shutdown(Duration::from_secs(10)).await;
+        self.upstream.stop().await;
+    }
+}
+
+/// The transaction an answer names.
+pub(crate) fn id(exchange: &Exchange) -> String {
+    exchange.header("x-call-id").expect("an id").to_owned()
+}
+
+pub(crate) fn turn(stream: bool) -> Value {
+    json!({"model": "m", "max_tokens": 10, "stream": stream, "messages": [{"role": "user", "content": "hi"}]})
+}
+
+/// The path of a dialect's turns.
+pub(crate) fn path(dialect: Dialect) -> &'static str {
+    match dialect {
+        Dialect::Messages => "/v1/messages",
+        Dialect::Chat => "/v1/chat/completions",
+    }
+}
