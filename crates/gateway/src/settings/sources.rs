@@ -114,7 +114,13 @@ impl Found {
         match T::parse(text).and_then(|value| within(definition, value)) {
             Ok(value) => Some(value),
             Err(expected) => {
-                let shown = if definition.secret() { "its value".to_owned() } else { format!("`{text}`") };
+                // A URL may hold a password before its `@`.
+                let hidden = definition.secret() || text.contains('@');
+                let shown = if hidden { "its value".to_owned() } else { format!("`{text}`") };
+                let expected = match (definition.kind, definition.range) {
+                    (Kind::Number, Some((low, high))) => format!("a whole number from {low} to {high}"),
+                    _ => expected,
+                };
                 let place = given.map_or_else(|| definition.path.to_owned(), |given| given.place.clone());
                 self.problems.push(Problem { place, message: format!("{shown} is not {expected}") });
                 None
@@ -178,6 +184,13 @@ fn together(settings: &Settings, found: &mut Found) {
     if settings.auth_mode == AuthMode::ClientKey && settings.client_api_key.is_none() {
         found
             .problem("auth.mode".to_owned(), "`client_key` needs the setting `client_api_key`, else nobody could call");
+    }
+    if settings.database_url.as_ref().is_some_and(|url| !url.starts_with("sqlite:")) {
+        // The URL may hold a password.
+        found.problem(
+            "recording.database_url".to_owned(),
+            "must be `sqlite://` and a path; no other database is known yet",
+        );
     }
     for (path, key) in
         [("auth.client_api_key", &settings.client_api_key), ("auth.admin_api_key", &settings.admin_api_key)]
