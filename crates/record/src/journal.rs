@@ -86,6 +86,9 @@ impl Journal {
     /// Appends what is new of a transaction.
     pub(crate) fn keep(&self, gather: &Gather) -> Result<(), AppendError> {
         let mut state = gather.lock();
+        if state.settled {
+            return Ok(());
+        }
         let mut records = Vec::new();
         let kept = record::write_new(&state, &mut records);
         if records.is_empty() {
@@ -104,7 +107,7 @@ impl Journal {
     /// Appends what is new of a finished transaction, which then need not stay in memory. `false`: it was dropped.
     pub(crate) fn spool(&self, gather: &Gather) -> bool {
         let kept = self.keep(gather);
-        let segments = std::mem::take(&mut gather.lock().segments);
+        let segments = settle(gather);
         let mut files = self.lock();
         for number in segments {
             if let Some(segment) = files.segments.get_mut(&number) {
@@ -138,7 +141,7 @@ impl Journal {
 
     /// The transaction is stored.
     pub(crate) fn release(&self, gather: &Gather) {
-        let segments = std::mem::take(&mut gather.lock().segments);
+        let segments = settle(gather);
         if segments.is_empty() {
             return;
         }
@@ -244,6 +247,13 @@ impl Journal {
     fn lock(&self) -> MutexGuard<'_, Files> {
         self.files.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Ends the journal's interest in a transaction; gives the segments that it is in. The journal's thread may still hold it.
+fn settle(gather: &Gather) -> Vec<u64> {
+    let mut state = gather.lock();
+    state.settled = true;
+    std::mem::take(&mut state.segments)
 }
 
 fn number_of(path: &Path) -> Option<u64> {

@@ -19,6 +19,7 @@ pub(crate) mod gather;
 mod inflight;
 mod preflight;
 mod queue;
+mod recent;
 mod registry;
 mod shared;
 mod writer;

@@ -59,9 +59,13 @@ impl Database {
 
     /// A connection for the writer, migrated. `create`: make the file if it is missing.
     pub(crate) async fn connect(&self, create: bool) -> Result<SqliteConnection, OpenError> {
-        // A larger write-ahead log means fewer checkpoints under load.
-        let options =
-            self.options().create_if_missing(create).busy_timeout(WRITER_WAITS).pragma("wal_autocheckpoint", "4000");
+        // A larger write-ahead log means fewer checkpoints under load; hashes land all over their indexes, so those should fit in memory.
+        let options = self
+            .options()
+            .create_if_missing(create)
+            .busy_timeout(WRITER_WAITS)
+            .pragma("wal_autocheckpoint", "4000")
+            .pragma("cache_size", "-8000");
         let mut connection = SqliteConnection::connect_with(&options).await.map_err(|source| self.failed(source))?;
         MIGRATIONS.run(&mut connection).await.map_err(|error| self.schema(error))?;
         Ok(connection)

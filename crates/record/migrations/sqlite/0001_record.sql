@@ -8,14 +8,15 @@ CREATE TABLE contents (
 
 -- Messages in their history: a node is named by the hash of its parent and its own bytes (with the separator before it).
 -- `identity` is the same over what the messages mean. The bytes are in `data` (packed), or in the content `content` without the
--- cache marks, which are then in `data`.
+-- cache marks, which are then in `data`. Rows lie in the order they came and only the index is in the order of the hashes: a batch
+-- then touches few pages.
 CREATE TABLE nodes (
     hash BLOB NOT NULL PRIMARY KEY,
     parent BLOB,
     identity BLOB NOT NULL,
     content BLOB,
     data BLOB
-) WITHOUT ROWID;
+);
 
 CREATE TABLE transactions (
     id BLOB NOT NULL PRIMARY KEY,

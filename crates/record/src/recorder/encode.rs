@@ -1,12 +1,16 @@
 //! Pieces become rows: bodies are split, hashed and packed, and what was stored before is only referred to.
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::num::NonZeroUsize;
+use std::ops::Range;
 
+use bytes::Bytes;
 use jiff::Timestamp;
 use lru::LruCache;
 
 use super::gather::Pieces;
 use super::preflight::is_preflight;
+use super::recent::{Link, Recent, Recents};
 use crate::body::identity::understand;
 use crate::body::manifest::{Piece, put};
 use crate::body::marks::cut;
@@ -14,12 +18,15 @@ use crate::body::pack::Packer;
 use crate::body::split::{Outline, Part, split};
 use crate::body::{Hash, ROOT, chain_hash, content_hash};
 use crate::history::{Course, lifecycle};
-use crate::model::{Decision, End, Status, TransactionId};
+use crate::model::{Decision, End, Start, Status, TransactionId};
 use crate::sqlite::bodies::{ContentRow, NodeBytes, NodeRow};
 use crate::sqlite::transactions::{Batch, LateRow, TransactionRow};
 
-/// Pieces up to this many bytes are not worth a row of their own.
-const SMALL: usize = 256;
+/// Messages up to this many bytes are not worth a row of their own.
+const SMALL_MESSAGE: usize = 512;
+
+/// Nor are answers, which hardly ever come twice.
+const SMALL_ANSWER: usize = 512;
 
 /// How many contents and nodes are remembered as stored.
 const REMEMBERED: NonZeroUsize = NonZeroUsize::MIN.saturating_add(32_767);
@@ -37,6 +44,7 @@ pub(super) struct Encoder {
     packer: Packer,
     contents: LruCache<Hash, ()>,
     nodes: LruCache<Hash, Known>,
+    recents: Recents,
     batch: Batch,
     manifest: Vec<u8>,
 }
@@ -47,6 +55,7 @@ impl Encoder {
             packer: Packer::new(),
             contents: LruCache::new(REMEMBERED),
             nodes: LruCache::new(REMEMBERED),
+            recents: Recents::new(),
             batch: Batch::default(),
             manifest: Vec::new(),
         }
@@ -56,6 +65,7 @@ impl Encoder {
     pub(super) fn forget(&mut self) {
         self.contents.clear();
         self.nodes.clear();
+        self.recents.clear();
         self.batch = Batch::default();
     }
 
@@ -75,10 +85,10 @@ impl Encoder {
         let start = &pieces.start;
         let end = pieces.end.clone().unwrap_or_else(|| interrupted(pieces, start.at));
         let outline = split(&start.request);
-        let (request, last) = self.request(&start.request, &outline);
+        let (request, last) = self.request(&start.request, &outline, caller(start, false));
         let turn = start.conversation && !is_preflight(&start.request, &outline, start.session_id.is_some());
         let own = pieces.sent.as_ref().and_then(|sent| sent.body.as_ref());
-        let upstream_request = own.map(|body| self.request(body, &split(body)).0);
+        let upstream_request = own.map(|body| self.request(body, &split(body), caller(start, true)).0);
         let upstream_response = (!pieces.response.is_empty()).then(|| self.response(&pieces.response));
         let client = pieces.client.as_ref().filter(|client| **client != pieces.response);
         let client_response = client.map(|client| self.response(client));
@@ -89,7 +99,7 @@ impl Encoder {
             responded: end.http_status.is_some(),
         };
         let events = lifecycle(course, start.streamed).len() + pieces.events.len() + pieces.decisions.len();
-        let preview = last.and_then(|last| self.nodes.peek(&last)?.preview.as_deref().map(str::to_owned));
+        let preview = last.and_then(|last| self.preview(&last, &start.request, &outline.messages));
         self.batch.transactions.push(TransactionRow {
             id: *start.id.0.as_bytes(),
             session: start.session_id.clone().unwrap_or_else(|| start.id.to_string()),
@@ -123,36 +133,69 @@ impl Encoder {
         });
     }
 
-    /// A request's manifest, and the node of its last message.
-    fn request(&mut self, body: &[u8], outline: &Outline) -> (Vec<u8>, Option<Hash>) {
+    /// A request's manifest, and the node of its last message. `caller` sent something alike before, if anybody did.
+    fn request(&mut self, body: &Bytes, outline: &Outline, caller: u64) -> (Vec<u8>, Option<Hash>) {
         let mut manifest = std::mem::take(&mut self.manifest);
         manifest.clear();
+        let before = self.recents.take(caller);
+        let mut recent = Recent::new(body.clone());
         let mut last = None;
         for part in &outline.parts {
             match part {
                 Part::Inline(span) => put(&mut manifest, &Piece::Inline(&body[span.clone()])),
-                Part::Content(span) => put(&mut manifest, &Piece::Content(self.content(&body[span.clone()]))),
+                Part::Content(span) => {
+                    let bytes = &body[span.clone()];
+                    let known = before.as_ref().and_then(|before| before.content(bytes));
+                    let hash = known.unwrap_or_else(|| self.content(bytes));
+                    recent.add_content(span.clone(), hash);
+                    put(&mut manifest, &Piece::Content(hash));
+                }
                 Part::Messages(slices) => {
-                    let mut node = ROOT;
-                    let mut identity = ROOT;
-                    for (slice, bare) in slices.iter().zip(&outline.messages) {
-                        (node, identity) = self.node(&node, &identity, &body[slice.clone()], &body[bare.clone()]);
-                    }
-                    put(&mut manifest, &Piece::Chain(node));
-                    last = Some(node);
+                    let links = self.links(body, slices, &outline.messages, before.as_ref());
+                    last = links.last().map(|link| link.node);
+                    put(&mut manifest, &Piece::Chain(last.unwrap_or(ROOT)));
+                    recent.set_messages(slices.first().map_or(0, |first| first.start), links);
                 }
             }
         }
+        self.recents.put(caller, recent);
         let packed = self.packer.pack(&manifest);
         self.manifest = manifest;
         (packed, last)
+    }
+
+    /// The nodes of all messages.
+    fn links(
+        &mut self,
+        body: &[u8],
+        slices: &[Range<usize>],
+        bare: &[Range<usize>],
+        before: Option<&Recent>,
+    ) -> Vec<Link> {
+        let begin = slices.first().map_or(0, |first| first.start);
+        let mut links = Vec::with_capacity(slices.len());
+        links.extend_from_slice(before.map_or(&[], |before| before.shared(body, slices)));
+        for (slice, bare) in slices.iter().zip(bare).skip(links.len()) {
+            let (parent, identity) = links.last().map_or((ROOT, ROOT), |link: &Link| (link.node, link.identity));
+            let (node, identity) = self.node(&parent, &identity, &body[slice.clone()], &body[bare.clone()]);
+            links.push(Link { end: slice.end - begin, node, identity });
+        }
+        links
+    }
+
+    /// What the user wrote in the message of this node, whose bytes are the last of `messages`.
+    fn preview(&self, node: &Hash, body: &[u8], messages: &[Range<usize>]) -> Option<String> {
+        if let Some(known) = self.nodes.peek(node) {
+            return known.preview.as_deref().map(str::to_owned);
+        }
+        understand(&body[messages.last()?.clone()])?.preview
     }
 
     /// A response's manifest.
     fn response(&mut self, body: &[u8]) -> Vec<u8> {
         let mut manifest = std::mem::take(&mut self.manifest);
         manifest.clear();
-        if body.len() <= SMALL {
+        if body.len() <= SMALL_ANSWER {
             put(&mut manifest, &Piece::Inline(body));
         } else {
             put(&mut manifest, &Piece::Content(self.content(body)));
@@ -189,7 +232,7 @@ impl Encoder {
             understood => understood.and_then(|understood| understood.preview).map(String::into_boxed_str),
         };
         self.nodes.put(hash, Known { identity, preview });
-        let bytes = if slice.len() <= SMALL {
+        let bytes = if slice.len() <= SMALL_MESSAGE {
             NodeBytes::Inline(self.packer.pack(slice))
         } else if let Some(cut) = cut(slice) {
             NodeBytes::Content(self.content(&cut.rest), self.packer.pack(&cut.marks))
@@ -200,6 +243,13 @@ impl Encoder {
         self.batch.nodes.push(NodeRow { hash, parent, identity, bytes });
         (hash, identity)
     }
+}
+
+/// Who is likely to send the same again: a session, or a credential with a model. `sent`: what the gateway made of it.
+fn caller(start: &Start, sent: bool) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (sent, &start.credential, &start.session_id, &start.model).hash(&mut hasher);
+    hasher.finish()
 }
 
 /// The end of a transaction that has none: the gateway died before it.

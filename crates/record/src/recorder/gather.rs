@@ -68,6 +68,8 @@ pub(crate) struct State {
     pub(crate) kept: Kept,
     /// The journal's segments with records of this transaction.
     pub(crate) segments: Vec<u64>,
+    /// It is stored or spooled, and no business of the journal any more.
+    pub(crate) settled: bool,
     /// When it ended, by the clock that only goes forward.
     pub(crate) finished: Option<Instant>,
 }
@@ -94,7 +96,7 @@ pub(crate) struct Gather {
 impl Gather {
     pub(crate) fn new(start: Start, slot: usize) -> Self {
         let pieces = Pieces::new(start);
-        let state = State { pieces, kept: Kept::default(), segments: Vec::new(), finished: None };
+        let state = State { pieces, kept: Kept::default(), segments: Vec::new(), settled: false, finished: None };
         Self { slot, state: Mutex::new(state) }
     }
 
