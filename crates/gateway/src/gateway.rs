@@ -96,8 +96,8 @@ impl Running {
     }
 
     /// Takes no new requests and lets those under way end. After `within` the rest end with an error; a second later whatever
-    /// still runs is dropped. Shadow verdicts that are out by then are lost.
-    pub async fn shutdown(self, within: Duration) {
+    /// still runs is dropped. Shadow verdicts that are out by then are lost. Who cannot wait any longer calls it again with less.
+    pub async fn shutdown(&self, within: Duration) {
         let deadline = Instant::now() + within;
         self.stopping.drain.cancel();
         self.stopping.connections.close();
