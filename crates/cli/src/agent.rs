@@ -110,7 +110,7 @@ impl Way {
                 () = stop.asked() => {}
             }
         }
-        running.stop().await;
+        running.stop(stop.asked()).await;
         drop(note);
         Ok(())
     }

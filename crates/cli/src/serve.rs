@@ -1,7 +1,6 @@
 //! `luthien serve`: the gateway until it is told to stop.
 
 use std::process::ExitCode;
-use std::time::Duration;
 
 use luthien_gateway::settings::LogFormat;
 
@@ -42,14 +41,7 @@ async fn serve(loaded: &Loaded) -> Result<ExitCode, Failure> {
     print(&greeting::text(loaded, &folder, &running))?;
     stop.asked().await;
     say("luthien: stopping; running answers may end, another signal ends them now");
-    let recorder = running.recorder().clone();
-    tokio::select! {
-        () = running.stop() => {}
-        () = stop.asked() => recorder.shutdown(HURRIED).await,
-    }
+    running.stop(stop.asked()).await;
     drop(note);
     Ok(ExitCode::SUCCESS)
 }
-
-/// How long the record may take to be written when somebody is in a hurry. What is not written then is in the journal.
-const HURRIED: Duration = Duration::from_secs(2);

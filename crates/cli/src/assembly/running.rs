@@ -149,9 +149,13 @@ impl Running {
         }
     }
 
-    /// Takes no more requests, lets running answers end for the time that the settings give, and writes the record.
-    pub(crate) async fn stop(self) {
-        self.gateway.shutdown(self.drain).await;
+    /// Takes no more requests, lets running answers end for the time that the settings give or until `hurry` resolves, and
+    /// writes the record.
+    pub(crate) async fn stop(self, hurry: impl Future<Output = ()>) {
+        tokio::select! {
+            () = self.gateway.shutdown(self.drain) => {}
+            () = hurry => self.gateway.shutdown(Duration::ZERO).await,
+        }
         self.admin.shutdown(ADMIN).await;
         self.recorder.shutdown(FLUSH).await;
     }

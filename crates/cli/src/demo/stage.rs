@@ -56,7 +56,7 @@ impl Stage {
 
     /// Stops everything. Gives the folder, which stays.
     pub(super) async fn close(self) -> PathBuf {
-        self.gateway.stop().await;
+        self.gateway.stop(std::future::pending()).await;
         self.upstream.stop().await;
         self.folder
     }

@@ -1,5 +1,10 @@
 //! `luthien claude` and `luthien codex` with stand-ins for the agents.
 
+use std::io::{Read, Write};
+use std::net::TcpListener;
+
+use serde_json::json;
+
 use crate::support::{Home, Served, Talking, finish};
 
 /// Prints its arguments and where it was told to go.
@@ -63,8 +68,10 @@ fn codex_is_not_started_without_the_responses_api() {
 #[test]
 fn two_agents_share_a_gateway_until_the_last_has_ended() {
     let home = Home::new();
-    // Each waits for a file of its own name and says that it runs.
-    home.program("claude", r#"echo "to $ANTHROPIC_BASE_URL"; until [ -e "$1" ]; do sleep 0.05; done"#);
+    // Each says that it runs and waits at a gate of its own.
+    home.program("claude", r#"echo "to $ANTHROPIC_BASE_URL"; cat "$1""#);
+    home.gate("first");
+    home.gate("second");
     let mut first = Talking::start(home.command(&["claude", "first"]));
     let to = first.out();
     let mut second = Talking::start(home.command(&["claude", "second"]));
@@ -75,4 +82,44 @@ fn two_agents_share_a_gateway_until_the_last_has_ended() {
     home.write("second", "");
     assert_eq!((second.end(), first.end()), (0, 0));
     assert!(!home.data().join("gateway.json").exists());
+}
+
+/// A gateway of a later version, as far as `luthien codex` looks at it: alive, and it finds fault with an empty request.
+fn later_gateway(home: &Home) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") && !head.ends_with(b"\r\n\r\n{}") {
+                let mut byte = [0];
+                stream.read_exact(&mut byte).unwrap();
+                head.push(byte[0]);
+            }
+            let status = if head.starts_with(b"GET /livez ") { "200 OK" } else { "400 Bad Request" };
+            write!(stream, "HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").unwrap();
+        }
+    });
+    std::fs::create_dir(home.data()).unwrap();
+    let note = json!({"address": address, "pid": 1, "version": "9.0.0", "admin_key_here": true});
+    std::fs::write(home.data().join("gateway.json"), note.to_string()).unwrap();
+    format!("http://{address}")
+}
+
+#[test]
+fn codex_is_pointed_at_a_gateway_with_the_responses_api() {
+    let home = Home::new();
+    home.program("codex", STAND_IN);
+    let base = later_gateway(&home);
+    let run = home.luthien(&["codex", "exec", "hi"]);
+    assert_eq!(run.code, 7, "{}", run.err);
+    let expected = [
+        "<-c><model_provider=\"luthien\"><-c><model_providers.luthien.name=\"Luthien\">",
+        &format!("<-c><model_providers.luthien.base_url=\"{base}/v1\">"),
+        "<-c><model_providers.luthien.env_key=\"OPENAI_API_KEY\">",
+        "<-c><model_providers.luthien.wire_api=\"responses\"><-c><model_providers.luthien.supports_websockets=false>",
+        "<exec><hi>",
+    ];
+    assert_eq!(run.out.lines().next(), Some(expected.concat().as_str()));
 }

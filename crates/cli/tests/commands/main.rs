@@ -7,3 +7,4 @@ mod basics;
 mod demo;
 mod documents;
 mod support;
+mod traffic;

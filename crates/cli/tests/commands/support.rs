@@ -40,6 +40,11 @@ impl Home {
         file
     }
 
+    /// Makes a gate in the working folder: who reads it waits until something is written to it.
+    pub(crate) fn gate(&self, name: &str) {
+        assert!(Command::new("mkfifo").arg(self.path().join(name)).status().unwrap().success());
+    }
+
     /// Puts a shell script on the `PATH` of the commands.
     pub(crate) fn program(&self, name: &str, script: &str) {
         let folder = self.path().join("bin");
@@ -110,11 +115,28 @@ impl Served {
         Self { child, greeting, base }
     }
 
-    /// Ends it as an operator would; gives its exit code.
-    pub(crate) fn stop(mut self) -> i32 {
+    /// Tells it to stop, as an operator would.
+    pub(crate) fn terminate(&self) {
         let pid = rustix::process::Pid::from_child(&self.child);
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    }
+
+    /// Waits for its end; gives its exit code.
+    pub(crate) fn end(&mut self) -> i32 {
         self.child.wait().unwrap().code().unwrap_or(-1)
+    }
+
+    /// Tells it to stop and waits; gives its exit code.
+    pub(crate) fn stop(mut self) -> i32 {
+        self.terminate();
+        self.end()
+    }
+
+    /// Reads its log up to a line with these words.
+    pub(crate) fn log_until(&mut self, words: &str) {
+        let log = BufReader::new(self.child.stderr.take().unwrap());
+        let found = log.lines().any(|line| line.unwrap().contains(words));
+        assert!(found, "it ended without saying {words:?}");
     }
 }
 

@@ -1,0 +1,93 @@
+//! The gateway at work with a scripted model.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
+use luthien_testkit::{Answer, Gate, Upstream};
+use serde_json::{Value, json};
+
+use crate::support::{Home, Served};
+
+/// Sends a streamed request for this model to the gateway; the answer is still to be read.
+fn ask(served: &Served, model: &str) -> TcpStream {
+    let body =
+        json!({"model": model, "max_tokens": 16, "stream": true, "messages": [{"role": "user", "content": "Hello?"}]});
+    let body = body.to_string();
+    let mut stream = TcpStream::connect(served.base.trim_start_matches("http://")).unwrap();
+    let length = body.len();
+    write!(
+        stream,
+        "POST /v1/messages HTTP/1.1\r\nhost: x\r\nx-api-key: sk-mine\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}"
+    )
+    .unwrap();
+    stream
+}
+
+fn rest(mut stream: TcpStream) -> String {
+    let mut all = String::new();
+    stream.read_to_string(&mut all).unwrap();
+    all
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_passes_is_recorded_and_shown_while_the_gateway_runs() {
+    let upstream = Upstream::start().await.unwrap();
+    upstream.default_script(Answer::text("Hello \u{1b}[31myou."));
+    let home = Home::new();
+    let served = Served::start(&home, &["--anthropic-base-url", &upstream.base_url()]);
+    let answer = rest(ask(&served, "claude-opus-5-5"));
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    let id = answer.lines().find_map(|line| line.strip_prefix("x-luthien-transaction-id: ")).unwrap().to_owned();
+
+    // The record is written behind the answer: the list is asked until it is there.
+    let shown = loop {
+        let run = home.luthien(&["show", &id]);
+        if run.code == 0 {
+            break run.out;
+        }
+    };
+    assert!(shown.contains("\nuser      Hello?\nmodel     Hello \u{241b}[31myou.\n"), "{shown}");
+    let list: Value = serde_json::from_str(&home.luthien(&["sessions", "--json"]).out).unwrap();
+    assert_eq!(list["sessions"][0]["preview_message"], "Hello?");
+    assert_eq!(served.stop(), 0);
+    assert_eq!(home.luthien(&["show", &id]).out, shown);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_running_answer_may_end_before_the_gateway_does() {
+    let upstream = Upstream::start().await.unwrap();
+    let gate = Gate::new();
+    upstream.default_script(Answer::new().say("Begin. ").hold(&gate).say("End."));
+    let home = Home::new();
+    let mut served = Served::start(&home, &["--anthropic-base-url", &upstream.base_url()]);
+    let stream = ask(&served, "claude-opus-5-5");
+    gate.reached().await;
+    served.terminate();
+    served.log_until("stopping");
+    gate.open();
+    let answer = rest(stream);
+    assert!(answer.contains("message_stop"), "{answer}");
+    assert_eq!(served.end(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_signal_ends_at_once_and_the_record_says_so() {
+    let upstream = Upstream::start().await.unwrap();
+    let gate = Gate::new();
+    upstream.default_script(Answer::new().say("Begin. ").hold(&gate).say("End."));
+    let home = Home::new();
+    let mut served = Served::start(&home, &["--anthropic-base-url", &upstream.base_url()]);
+    let stream = ask(&served, "claude-opus-5-5");
+    gate.reached().await;
+    served.terminate();
+    served.log_until("stopping");
+    served.terminate();
+    assert_eq!(served.end(), 0);
+    let answer = rest(stream);
+    assert!(answer.contains("Begin.") && answer.contains("event: error"), "{answer}");
+    let list: Value = serde_json::from_str(&home.luthien(&["sessions", "--json"]).out).unwrap();
+    let id = list["sessions"][0]["session_id"].as_str().unwrap();
+    let shown = home.luthien(&["show", id]).out;
+    assert!(shown.contains("\nthe gateway stopped before the end"), "{shown}");
+    assert!(shown.contains("Hello?"), "{shown}");
+}
