@@ -1,5 +1,6 @@
 //! Runs programs: prints each one before, and turns a bad end into a sentence.
 
+use std::ffi::OsString;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -39,13 +40,27 @@ pub(crate) fn succeeds(command: &mut Command) -> bool {
 
 /// A `cargo` command in the workspace at `root`, with the cargo that runs us.
 pub(crate) fn cargo(root: &Path) -> Command {
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    let mut command = Command::new(cargo_program());
+    forget_xtask(&mut command);
     command.current_dir(root);
-    // Set for us by `cargo run`; a nested cargo has to find its own.
-    for name in ["CARGO_MANIFEST_DIR", "CARGO_MANIFEST_PATH", "CARGO_PKG_NAME"] {
-        command.env_remove(name);
-    }
     command
+}
+
+/// The cargo that runs us.
+pub(crate) fn cargo_program() -> OsString {
+    std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
+}
+
+/// Takes away what `cargo run` tells us about our own package. Some build scripts run again when it differs, so that
+/// what one command has built would be built anew by the next.
+pub(crate) fn forget_xtask(command: &mut Command) {
+    let ours =
+        |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") || name == "LD_LIBRARY_PATH";
+    for (name, _) in std::env::vars_os() {
+        if name.to_str().is_some_and(ours) {
+            command.env_remove(&name);
+        }
+    }
 }
 
 fn shown(command: &Command) -> String {

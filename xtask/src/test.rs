@@ -20,19 +20,16 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     command::run(command::cargo(&places.root).args(["build", "--workspace", "--bins"]).env("PATH", &path))?;
     command::run(command::cargo(&places.root).args(["nextest", "run", "--workspace", "--no-run"]).env("PATH", &path))?;
 
-    let cargo = command::cargo(&places.root);
     let mut tests = if isolation() {
         say("the tests run in a network namespace of their own: nothing they start can leave this machine");
         let mut isolated = Command::new("unshare");
-        isolated
-            .args(ISOLATED)
-            .args(["sh", "-c", "ip link set lo up && exec \"$@\"", "sh"])
-            .arg(cargo.get_program())
-            .current_dir(&places.root);
+        command::forget_xtask(&mut isolated);
+        isolated.args(ISOLATED).args(["sh", "-c", "ip link set lo up && exec \"$@\"", "sh"]);
+        isolated.arg(command::cargo_program()).current_dir(&places.root);
         isolated
     } else {
         say("a network namespace cannot be made here: the tests run with this machine's network");
-        cargo
+        command::cargo(&places.root)
     };
     tests.args(["nextest", "run", "--workspace", "--offline"]).args(&args.nextest);
     tests.env("PATH", &path).env("LUTHIEN_BIN", places.gateway()).env("LUTHIEN_PEERS", places.peers());
