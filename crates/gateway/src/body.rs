@@ -40,6 +40,9 @@ use crate::transaction::Outcome;
 /// What an upstream's stream is read through.
 pub(crate) type Source = Watchdog<Tee<Incoming>>;
 
+/// Why an answer broke off, for the server.
+pub(crate) type BoxError = Box<dyn Error + Send + Sync>;
+
 /// The body of an answer.
 pub(crate) enum GatewayBody {
     /// An answer in one piece.
@@ -115,12 +118,12 @@ pub(crate) trait Pieces {
 
 impl Body for GatewayBody {
     type Data = Bytes;
-    type Error = Box<dyn Error + Send + Sync>;
+    type Error = BoxError;
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         fn boxed<E: Error + Send + Sync + 'static>(
             polled: Poll<Option<Result<Frame<Bytes>, E>>>,
-        ) -> Poll<Option<Result<Frame<Bytes>, Box<dyn Error + Send + Sync>>>> {
+        ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
             polled.map(|frame| frame.map(|frame| frame.map_err(Into::into)))
         }
         match self.get_mut() {

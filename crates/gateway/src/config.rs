@@ -146,10 +146,10 @@ impl Default for Timeouts {
     fn default() -> Self {
         Self {
             connect: Duration::from_secs(10),
-            first_byte: Duration::from_secs(600),
-            idle: Duration::from_secs(300),
-            policy: Duration::from_secs(60),
-            header_read: Duration::from_secs(60),
+            first_byte: Duration::from_mins(10),
+            idle: Duration::from_mins(5),
+            policy: Duration::from_mins(1),
+            header_read: Duration::from_mins(1),
             body_read: Duration::from_secs(30),
             keep_alive: Duration::from_secs(15),
         }

@@ -49,6 +49,8 @@ pub struct Running {
     stopping: Stopping,
     stop: CancellationToken,
     tasks: TaskTracker,
+    /// Connections to upstreams.
+    outgoing: TaskTracker,
 }
 
 impl Gateway {
@@ -62,9 +64,9 @@ impl Gateway {
         admin: AdminService,
         stopping: CancellationToken,
     ) -> Result<Running, StartError> {
-        let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+        let (tasks, outgoing, stop) = (TaskTracker::new(), TaskTracker::new(), CancellationToken::new());
         let stopping = Stopping { drain: stopping, ..Stopping::default() };
-        let upstreams = Arc::new(Upstreams::new(&config, &tasks)?);
+        let upstreams = Arc::new(Upstreams::new(&config, &outgoing)?);
         let listen = |why| StartError::Listen { address: config.listen.clone(), why };
         let listener = TcpListener::bind(&config.listen).await.map_err(listen)?;
         let addr = listener.local_addr().map_err(listen)?;
@@ -85,7 +87,7 @@ impl Gateway {
         });
         let serving = serve(listener, core, config.limits.connections, config.timeouts.header_read, stopping.clone());
         stopping.connections.spawn(serving);
-        Ok(Running { addr, stopping, stop, tasks })
+        Ok(Running { addr, stopping, stop, tasks, outgoing })
     }
 }
 
@@ -96,7 +98,8 @@ impl Running {
     }
 
     /// Takes no new requests and lets those under way end. After `within` the rest end with an error; a second later whatever
-    /// still runs is dropped. Shadow verdicts that are out by then are lost. Who cannot wait any longer calls it again with less.
+    /// still runs is dropped. Shadow verdicts get the same time, and a second at least. Who cannot wait any longer calls it
+    /// again with less.
     pub async fn shutdown(&self, within: Duration) {
         let deadline = Instant::now() + within;
         self.stopping.drain.cancel();
@@ -108,7 +111,15 @@ impl Running {
                 self.stopping.connections.wait().await;
             }
         }
-        self.stop.cancel();
         self.tasks.close();
+        let last = deadline.max(Instant::now() + LAST_WORDS);
+        let shadows = timeout_at(last, self.tasks.wait()).await;
+        self.outgoing.close();
+        let upstreams = timeout(LAST_WORDS, self.outgoing.wait()).await;
+        if shadows.is_err() || upstreams.is_err() {
+            tracing::warn!(
+                "some work was given up at the end: verdicts of shadowed policies may be missing from the record"
+            );
+        }
     }
 }

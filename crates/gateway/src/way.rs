@@ -49,7 +49,7 @@ pub(crate) struct Core {
     pub(crate) live: Arc<LiveState>,
     pub(crate) clock: Clock,
     pub(crate) admin: AdminService,
-    /// Owns what outlives its request: shadow verdicts, connections to upstreams, bodies nobody wants.
+    /// Owns what outlives its request: shadow verdicts, bodies nobody wants.
     pub(crate) tasks: TaskTracker,
     /// Cancelled when requests under way must end.
     pub(crate) stop: CancellationToken,
@@ -95,24 +95,28 @@ async fn carry(
     request: HttpRequest<Incoming>,
 ) -> Result<Answer, GatewayError> {
     if let Kind::Refused(error) = &route.kind {
+        drain(core, request.into_body());
         return Err(error.clone());
     }
-    let asked = read(core, transaction, route, request).await?;
+    let mut asked = read(core, transaction, route, request).await?;
     let reviews = open_reviews(core, live, transaction, route, &asked);
-    let (request, changed) = match (asked.request.clone(), &reviews) {
-        (Some(request), Some(reviews)) => match reviews.request(request).await {
-            RequestOutcome::Send { request, changed } => (Some(request), changed),
-            RequestOutcome::Blocked(message) => return blocked(transaction, route, &asked, message),
-        },
-        (request, _) => (request, false),
-    };
+    let mut changed = false;
+    if let (Some(request), Some(reviews)) = (&asked.request, &reviews) {
+        match reviews.request(request.clone()).await {
+            RequestOutcome::Blocked(message) => return blocked(transaction, route, request, message),
+            RequestOutcome::Send { request, changed: by_policy } => {
+                asked.request = Some(request);
+                changed = by_policy;
+            }
+        }
+    }
     if let Some(reviews) = &reviews {
         transaction.note_evaluation(evaluation(reviews.summary()));
     }
     let upstream = core.upstreams.default_for(route.dialect).ok_or(GatewayError::NoUpstream(route.dialect))?;
-    let wants_stream = request.as_ref().is_some_and(Request::stream);
+    let wants_stream = asked.request.as_ref().is_some_and(Request::stream);
     let watched = route.kind == Kind::Turn && !live.plan.is_idle();
-    let body = request.filter(|_| changed).map(|request| request.body().clone());
+    let body = asked.request.filter(|_| changed).map(|request| request.body().clone());
     let outgoing = Outgoing {
         dialect: route.dialect,
         method: asked.head.method,
@@ -247,13 +251,14 @@ fn open_reviews(
 fn blocked(
     transaction: &mut Transaction,
     route: &Route,
-    asked: &Asked,
+    request: &Request,
     message: String,
 ) -> Result<Answer, GatewayError> {
     transaction.note_evaluation(Evaluation::Intervened);
-    match &asked.request {
-        Some(request) if route.kind == Kind::Turn => Ok(answer::blocked(transaction, request, &message)),
-        _ => Err(GatewayError::PolicyBlocked(message)),
+    if route.kind == Kind::Turn {
+        Ok(answer::blocked(transaction, request, &message))
+    } else {
+        Err(GatewayError::PolicyBlocked(message))
     }
 }
 

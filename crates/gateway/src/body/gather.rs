@@ -21,12 +21,13 @@ pub(crate) struct Gather<B> {
     first: Bytes,
     joined: BytesMut,
     stepped_back: bool,
-    end: Option<Option<SourceError>>,
+    error: Option<SourceError>,
+    ended: bool,
 }
 
 impl<B> Gather<B> {
     pub(crate) fn new(inner: B) -> Self {
-        Self { inner, first: Bytes::new(), joined: BytesMut::new(), stepped_back: false, end: None }
+        Self { inner, first: Bytes::new(), joined: BytesMut::new(), stepped_back: false, error: None, ended: false }
     }
 
     fn add(&mut self, data: Bytes) {
@@ -58,7 +59,7 @@ impl<B: Body<Data = Bytes, Error = SourceError> + Unpin> Body for Gather<B> {
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, SourceError>>> {
         let this = self.get_mut();
-        while this.end.is_none() && this.len() < ENOUGH {
+        while !this.ended && this.len() < ENOUGH {
             match Pin::new(&mut this.inner).poll_frame(cx) {
                 Poll::Ready(Some(Ok(frame))) => {
                     if let Ok(data) = frame.into_data() {
@@ -66,8 +67,11 @@ impl<B: Body<Data = Bytes, Error = SourceError> + Unpin> Body for Gather<B> {
                         this.stepped_back = false;
                     }
                 }
-                Poll::Ready(Some(Err(error))) => this.end = Some(Some(error)),
-                Poll::Ready(None) => this.end = Some(None),
+                Poll::Ready(Some(Err(error))) => {
+                    this.error = Some(error);
+                    this.ended = true;
+                }
+                Poll::Ready(None) => this.ended = true,
                 Poll::Pending if this.len() == 0 => return Poll::Pending,
                 Poll::Pending if this.stepped_back => break,
                 Poll::Pending => {
@@ -80,7 +84,7 @@ impl<B: Body<Data = Bytes, Error = SourceError> + Unpin> Body for Gather<B> {
         if this.len() > 0 {
             return Poll::Ready(Some(Ok(this.take())));
         }
-        Poll::Ready(this.end.as_mut().and_then(Option::take).map(Err))
+        Poll::Ready(this.error.take().map(Err))
     }
 
     fn is_end_stream(&self) -> bool {

@@ -38,7 +38,7 @@ pub(crate) fn body(steps: impl IntoIterator<Item = Step>) -> Scripted {
 
 /// The same as a source with an idle limit of 300 seconds.
 pub(crate) fn source(body: Scripted) -> Watchdog<Scripted> {
-    Watchdog::new(body, Duration::from_secs(300), &CancellationToken::new())
+    Watchdog::new(body, Duration::from_mins(5), &CancellationToken::new())
 }
 
 /// The text of a body and its error, if it has one.

@@ -46,7 +46,7 @@ impl HttpClient {
         builder
             .timer(TokioTimer::new())
             .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(Duration::from_secs(60))
+            .pool_idle_timeout(Duration::from_mins(1))
             .pool_max_idle_per_host(1024)
             .http2_only(http2)
             .http2_keep_alive_interval(Duration::from_secs(20))

@@ -38,7 +38,7 @@ pub(crate) fn broken(upstream: &Upstream, why: &str) -> GatewayError {
 
 fn failed(upstream: &Upstream, error: &legacy::Error) -> GatewayError {
     let (upstream_name, host) = (upstream.name.clone(), upstream.base.host().to_owned());
-    if causes(error).any(|cause| cause.is::<TooSlow>()) {
+    if causes(error).any(<dyn Error>::is::<TooSlow>) {
         return GatewayError::ConnectTimeout { upstream: upstream_name, host, after: upstream.connect };
     }
     let why = root_cause(error);

@@ -13,6 +13,8 @@ mod headers;
 #[cfg(test)]
 mod input;
 #[cfg(test)]
+mod outward;
+#[cfg(test)]
 mod policies;
 #[cfg(test)]
 mod stopping;

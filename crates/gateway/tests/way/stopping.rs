@@ -17,7 +17,7 @@ async fn a_stream_under_way_comes_to_its_end() {
     gate.reached().await;
     let address = rig.gateway.addr();
     let Rig { gateway, recorder, upstream: _upstream, folder: _folder, .. } = rig;
-    let stopping = gateway.shutdown(Duration::from_secs(60));
+    let stopping = gateway.shutdown(Duration::from_mins(1));
     let reading = async {
         // The listener closes before the stream ends.
         while tokio::net::TcpStream::connect(address).await.is_ok() {
