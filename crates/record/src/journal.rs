@@ -83,23 +83,41 @@ impl Journal {
         Ok((Self { folder: folder.into(), max_bytes, files, _lock: lock }, left.into_values().collect()))
     }
 
-    /// Appends what is new of a transaction.
+    /// Appends what is new of a transaction. Its pieces are locked only while they are copied: a slow disk holds up nobody.
     pub(crate) fn keep(&self, gather: &Gather) -> Result<(), AppendError> {
-        let mut state = gather.lock();
-        if state.settled {
-            return Ok(());
-        }
+        let _alone = gather.one_keeps();
         let mut records = Vec::new();
-        let kept = record::write_new(&state, &mut records);
+        let before = {
+            let mut state = gather.lock();
+            if state.settled {
+                return Ok(());
+            }
+            let before = state.kept;
+            state.kept = record::write_new(&state, &mut records);
+            before
+        };
         if records.is_empty() {
             return Ok(());
         }
         let mut files = self.lock();
-        let number = self.append(&mut files, &records)?;
-        state.kept = kept;
-        if state.segments.last() != Some(&number) {
-            state.segments.push(number);
-            files.segments.entry(number).or_default().live += 1;
+        let appended = self.append(&mut files, &records);
+        let mut state = gather.lock();
+        match appended {
+            // It was stored meanwhile.
+            Ok(number) if state.settled => {
+                drop(state);
+                self.tidy(&mut files, number);
+            }
+            Ok(number) => {
+                if state.segments.last() != Some(&number) {
+                    state.segments.push(number);
+                    files.segments.entry(number).or_default().live += 1;
+                }
+            }
+            Err(error) => {
+                state.kept = state.kept.back_to(before);
+                return Err(error);
+            }
         }
         Ok(())
     }

@@ -75,3 +75,23 @@ fn what_does_not_fit_is_counted() {
     assert!(journal.spooled().is_none());
     assert_eq!(journal.figures(), (0, 1));
 }
+
+#[test]
+fn what_could_not_be_appended_is_appended_later() {
+    let (folder, mut journal) = journal(u64::MAX);
+    let gather = Gather::new(start(1, None, "{}"), 0);
+    gather.lock().pieces.response.extend_from_slice(b"one ");
+    journal.keep(&gather).expect("kept");
+    gather.lock().pieces.response.extend_from_slice(b"two ");
+    journal.max_bytes = 0;
+    journal.keep(&gather).expect_err("full");
+    gather.lock().pieces.response.extend_from_slice(b"three");
+    journal.max_bytes = u64::MAX;
+    journal.keep(&gather).expect("kept");
+    let path = folder.path().join("0000000000000000.journal");
+    let mut replay = replay::Replay::new([path]);
+    assert!(replay.next().is_none());
+    let left = replay.unfinished();
+    assert_eq!(left.len(), 1);
+    assert_eq!(left[0].response, b"one two three");
+}

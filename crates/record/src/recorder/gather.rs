@@ -85,19 +85,39 @@ pub(crate) struct Kept {
     pub(crate) end: bool,
 }
 
+impl Kept {
+    /// What is kept if nothing could be added since `before`.
+    pub(crate) fn back_to(self, before: Self) -> Self {
+        Self {
+            start: self.start && before.start,
+            sent: self.sent && before.sent,
+            facts: self.facts && before.facts,
+            response: self.response.min(before.response),
+            client: self.client.and(before.client),
+            end: self.end && before.end,
+        }
+    }
+}
+
 /// A transaction's pieces behind a lock that is hardly ever wanted twice.
 #[derive(Debug)]
 pub(crate) struct Gather {
     /// Its place in the registry.
     pub(crate) slot: usize,
     state: Mutex<State>,
+    keeping: Mutex<()>,
 }
 
 impl Gather {
     pub(crate) fn new(start: Start, slot: usize) -> Self {
         let pieces = Pieces::new(start);
         let state = State { pieces, kept: Kept::default(), segments: Vec::new(), settled: false, finished: None };
-        Self { slot, state: Mutex::new(state) }
+        Self { slot, state: Mutex::new(state), keeping: Mutex::new(()) }
+    }
+
+    /// While this is held nobody else brings the journal up to date with this transaction.
+    pub(crate) fn one_keeps(&self) -> MutexGuard<'_, ()> {
+        self.keeping.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {

@@ -36,3 +36,31 @@ fn asks_for_title(body: &[u8], outline: &Outline) -> bool {
     let first = outline.messages.first().map(start).unwrap_or_default();
     (has(first, b"\"system\"") || has(first, b"\"developer\"")) && has(first, b"title")
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::is_preflight;
+    use crate::body::split::split;
+
+    #[test]
+    fn only_an_agents_own_probes_are_preflight() {
+        let user = json!({"role": "user", "content": "write a title"});
+        let cases: [(Value, bool, bool); 9] = [
+            (json!({"max_tokens": 1, "messages": [user]}), false, true),
+            (json!({"max_tokens": 1, "tools": [{}], "messages": [user]}), true, true),
+            (json!({"max_tokens": 20, "messages": [user]}), true, true),
+            (json!({"max_tokens": 20, "messages": [user]}), false, false),
+            (json!({"max_tokens": 20, "tools": [{}], "messages": [user]}), true, false),
+            (json!({"max_tokens": 900, "messages": [user]}), true, false),
+            (json!({"max_tokens": 900, "system": "Make a Title", "messages": [user]}), true, true),
+            (json!({"max_tokens": 900, "system": "Make a Title", "tools": [{}], "messages": [user]}), true, false),
+            (json!({"messages": [{"role": "system", "content": "title this"}, user]}), true, true),
+        ];
+        for (body, named, expected) in cases {
+            let text = body.to_string();
+            assert_eq!(is_preflight(text.as_bytes(), &split(text.as_bytes()), named), expected, "{text} {named}");
+        }
+    }
+}

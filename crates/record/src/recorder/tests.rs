@@ -121,3 +121,16 @@ async fn a_shutdown_stores_what_is_queued_and_keeps_what_is_in_flight() {
     assert_eq!(status(stored(&again, 2).await), Some(Status::Completed));
     assert_eq!(status(stored(&again, 3).await), Some(Status::Interrupted));
 }
+
+#[tokio::test]
+async fn a_store_can_be_read_beside_its_recorder() {
+    let (folder, recorder) = recorder().await;
+    answered(&recorder, start(1, None, "{}"), b"fine").finish(end(1));
+    recorder.settled().await;
+    let url = config(folder.path()).database;
+    let store = Store::open(&url).await.expect("a store");
+    assert_eq!(store.calls(5).await.expect("calls").total, 1);
+    assert!(store.transaction(id(2)).await.expect("a query").is_none());
+    let nowhere = Store::open("sqlite:///nowhere/at/all.db").await;
+    assert!(matches!(nowhere, Err(OpenError::Database { .. })));
+}

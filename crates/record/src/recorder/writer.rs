@@ -30,6 +30,20 @@ pub(super) enum WriteError {
     Database(#[from] sqlx::Error),
 }
 
+/// Says that the writer has ended, in whatever way.
+struct Ending(Arc<Shared>);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            *self.0.away_because() =
+                Some("the record's writer has failed; restart the gateway, the journal keeps the records".into());
+        }
+        self.0.queue.close();
+        self.0.progress.send_modify(|progress| progress.stopped = true);
+    }
+}
+
 /// The writer's side of the database.
 #[derive(Debug)]
 pub(super) struct Writer {
@@ -65,6 +79,7 @@ impl Writer {
 
     /// Works until the queue is closed and empty.
     pub(super) async fn run(mut self, shared: Arc<Shared>, gather: Duration) {
+        let _ending = Ending(Arc::clone(&shared));
         let mut retry = None;
         loop {
             let flush = shared.queue.ready(gather, retry).await;
@@ -93,7 +108,6 @@ impl Writer {
         {
             tracing::warn!(%error, "the database was not closed cleanly");
         }
-        shared.progress.send_modify(|progress| progress.stopped = true);
     }
 
     /// Stores a batch, or spools it.
