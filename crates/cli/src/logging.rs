@@ -40,7 +40,12 @@ fn start(level: &str, format: Format, writer: BoxMakeWriter, ansi: bool) -> Resu
     let filter = EnvFilter::try_new(level).map_err(|e| {
         Failure::new(format!("the log level {level:?} is none: {e}; try error, warn, info, debug or trace"))
     })?;
-    let base = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_ansi(ansi);
+    // A reader of the log that has gone must not end the gateway: reporting that would panic.
+    let base = tracing_subscriber::fmt()
+        .log_internal_errors(false)
+        .with_env_filter(filter)
+        .with_writer(writer)
+        .with_ansi(ansi);
     let done = match format {
         Format::Text => base.with_target(false).try_init(),
         Format::Json => base.json().flatten_event(true).try_init(),

@@ -8,7 +8,7 @@ use crate::args::SettingArgs;
 use crate::assembly::{self, Loaded, Running};
 use crate::failure::Failure;
 use crate::logging::{self, Format};
-use crate::output::{print, say};
+use crate::output::print;
 use crate::signals::Stop;
 
 mod greeting;
@@ -39,9 +39,11 @@ async fn serve(loaded: &Loaded) -> Result<ExitCode, Failure> {
     let running = Running::start(loaded, &folder).await?;
     let note = running.announce(&folder)?;
     print(&greeting::text(loaded, &folder, &running))?;
+    tracing::info!(url = running.base(), policy = running.policy(), version = env!("CARGO_PKG_VERSION"), "listening");
     stop.asked().await;
-    say("luthien: stopping; running answers may end, another signal ends them now");
+    tracing::info!("stopping; running answers may end, another signal ends them now");
     running.stop(stop.asked()).await;
+    tracing::info!("stopped");
     drop(note);
     Ok(ExitCode::SUCCESS)
 }

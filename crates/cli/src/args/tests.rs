@@ -1,3 +1,5 @@
+//! What the command line takes, and what it leaves to agents.
+
 use clap::CommandFactory;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Two texts beside each other, narrow and wide.
+
 use super::*;
 
 #[test]

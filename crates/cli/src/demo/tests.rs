@@ -1,3 +1,5 @@
+//! What the demo plays.
+
 use super::*;
 
 #[test]

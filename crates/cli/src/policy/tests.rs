@@ -1,3 +1,5 @@
+//! Policies as they are printed.
+
 use super::*;
 
 #[test]

@@ -1,3 +1,5 @@
+//! The list of sessions.
+
 use super::*;
 
 fn session(id: &str, title: Option<&str>, models: &[&str], interventions: u64) -> SessionSummary {

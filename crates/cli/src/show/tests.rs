@@ -1,3 +1,5 @@
+//! Conversations as they are printed.
+
 use luthien_record::history::{Conversation, Message, MessageType, Turn};
 use luthien_record::model::{Decision, Evaluation, Status, TransactionId};
 use luthien_record::store::TransactionDetail;

@@ -1,3 +1,5 @@
+//! Text on its way to a terminal.
+
 use proptest::prelude::*;
 
 use super::*;
