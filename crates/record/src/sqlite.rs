@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{Connection, SqliteConnection, SqlitePool};
+use sqlx::{ConnectOptions as _, Connection, SqliteConnection, SqlitePool};
 
 use crate::recorder::OpenError;
 
@@ -55,6 +55,8 @@ impl Database {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Normal)
             .busy_timeout(OTHERS_WAIT)
+            // Statements of a hundred rows are no use in a log.
+            .disable_statement_logging()
     }
 
     /// A connection for the writer, migrated. `create`: make the file if it is missing.

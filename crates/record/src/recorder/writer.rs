@@ -19,6 +19,9 @@ use crate::sqlite::{Database, file_identity};
 /// How often a database that failed is tried again.
 const RETRY: Duration = Duration::from_secs(1);
 
+/// So many bytes of bodies from the journal are stored together.
+const BATCH_BYTES: usize = 32 << 20;
+
 /// Why a batch was not stored.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum WriteError {
@@ -84,14 +87,17 @@ impl Writer {
         loop {
             let flush = shared.queue.ready(gather, retry).await;
             let closing = shared.queue.is_closed();
-            loop {
+            // One batch, so that what comes meanwhile is gathered again and not written in dribs and drabs.
+            let mut due = if flush || closing { shared.queue.len() } else { BATCH };
+            while due > 0 {
                 let items = shared.queue.take();
                 if items.is_empty() {
                     break;
                 }
-                let count = items.len() as u64;
+                let count = items.len();
+                due = due.saturating_sub(count);
                 self.batch(&shared, items).await;
-                shared.progress.send_modify(|progress| progress.processed += count);
+                shared.progress.send_modify(|progress| progress.processed += count as u64);
             }
             if flush || closing || retry.is_some_and(|at| at <= Instant::now()) {
                 self.replay(&shared).await;
@@ -169,18 +175,19 @@ impl Writer {
 
     async fn store_all(&mut self, replay: &mut Replay) -> Result<(), WriteError> {
         loop {
-            let mut some = 0;
-            for recovered in replay.by_ref().take(BATCH) {
-                some += 1;
-                match recovered {
-                    Recovered::Transaction(pieces) => self.encoder.transaction(&pieces),
-                    Recovered::Late { key, id, decision } => self.encoder.late(key, id, &decision),
+            let (mut count, mut bytes) = (0, 0);
+            while count < BATCH && bytes < BATCH_BYTES {
+                match replay.next() {
+                    Some(Recovered::Transaction(pieces)) => {
+                        bytes += pieces.size();
+                        self.encoder.transaction(&pieces);
+                    }
+                    Some(Recovered::Late { key, id, decision }) => self.encoder.late(key, id, &decision),
+                    None => return self.store().await,
                 }
+                count += 1;
             }
             self.store().await?;
-            if some < BATCH {
-                return Ok(());
-            }
         }
     }
 
