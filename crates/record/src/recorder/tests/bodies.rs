@@ -92,6 +92,7 @@ async fn a_growing_history_is_stored_once() {
     let (folder, recorder) = recorder().await;
     let mut history = Vec::new();
     let mut last = 0;
+    let mut sent = Vec::new();
     for number in 0..100 {
         let words = ["file", "line", "error", "struct", "return", "because", "0x3f", "test", "the", "of"];
         let text: String = (0..400_u64)
@@ -103,6 +104,7 @@ async fn a_growing_history_is_stored_once() {
         let request = messages(&marked(&history));
         let reply = answer(&format!("answer {number} {text}"));
         last = request.len() + reply.len();
+        sent.push((request.clone(), Bytes::from(reply.clone())));
         let number = u32::try_from(number).expect("small");
         answered(&recorder, start(number, Some("s"), request), &reply).finish(end(number));
         history.push(
@@ -111,7 +113,9 @@ async fn a_growing_history_is_stored_once() {
     }
     recorder.settled().await;
     let session = recorder.store().session("s").await.expect("a query").expect("a session");
-    assert_eq!(session.transactions.len(), 100);
+    let found: Vec<_> =
+        session.transactions.iter().map(|call| (call.request.clone(), call.upstream_response.clone())).collect();
+    assert!(found == sent, "every body as it was");
     assert_eq!(session.transactions[99].identities.len(), 199);
     assert_eq!(session.transactions[99].identities[..197], session.transactions[98].identities[..]);
     recorder.shutdown(std::time::Duration::from_secs(10)).await;
