@@ -137,7 +137,7 @@ fn a_changed_answer_stands_beside_its_original() {
         "the answer was changed:",
         "- calls: Bash command: rm -rf ~",
         "+ model: [Blocked]",
-        "\u{2716} blocked the call of Bash by tool_call_judge (score 0.97, 431 ms)",
+        "\u{2716} blocked the call of Bash (tool_call_judge, score 0.97, 431 ms)",
         "  deletes the\u{23ce}home folder",
     ];
     assert_eq!(lines, expected);

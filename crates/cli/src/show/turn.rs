@@ -142,7 +142,7 @@ fn decided(decision: &Decision, look: &Look) -> String {
     let p = look.palette;
     let (mark, paint) = match decision.action.as_str() {
         "block" => ("\u{2716} blocked", Paint::Red),
-        "replace" => ("\u{270e} replaced", Paint::Yellow),
+        "replace" => ("\u{270e} changed", Paint::Yellow),
         _ => ("\u{2713} passed", Paint::Green),
     };
     let target = match decision.target.get("kind").and_then(Value::as_str) {
@@ -154,23 +154,16 @@ fn decided(decision: &Decision, look: &Look) -> String {
         Some("turn") => "the answer".to_owned(),
         _ => "something".to_owned(),
     };
-    let mut notes = vec![when::taken(decision.micros)];
-    if let Some(score) = decision.score {
-        notes.insert(0, format!("score {score:.2}"));
-    }
+    let mut notes = vec![visible_line(&decision.policy)];
+    notes.extend(decision.score.map(|score| format!("score {score:.2}")));
+    notes.push(when::taken(decision.micros));
     if decision.mode == "shadow" {
         notes.push("shadow: recorded only".to_owned());
     }
     if decision.failed {
         notes.push("could not decide; on_error did".to_owned());
     }
-    let head = format!(
-        "{} {} by {} ({})",
-        p.paint(paint, mark),
-        visible_line(&target),
-        visible_line(&decision.policy),
-        notes.join(", ")
-    );
+    let head = format!("{} {} ({})", p.paint(paint, mark), visible_line(&target), notes.join(", "));
     match &decision.reason {
         Some(reason) => format!("{head}\n  {}", wrap(&visible_line(reason), look.width.saturating_sub(2)).join("\n  ")),
         None => head,

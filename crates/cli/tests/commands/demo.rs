@@ -29,7 +29,7 @@ fn the_demo_blocks_and_leaves_a_record_that_can_be_read() {
     let id = json["sessions"][0]["session_id"].as_str().unwrap();
 
     let show = home.luthien(&["show", id, "--data-dir", folder]);
-    assert!(show.out.contains("\u{2716} blocked the call of Bash by tool_call_judge (score 0.97"), "{}", show.out);
+    assert!(show.out.contains("\u{2716} blocked the call of Bash (tool_call_judge, score 0.97"), "{}", show.out);
     let start = home.luthien(&["show", &id[..8], "--data-dir", folder]);
     assert_eq!(start.out, show.out);
     let json = home.luthien(&["show", id, "--json", "--data-dir", folder]);

@@ -29,6 +29,21 @@ fn rest(mut stream: TcpStream) -> String {
     all
 }
 
+/// What `show` prints of a transaction. The record is written behind the answer: it is asked until it is there.
+fn shown(home: &Home, id: &str) -> String {
+    loop {
+        let run = home.luthien(&["show", id]);
+        if run.code == 0 {
+            return run.out;
+        }
+    }
+}
+
+/// The transaction that an answer names.
+fn transaction(answer: &str) -> String {
+    answer.lines().find_map(|line| line.strip_prefix("x-luthien-transaction-id: ")).unwrap().to_owned()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_passes_is_recorded_and_shown_while_the_gateway_runs() {
     let upstream = Upstream::start().await.unwrap();
@@ -37,15 +52,8 @@ async fn what_passes_is_recorded_and_shown_while_the_gateway_runs() {
     let served = Served::start(&home, &["--anthropic-base-url", &upstream.base_url()]);
     let answer = rest(ask(&served, "claude-opus-5-5"));
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
-    let id = answer.lines().find_map(|line| line.strip_prefix("x-luthien-transaction-id: ")).unwrap().to_owned();
-
-    // The record is written behind the answer: the list is asked until it is there.
-    let shown = loop {
-        let run = home.luthien(&["show", &id]);
-        if run.code == 0 {
-            break run.out;
-        }
-    };
+    let id = transaction(&answer);
+    let shown = shown(&home, &id);
     assert!(shown.contains("\nuser      Hello?\nmodel     Hello \u{241b}[31myou.\n"), "{shown}");
     let list: Value = serde_json::from_str(&home.luthien(&["sessions", "--json"]).out).unwrap();
     assert_eq!(list["sessions"][0]["preview_message"], "Hello?");
@@ -90,4 +98,46 @@ async fn a_second_signal_ends_at_once_and_the_record_says_so() {
     let shown = home.luthien(&["show", id]).out;
     assert!(shown.contains("\nthe gateway stopped before the end"), "{shown}");
     assert!(shown.contains("Hello?"), "{shown}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_changed_stands_beside_what_came() {
+    let upstream = Upstream::start().await.unwrap();
+    upstream.default_script(Answer::text("Hello you."));
+    let home = Home::new();
+    let policy =
+        json!({"class": "string_replacement", "config": {"replacements": [["Hello", "Goodbye"]], "apply_to": "both"}});
+    home.write("luthien.yaml", &json!({"policy": policy}).to_string());
+    let mut served = Served::start(&home, &["--anthropic-base-url", &upstream.base_url()]);
+    let answer = rest(ask(&served, "claude-opus-5-5"));
+    let shown = shown(&home, &transaction(&answer));
+    served.terminate();
+    assert_eq!(served.end(), 0);
+
+    let row = |left: &str, right: &str| format!("{left:<48} \u{2502} {right}");
+    let (heads, asked, said) = (
+        row("original", "final"),
+        row("user: Hello?", "user: Goodbye?"),
+        row("model: Hello you.", "model: Goodbye you."),
+    );
+    let expected = format!("\nthe request was changed:\n{heads}\n{asked}\nthe answer was changed:\n{heads}\n{said}\n");
+    assert!(shown.contains(&expected), "{shown}");
+    assert!(shown.contains("\u{270e} changed the request (string_replacement, "), "{shown}");
+}
+
+#[test]
+fn a_refused_request_is_shown_with_its_reason() {
+    let home = Home::new();
+    let served = Served::start(&home, &[]);
+    let mut stream = TcpStream::connect(served.base.trim_start_matches("http://")).unwrap();
+    write!(
+        stream,
+        "POST /v1/messages HTTP/1.1\r\nhost: x\r\nx-api-key: k\r\nconnection: close\r\ncontent-length: 2\r\n\r\n[]"
+    )
+    .unwrap();
+    let answer = rest(stream);
+    assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
+    let shown = shown(&home, &transaction(&answer));
+    assert!(shown.contains("\nthe gateway refused: "), "{shown}");
+    assert_eq!(served.stop(), 0);
 }
