@@ -172,6 +172,6 @@ pub struct JudgeConfig {
     pub model: Option<String>,
     /// Where the judges are, whatever the policy says.
     pub api_base: Option<String>,
-    /// The credential for `api_base`.
+    /// The judges' credential, in place of the caller's or the upstream's.
     pub api_key: Option<SecretString>,
 }

@@ -110,17 +110,16 @@ impl Judges {
     fn seat_at(&self, base: &str, model: &str) -> Result<Seat, JudgeError> {
         let dialect = if model.starts_with("claude") { Dialect::Messages } else { Dialect::Chat };
         let upstream = self.core.upstreams.at(base, dialect).map_err(|error| JudgeError::Refused(error.to_string()))?;
-        let mut headers = HeaderMap::new();
-        if let Some(key) = &self.core.judge.api_key {
-            put(&mut headers, dialect, key.expose_secret().as_bytes()).map_err(|error| refused(&error))?;
-        }
-        Ok(Seat { upstream, dialect, headers })
+        Ok(Seat { upstream, dialect, headers: HeaderMap::new() })
     }
 
     async fn answer(&self, question: JudgeRequest) -> Result<String, JudgeError> {
         let model = self.core.judge.model.clone().unwrap_or(question.model);
         let model = ["anthropic/", "openai/"].iter().find_map(|vendor| model.strip_prefix(vendor)).unwrap_or(&model);
-        let seat = self.seat(model, &question.via)?;
+        let mut seat = self.seat(model, &question.via)?;
+        if let Some(key) = &self.core.judge.api_key {
+            put(&mut seat.headers, seat.dialect, key.expose_secret().as_bytes()).map_err(|error| refused(&error))?;
+        }
         let mut body = json!({
             "model": model,
             "max_tokens": question.max_tokens,

@@ -183,6 +183,8 @@ async fn read(
     recording.with(|record| record.set_start(|start| start.credential = Some(caller.identity)));
     let received = match receive(&head.headers, &mut body, core.limits.request_bytes, core.timeouts.body_read).await {
         Ok(received) => received,
+        // Who is too slow is not waited for any longer.
+        Err(error @ GatewayError::SlowBody(_)) => return Err(error),
         Err(error) => {
             drain(core, body);
             return Err(error);

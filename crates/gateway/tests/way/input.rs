@@ -97,6 +97,7 @@ async fn a_giant_is_refused_while_it_is_still_being_sent() {
     let head = "POST /v1/messages HTTP/1.1\r\nhost: g\r\nx-api-key: k\r\ntransfer-encoding: chunked\r\n\r\n";
     client.write_all(format!("{head}7d0\r\n{}\r\n", " ".repeat(2000)).as_bytes()).await.unwrap();
     assert!(head_of(&mut client).await.starts_with("HTTP/1.1 413"));
+    drop(client);
     rig.stop().await;
 }
 

@@ -294,3 +294,49 @@ async fn an_upstream_that_breaks_off_within_a_held_call_ends_with_an_error() {
     assert_eq!((record.status, record.evaluation), (Status::UpstreamBroken, Evaluation::NotEvaluated));
     rig.stop().await;
 }
+
+#[tokio::test]
+async fn settings_override_where_and_with_what_all_judges_sit() {
+    let judges = luthien_testkit::Upstream::start().await.unwrap();
+    judges.default_script(Answer::text("good"));
+    let script = Script::always(Answer::tool("Bash", &json!({})));
+    let rig = Rig::with(script, vec![Arc::new(Judged(JudgeRoute::UserCredentials))], |config| {
+        config.judge.model = Some("openai/overriding".to_owned());
+        config.judge.api_base = Some(judges.base_url());
+        config.judge.api_key = Some(SecretString::from("sk-overriding"));
+    })
+    .await;
+    rig.ask("/v1/messages", &turn(true)).await.rest().await.unwrap();
+    let asked = judges.requests().pop().unwrap();
+    assert_eq!((asked.path.as_str(), &asked.json()["model"]), ("/v1/chat/completions", &json!("overriding")));
+    assert_eq!((asked.header("authorization"), asked.header("x-api-key")), (Some("Bearer sk-overriding"), None));
+    rig.stop().await;
+    judges.stop().await;
+}
+
+#[tokio::test]
+async fn a_shadowed_policy_changes_nothing_and_its_late_verdict_is_recorded() {
+    let gate = Gate::new();
+    let judge = gate.clone();
+    let script = Script::new(move |asked: &Asked| {
+        if asked.model() == "judge" {
+            Play::from(Answer::text("bad").reply(asked).wait_before(&judge))
+        } else {
+            Play::from(Answer::tool("Bash", &json!({"command": "secret"})))
+        }
+    });
+    let rig = Rig::shadowed(script, Arc::new(Judged(JudgeRoute::UserCredentials))).await;
+    let exchange = rig.ask("/v1/messages", &turn(true)).await;
+    let id = id(&exchange);
+    let bytes = exchange.rest().await.unwrap();
+    let record = rig.record(&id).await;
+    assert_eq!((record.client_response(), &record.upstream_response), (&bytes, &bytes));
+    assert_eq!((record.evaluation, record.decisions.len()), (Evaluation::None, 0));
+    gate.open();
+    let mut decisions = Vec::new();
+    while decisions.is_empty() {
+        decisions = rig.record(&id).await.decisions;
+    }
+    assert_eq!((decisions[0].action.as_str(), decisions[0].mode.as_str()), ("block", "shadow"));
+    rig.stop().await;
+}

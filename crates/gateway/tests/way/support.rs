@@ -74,11 +74,24 @@ impl Rig {
         policies: Vec<Arc<dyn Policy>>,
         change: impl FnOnce(&mut GatewayConfig),
     ) -> Self {
+        let members = policies.into_iter().map(|policy| Member { policy, mode: Mode::Enforce }).collect();
+        Self::with_plan(script, members, change).await
+    }
+
+    /// With this policy in the shadow.
+    pub(crate) async fn shadowed(script: impl Into<Script>, policy: Arc<dyn Policy>) -> Self {
+        Self::with_plan(script, vec![Member { policy, mode: Mode::Shadow }], |_| {}).await
+    }
+
+    async fn with_plan(
+        script: impl Into<Script>,
+        members: Vec<Member>,
+        change: impl FnOnce(&mut GatewayConfig),
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let upstream = Upstream::start().await.unwrap();
         upstream.default_script(script);
         let recorder = Recorder::open(RecorderConfig::in_dir(folder.path())).await.unwrap();
-        let members = policies.into_iter().map(|policy| Member { policy, mode: Mode::Enforce }).collect();
         let active = ActivePolicy {
             policy: "test".to_owned(),
             class_ref: "test".to_owned(),
