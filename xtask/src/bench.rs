@@ -20,8 +20,8 @@ mod web;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// How often each measurement is taken; the medians are compared.
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    /// How often each measurement is taken.
+    #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
     /// Divides the number of requests, for a quick look.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
@@ -119,17 +119,18 @@ fn measure(programs: &Programs, contender: &Contender, call: &Call, requests: u3
     Ok(f64::from(requests) / started.elapsed().as_secs_f64())
 }
 
+/// Prints the medians. Each ratio is taken within a round, where both had the same machine; then their median counts.
 fn report(speeds: &BTreeMap<(&str, &str), Vec<f64>>, contenders: &[Contender]) {
     let head = ["call", "through", "requests/s", "of the yardstick", "target", ""];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
     for call in CALLS {
-        let speed = |contender: &Contender| {
-            speeds.get(&(call.name, contender.name)).and_then(|all| median(all)).unwrap_or_default()
-        };
-        let yardstick = speed(&contenders[0]);
+        let rounds = |contender: &Contender| speeds.get(&(call.name, contender.name)).map_or(&[][..], Vec::as_slice);
+        let yardstick = rounds(&contenders[0]);
         for (place, contender) in contenders.iter().enumerate() {
-            let speed = speed(contender);
-            let ratio = speed / yardstick;
+            let own = rounds(contender);
+            let ratios: Vec<_> = own.iter().zip(yardstick).map(|(own, yardstick)| own / yardstick).collect();
+            let ratio = median(&ratios).unwrap_or_default();
+            let speed = median(own).unwrap_or_default();
             let mut row =
                 vec![call.shown.to_owned(), contender.name.to_owned(), format!("{speed:.0}"), format!("{ratio:.2}")];
             if place > 0 {
