@@ -24,6 +24,7 @@ async function messages({ base_url, streamed, request: { stream: _, ...request }
   const events = [];
   const final = await guarded(async () => {
     const stream = client.messages.stream(request);
+    // The stream goes on filling in the objects that it has handed out: keep each as it is now.
     for await (const event of stream) events.push(structuredClone(event));
     return stream.finalMessage();
   });
