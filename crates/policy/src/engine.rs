@@ -24,6 +24,7 @@ mod output;
 mod whole;
 
 use choice::Choice;
+use emit::Emitter;
 use output::Output;
 pub use whole::{WholeOutcome, synthetic_turn};
 
@@ -49,21 +50,16 @@ enum Answered {
 
 /// One streamed answer under review.
 pub struct StreamReview {
-    inner: Arc<Inner>,
+    emit: Emitter,
     splitter: Splitter,
     decoder: Decoder,
-    encoder: Encoder,
-    out: Output,
+    /// A frame's atoms, for as long as they are handed on; kept for its memory.
+    atoms: Vec<Atom>,
     choices: BTreeMap<u32, Choice>,
     asked: FuturesUnordered<BoxFuture<'static, Answered>>,
     /// What came after a stop while verdicts were out.
     tail: Vec<Atom>,
-    /// Something was held, changed or mended: from here frames are written for the strictest reader.
-    acting: bool,
-    head_sent: bool,
     done_sent: bool,
-    /// Bytes in hand.
-    held: usize,
     end: Option<UpstreamEnd>,
     /// Nothing more will be written.
     complete: bool,
@@ -81,19 +77,22 @@ impl Reviews {
         StreamReview {
             splitter: Splitter::new(inner.options.event_limit),
             decoder: Decoder::new(dialect),
-            encoder: Encoder::new(dialect, context.request.model(), &context.transaction_id),
-            out: Output::default(),
+            atoms: Vec::new(),
             choices: BTreeMap::new(),
             asked: FuturesUnordered::new(),
             tail: Vec::new(),
-            acting: false,
-            head_sent: false,
             done_sent: false,
-            held: 0,
             end: None,
             complete: false,
             closed: false,
-            inner,
+            emit: Emitter {
+                encoder: Encoder::new(dialect, context.request.model(), &context.transaction_id),
+                out: Output::default(),
+                acting: false,
+                head_sent: false,
+                held: 0,
+                inner,
+            },
         }
     }
 }
@@ -112,11 +111,14 @@ impl StreamReview {
         loop {
             match self.splitter.next_frame() {
                 Ok(Some(frame)) => {
-                    for atom in self.decoder.decode(frame) {
+                    let mut atoms = std::mem::take(&mut self.atoms);
+                    self.decoder.decode(frame, &mut atoms);
+                    for atom in atoms.drain(..) {
                         self.atom(atom);
                     }
+                    self.atoms = atoms;
                     self.settle();
-                    self.out.end_of_frame(&self.encoder);
+                    self.emit.end_of_frame();
                 }
                 Ok(None) => return,
                 Err(error) => return self.cannot_read(&error.to_string(), None),
@@ -135,13 +137,15 @@ impl StreamReview {
         if end == UpstreamEnd::Clean
             && let Some(frame) = self.splitter.finish()
         {
-            for atom in self.decoder.decode(frame) {
+            let mut atoms = Vec::new();
+            self.decoder.decode(frame, &mut atoms);
+            for atom in atoms {
                 // A frame that was cut off says nothing; what it was to say is missing, which `conclude` sees.
                 if !matches!(atom.what, What::Unreadable(_)) {
                     self.atom(atom);
                 }
             }
-            self.out.end_of_frame(&self.encoder);
+            self.emit.end_of_frame();
         }
         self.end = Some(end);
         self.conclude();
@@ -156,7 +160,7 @@ impl StreamReview {
                 Poll::Ready(None) | Poll::Pending => break,
             }
         }
-        match self.out.take() {
+        match self.emit.out.take() {
             Some(bytes) => Poll::Ready(Some(bytes)),
             None if self.complete => Poll::Ready(None),
             None => Poll::Pending,
@@ -190,7 +194,7 @@ impl StreamReview {
 
     /// What became of the answer so far.
     pub fn summary(&self) -> Summary {
-        Reviews(Arc::clone(&self.inner)).summary()
+        Reviews(Arc::clone(&self.emit.inner)).summary()
     }
 
     /// Takes the verdicts that are ready at once, so that what needs no waiting leaves in its place.
@@ -209,11 +213,11 @@ impl StreamReview {
         if self.closed {
             return;
         }
-        self.encoder.learn(&atom);
+        self.emit.encoder.learn(&atom);
         match &atom.what {
             What::Head => {
-                self.head_sent = true;
-                self.pass(atom);
+                self.emit.head_sent = true;
+                self.emit.pass(atom);
             }
             What::Block { .. } => self.block(atom),
             What::Stop { choice, reason } => {
@@ -243,9 +247,9 @@ impl StreamReview {
         let choice = self.choices.entry(id.choice).or_default();
         let stopped = choice.stopped();
         if start.is_some() && !stopped {
-            choice.judge_waiting(&self.inner, &mut self.asked, false);
+            choice.judge_waiting(&self.emit.inner, &mut self.asked, false);
             let kind = start.clone().unwrap_or(luthien_wire::stream::Kind::Text);
-            choice.begin(id, kind, &self.inner);
+            choice.begin(id, kind, &self.emit.inner);
         }
         let Some(slot) = choice.open_slot(id).filter(|_| !stopped) else {
             return self.cannot_read("a part of the stream belongs to no block", Some(atom));
@@ -253,13 +257,13 @@ impl StreamReview {
         if let Some(builder) = &mut slot.builder {
             builder.push(piece);
         }
-        self.acting |= slot.is_held();
-        self.held += atom.weight();
+        self.emit.acting |= slot.is_held();
+        self.emit.held += atom.weight();
         slot.atoms.push_back(atom);
         if end {
-            choice.ended(id, &self.inner, &mut self.asked);
+            choice.ended(id, &self.emit.inner, &mut self.asked);
         }
-        if self.held > self.inner.options.held_limit {
+        if self.emit.held > self.emit.inner.options.held_limit {
             self.cannot_read("more of the answer had to be held than the limit allows", None);
         }
     }
@@ -274,12 +278,12 @@ impl StreamReview {
             return;
         }
         let cut_off = *reason == StopReason::MaxTokens || atom.is_none();
-        choice.stop(atom, reason.clone(), cut_off, &self.inner, &mut self.asked);
+        choice.stop(atom, reason.clone(), cut_off, &self.emit.inner, &mut self.asked);
     }
 
     /// What policies do not look at: goes out in its place.
     fn loose(&mut self, atom: Atom) {
-        if self.done_sent && self.acting {
+        if self.done_sent && self.emit.acting {
             return;
         }
         if self.choices.values().any(|choice| choice.stopped() && !choice.released) || !self.tail.is_empty() {
@@ -287,12 +291,8 @@ impl StreamReview {
         } else if let Some(slot) = self.choices.values_mut().find_map(Choice::withheld_start) {
             slot.atoms.push_back(atom);
         } else {
-            self.pass(atom);
+            self.emit.pass(atom);
         }
-    }
-
-    fn pass(&mut self, atom: Atom) {
-        self.out.atom(atom, &self.encoder, self.acting);
     }
 
     fn unstopped(&self) -> Vec<u32> {
@@ -321,8 +321,8 @@ impl StreamReview {
     /// The upstream says that it failed: what was held is dropped, and the client is told.
     fn upstream_failed(&mut self, atom: Atom) {
         self.drop_held();
-        self.pass(atom);
-        self.out.end_of_frame(&self.encoder);
+        self.emit.pass(atom);
+        self.emit.end_of_frame();
         self.complete = true;
     }
 
@@ -334,8 +334,8 @@ impl StreamReview {
         }
         let ended = !self.choices.is_empty() && self.choices.values().all(|choice| choice.released);
         if !self.done_sent && ended {
-            self.out.bytes(&self.encoder.done(), &self.encoder);
-            self.inner.note(|summary| summary.repaired = true);
+            self.emit.own(&self.emit.encoder.done());
+            self.emit.inner.note(|summary| summary.repaired = true);
             self.done_sent = true;
         } else if !self.done_sent {
             self.drop_held();
@@ -343,9 +343,9 @@ impl StreamReview {
                 Some(UpstreamEnd::Broken { kind, message }) => (kind, message),
                 _ => ("api_error", "the upstream ended its answer before it was complete".into()),
             };
-            let context = &self.inner.context;
+            let context = &self.emit.inner.context;
             let frame = context.dialect.error_frame(kind, &message, &context.transaction_id);
-            self.out.bytes(&frame, &self.encoder);
+            self.emit.own(&frame);
         }
         self.complete = true;
     }
@@ -354,17 +354,17 @@ impl StreamReview {
     fn drop_held(&mut self) {
         let undecided =
             !self.asked.is_empty() || self.choices.values().any(|choice| !choice.released && choice.holds());
-        self.inner.note(|summary| summary.undecided |= undecided);
+        self.emit.inner.note(|summary| summary.undecided |= undecided);
         self.asked.clear();
         self.choices.clear();
         self.tail.clear();
-        self.held = 0;
+        self.emit.held = 0;
     }
 
     /// Something cannot be read, or not be held: ends the answer where a policy that blocks watches it, else lets it pass.
     fn cannot_read(&mut self, why: &str, atom: Option<Atom>) {
         let watching = |mode: Mode| {
-            let inner = &self.inner;
+            let inner = &self.emit.inner;
             let mut members = inner.members.iter().filter(move |m| m.mode == mode);
             let sees = |m: &&crate::plan::Opened| m.watch.text != TextWatch::None || m.watch.tool_calls || m.watch.turn;
             let closed = members.clone().find(|m| sees(m) && m.policy.on_error() == OnError::Block);
@@ -372,19 +372,19 @@ impl StreamReview {
         };
         let Some(member) = watching(Mode::Enforce) else {
             if let Some(atom) = atom {
-                self.pass(atom);
+                self.emit.pass(atom);
             } else {
                 // Not even a frame: hand on what is there, and stop looking.
                 let rest = Bytes::copy_from_slice(self.splitter.pending());
                 self.splitter.finish();
-                self.out.bytes(&rest, &self.encoder);
+                self.emit.own(&rest);
             }
             return;
         };
-        let answer = self.inner.cannot_ask(member, &Target::Turn, why);
+        let answer = self.emit.inner.cannot_ask(member, &Target::Turn, why);
         match (answer.action, atom) {
             (Action::Block(message), _) => self.close(&message),
-            (_, Some(atom)) => self.pass(atom),
+            (_, Some(atom)) => self.emit.pass(atom),
             (_, None) => self.close(&format!("[{why}]")),
         }
     }

@@ -29,8 +29,10 @@ pub fn blocks(dialect: Dialect, streamed: bool, body: &[u8]) -> Vec<(BlockId, Bl
     }
     let mut open: Vec<(BlockId, BlockBuilder, bool)> = Vec::new();
     let mut decoder = Decoder::new(dialect);
+    let mut atoms = Vec::new();
     for frame in frames(body) {
-        for atom in decoder.decode(frame) {
+        decoder.decode(frame, &mut atoms);
+        for atom in atoms.drain(..) {
             match atom.what {
                 What::Block { id, start, piece, end } => {
                     if let Some(kind) = start {

@@ -246,11 +246,11 @@ impl Decoder {
         }
     }
 
-    /// The atoms of a frame, in order; at least one.
-    pub fn decode(&mut self, frame: Frame) -> Vec<Atom> {
+    /// Adds the atoms of a frame to `out`, in order; at least one.
+    pub fn decode(&mut self, frame: Frame, out: &mut Vec<Atom>) {
         match self {
-            Self::Messages(decoder) => vec![decoder.decode(frame)],
-            Self::Chat(decoder) => decoder.decode(frame),
+            Self::Messages(decoder) => out.push(decoder.decode(frame)),
+            Self::Chat(decoder) => decoder.decode(frame, out),
         }
     }
 }

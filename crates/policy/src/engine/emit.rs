@@ -6,21 +6,35 @@
 use luthien_wire::stream::{Atom, Piece, What};
 use luthien_wire::turn::{Block, StopReason, ToolCall};
 
+use std::sync::Arc;
+
+use luthien_wire::stream::Encoder;
+
 use super::StreamReview;
 use super::choice::{Choice, Hold, Lane, Slot};
+use super::output::Output;
 use crate::contract::{Mode, TextWatch};
-use crate::plan::Item;
+use crate::plan::{Inner, Item};
+
+/// Writes what may go out. It stands beside the choices, so that both can be used at once.
+pub(super) struct Emitter {
+    pub(super) inner: Arc<Inner>,
+    pub(super) encoder: Encoder,
+    pub(super) out: Output,
+    /// Something was held, changed or mended: from here frames are written for the strictest reader.
+    pub(super) acting: bool,
+    pub(super) head_sent: bool,
+    /// Bytes in hand.
+    pub(super) held: usize,
+}
 
 impl StreamReview {
     /// Writes all that may go out now.
     pub(super) fn drain(&mut self) {
-        let all: Vec<u32> = self.choices.keys().copied().collect();
-        for at in all {
-            // Taken out for the time, so that its parts and the writer can be used side by side.
-            let Some(mut choice) = self.choices.remove(&at) else { continue };
-            choice.ask_about_turn(&self.inner, &mut self.asked);
-            self.drain_choice(at, &mut choice);
-            self.choices.insert(at, choice);
+        let Self { choices, emit, asked, .. } = self;
+        for (at, choice) in choices.iter_mut() {
+            choice.ask_about_turn(&emit.inner, asked);
+            emit.choice(*at, choice);
         }
         if !self.tail.is_empty() && self.choices.values().all(|choice| choice.released) {
             for atom in std::mem::take(&mut self.tail) {
@@ -30,12 +44,61 @@ impl StreamReview {
                     }
                     self.done_sent = true;
                 }
-                self.out.atom(atom, &self.encoder, self.acting);
+                self.emit.pass(atom);
             }
         }
     }
 
-    fn drain_choice(&mut self, at: u32, choice: &mut Choice) {
+    /// Ends the answer with `message`: nothing that was held goes out, and nothing more is read.
+    pub(super) fn close(&mut self, message: &str) {
+        self.emit.acting = true;
+        if self.done_sent {
+            self.drop_held();
+            (self.closed, self.complete) = (true, true);
+            return;
+        }
+        let mut choices = std::mem::take(&mut self.choices);
+        if choices.is_empty() {
+            choices.insert(0, Choice::default());
+        }
+        for (at, choice) in &mut choices {
+            if choice.released {
+                continue;
+            }
+            for slot in &choice.slots {
+                if let (false, Some(place)) = (slot.done, slot.at) {
+                    self.emit.own(&self.emit.encoder.block_end(place));
+                }
+            }
+            self.emit.write_text(choice, *at, message, true);
+            let reason = if choice.calls_sent > 0 { StopReason::ToolUse } else { StopReason::End };
+            self.emit.own(&self.emit.encoder.own_stop(*at, &reason));
+        }
+        self.drop_held();
+        self.emit.own(&self.emit.encoder.done());
+        self.done_sent = true;
+        self.closed = true;
+        self.complete = true;
+    }
+}
+
+impl Emitter {
+    /// An atom, unchanged.
+    pub(super) fn pass(&mut self, atom: Atom) {
+        self.out.atom(atom, &self.encoder, self.acting);
+    }
+
+    /// Bytes in the gateway's own hand.
+    pub(super) fn own(&mut self, bytes: &[u8]) {
+        self.out.bytes(bytes, &self.encoder);
+    }
+
+    /// No further part of the last frame goes out with its first ones.
+    pub(super) fn end_of_frame(&mut self) {
+        self.out.end_of_frame(&self.encoder);
+    }
+
+    pub(super) fn choice(&mut self, at: u32, choice: &mut Choice) {
         if choice.released || choice.awaits_turn(&self.inner) {
             return;
         }
@@ -140,7 +203,7 @@ impl StreamReview {
         if bytes != atom.frame.raw && text.is_none() && from == place {
             self.inner.note(|summary| summary.repaired = true);
         }
-        self.out.bytes(&bytes, &self.encoder);
+        self.own(&bytes);
     }
 
     /// Where a block stands in what the client gets: given when it begins.
@@ -169,7 +232,7 @@ impl StreamReview {
     /// The head, where the upstream left it out and the answer is being mended.
     fn begin_answer(&mut self) {
         if !self.head_sent && self.acting {
-            self.out.bytes(&self.encoder.head(), &self.encoder);
+            self.own(&self.encoder.head());
             self.inner.note(|summary| summary.repaired = true);
         }
         self.head_sent = true;
@@ -192,17 +255,14 @@ impl StreamReview {
         match piece {
             Piece::Text(text) => {
                 choice.slots[at].transform_began.get_or_insert_with(tokio::time::Instant::now);
-                let new = self.transform(id, text);
-                let same = new == *text;
                 let begins = start.is_some() && self.encoder.sequential();
-                if !same {
-                    choice.slots[at].transformed = true;
-                    self.acting = true;
-                }
-                if same {
+                let Some(new) = self.transform(id, text) else {
                     self.write_start(choice, at);
-                    self.write_atom(choice, at, atom, None);
-                } else if begins && new.is_empty() {
+                    return self.write_atom(choice, at, atom, None);
+                };
+                choice.slots[at].transformed = true;
+                self.acting = true;
+                if begins && new.is_empty() {
                     choice.slots[at].start = Some(atom);
                 } else if !new.is_empty() {
                     self.write_start(choice, at);
@@ -236,18 +296,17 @@ impl StreamReview {
             self.write_start(choice, at);
             let place = choice.slots[at].at.unwrap_or(choice.next);
             choice.text_sent = true;
-            self.out.bytes(&self.encoder.text_delta(id.choice, place, &rest), &self.encoder);
+            self.own(&self.encoder.text_delta(id.choice, place, &rest));
         }
     }
 
-    fn transform(&self, id: luthien_wire::turn::BlockId, text: &str) -> String {
-        let mut text = text.to_owned();
+    /// What the streaming members make of a text; `None`: what it is.
+    fn transform(&self, id: luthien_wire::turn::BlockId, text: &str) -> Option<String> {
+        let mut now: Option<String> = None;
         for member in self.streaming() {
-            if let Some(new) = member.review.text_delta(id, &text) {
-                text = new;
-            }
+            now = member.review.text_delta(id, now.as_deref().unwrap_or(text)).or(now);
         }
-        text
+        now.filter(|now| now != text)
     }
 
     /// Each member's rest goes through the members after it.
@@ -296,7 +355,7 @@ impl StreamReview {
         self.begin_answer();
         let joined = if apart && choice.text_sent && !self.encoder.sequential() { "\n\n" } else { "" };
         let bytes = self.encoder.text_block(at, choice.next, &format!("{joined}{text}"));
-        self.out.bytes(&bytes, &self.encoder);
+        self.own(&bytes);
         choice.next += 1;
         choice.text_sent = true;
     }
@@ -304,7 +363,7 @@ impl StreamReview {
     fn write_call(&mut self, choice: &mut Choice, at: u32, call: &ToolCall) {
         self.begin_answer();
         let place = if self.encoder.sequential() { choice.next } else { choice.next_call };
-        self.out.bytes(&self.encoder.call_block(at, place, call), &self.encoder);
+        self.own(&self.encoder.call_block(at, place, call));
         choice.next += 1;
         choice.next_call += 1;
         choice.calls_sent += 1;
@@ -323,7 +382,7 @@ impl StreamReview {
             if !bytes.is_empty() {
                 self.inner.note(|summary| summary.repaired = true);
             }
-            self.out.bytes(&bytes, &self.encoder);
+            self.own(&bytes);
         }
         if slot.hold == Hold::Transform && slot.transformed {
             let began = slot.transform_began.unwrap_or_else(tokio::time::Instant::now);
@@ -404,38 +463,6 @@ impl StreamReview {
         for text in texts {
             self.write_text(choice, at, &text, true);
         }
-    }
-
-    /// Ends the answer with `message`: nothing that was held goes out, and nothing more is read.
-    pub(super) fn close(&mut self, message: &str) {
-        self.acting = true;
-        if self.done_sent {
-            self.drop_held();
-            (self.closed, self.complete) = (true, true);
-            return;
-        }
-        let mut choices = std::mem::take(&mut self.choices);
-        if choices.is_empty() {
-            choices.insert(0, Choice::default());
-        }
-        for (at, choice) in &mut choices {
-            if choice.released {
-                continue;
-            }
-            for slot in &choice.slots {
-                if let (false, Some(place)) = (slot.done, slot.at) {
-                    self.out.bytes(&self.encoder.block_end(place), &self.encoder);
-                }
-            }
-            self.write_text(choice, *at, message, true);
-            let reason = if choice.calls_sent > 0 { StopReason::ToolUse } else { StopReason::End };
-            self.out.bytes(&self.encoder.own_stop(*at, &reason), &self.encoder);
-        }
-        self.drop_held();
-        self.out.bytes(&self.encoder.done(), &self.encoder);
-        self.done_sent = true;
-        self.closed = true;
-        self.complete = true;
     }
 }
 

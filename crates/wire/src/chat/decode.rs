@@ -85,19 +85,15 @@ struct CustomDelta<'a> {
 }
 
 impl Decoder {
-    /// The atoms of a frame.
-    pub fn decode(&mut self, frame: Frame) -> Vec<Atom> {
+    /// Adds the atoms of a frame to `out`.
+    pub fn decode(&mut self, frame: Frame, out: &mut Vec<Atom>) {
         let found = self.read(&frame);
         let of = found.len();
         let frame = Arc::new(frame);
-        found
-            .into_iter()
-            .enumerate()
-            .map(|(index, (position, field, what))| {
-                let part = if of == 1 { Part::Whole } else { Part::Field { position, field } };
-                Atom { frame: Arc::clone(&frame), index, of, part, what }
-            })
-            .collect()
+        for (index, (position, field, what)) in found.into_iter().enumerate() {
+            let part = if of == 1 { Part::Whole } else { Part::Field { position, field } };
+            out.push(Atom { frame: Arc::clone(&frame), index, of, part, what });
+        }
     }
 
     fn read(&mut self, frame: &Frame) -> Vec<(usize, Field, What)> {

@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{kind_of, stop_reason};
+use crate::json;
 use crate::sse::Frame;
 use crate::stream::{Atom, Kind, Piece, What};
 use crate::turn::{BlockId, ToolForm, Unreadable};
@@ -35,25 +36,22 @@ struct Data<'a> {
     kind: Cow<'a, str>,
     index: Option<u32>,
     #[serde(borrow)]
-    delta: Option<&'a RawValue>,
+    delta: Option<Delta<'a>>,
     #[serde(borrow)]
     content_block: Option<&'a RawValue>,
 }
 
+/// The delta of a block, or of the message.
 #[derive(Deserialize)]
 struct Delta<'a> {
     #[serde(rename = "type", borrow)]
-    kind: Cow<'a, str>,
+    kind: Option<Cow<'a, str>>,
     #[serde(borrow)]
     text: Option<Cow<'a, str>>,
     #[serde(borrow)]
     thinking: Option<Cow<'a, str>>,
     #[serde(borrow)]
     partial_json: Option<Cow<'a, str>>,
-}
-
-#[derive(Deserialize)]
-struct StopDelta<'a> {
     #[serde(borrow)]
     stop_reason: Option<Cow<'a, str>>,
 }
@@ -105,7 +103,8 @@ impl Decoder {
 
     fn read(&mut self, frame: &Frame) -> What {
         let Some(data) = &frame.data else { return What::Loose };
-        let read: Data<'_> = match serde_json::from_slice(data) {
+        let Ok(text) = std::str::from_utf8(data) else { return What::Unreadable(Unreadable::NotJson) };
+        let read: Data<'_> = match serde_json::from_str(text) {
             Ok(read) => read,
             // No client knows such an event, so that what it carries means nothing to any.
             Err(_) if !frame.event.is_empty() && !EVENTS.contains(&&*frame.event) => return What::Loose,
@@ -114,11 +113,11 @@ impl Decoder {
         if !frame.event.is_empty() && frame.event != read.kind.as_bytes() {
             return What::Unreadable(Unreadable::Contradiction);
         }
-        self.event(&read).unwrap_or(What::Unreadable(Unreadable::Contradiction))
+        self.event(read, text).unwrap_or(What::Unreadable(Unreadable::Contradiction))
     }
 
     /// `None` where a part has another form than the protocol gives it.
-    fn event(&mut self, data: &Data<'_>) -> Option<What> {
+    fn event(&mut self, data: Data<'_>, text: &str) -> Option<What> {
         Some(match &*data.kind {
             "message_start" => What::Head,
             "content_block_start" => {
@@ -132,13 +131,12 @@ impl Decoder {
                 What::Block { id: block_id(index), start: Some(kind), piece, end: false }
             }
             "content_block_delta" => {
-                let raw = data.delta?.get();
-                let delta: Delta<'_> = serde_json::from_str(raw).ok()?;
-                let piece = match &*delta.kind {
+                let delta = data.delta?;
+                let piece = match &*delta.kind? {
                     "text_delta" => Piece::Text(delta.text?.into_owned()),
                     "thinking_delta" => Piece::Thinking(delta.thinking?.into_owned()),
                     "input_json_delta" => Piece::Arguments(delta.partial_json?.into_owned()),
-                    _ => Piece::Other(raw.into()),
+                    _ => Piece::Other(text[json::member(text, "delta")?].to_owned()),
                 };
                 What::Block { id: block_id(data.index.unwrap_or(self.last)), start: None, piece, end: false }
             }
@@ -148,13 +146,10 @@ impl Decoder {
                 piece: Piece::None,
                 end: true,
             },
-            "message_delta" => {
-                let delta: StopDelta<'_> = serde_json::from_str(data.delta?.get()).ok()?;
-                match delta.stop_reason {
-                    Some(reason) => What::Stop { choice: 0, reason: stop_reason(&reason) },
-                    None => What::Loose,
-                }
-            }
+            "message_delta" => match data.delta?.stop_reason {
+                Some(reason) => What::Stop { choice: 0, reason: stop_reason(&reason) },
+                None => What::Loose,
+            },
             "message_stop" => What::Done,
             "error" => What::Failed,
             _ => What::Loose,

@@ -10,7 +10,7 @@ fn atoms(dialect: Dialect, input: &str) -> Vec<Atom> {
     let mut decoder = Decoder::new(dialect);
     let mut out = Vec::new();
     while let Ok(Some(frame)) = splitter.next_frame() {
-        out.extend(decoder.decode(frame));
+        decoder.decode(frame, &mut out);
     }
     out
 }
