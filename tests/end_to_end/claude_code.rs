@@ -142,8 +142,7 @@ async fn a_call_that_the_judge_condemns_never_reaches_claude_code() {
 
 #[tokio::test]
 async fn the_loop_goes_on_with_the_calls_that_are_left() {
-    // The policy's message quotes the command; nothing quotes the description.
-    let stop = json!({"command": "docker compose down", "description": CANARY});
+    let stop = json!({"command": format!("docker compose down # {CANARY}"), "description": CANARY});
     let both = one_tool()[0].clone().call("Bash", &stop);
     let upstream = Upstream::start().await.expect("an upstream");
     upstream.default_script(Script::rounds([both, Answer::text("One of the two was run.")]));

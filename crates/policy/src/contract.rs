@@ -103,6 +103,19 @@ pub struct Answer {
     pub reason: Option<String>,
     /// The answer follows from `on_error`, not from a verdict.
     pub failed: bool,
+    /// What a block of a tool call covers.
+    pub scope: BlockScope,
+}
+
+/// What the block of a tool call covers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum BlockScope {
+    /// That call alone.
+    #[default]
+    Call,
+    /// All calls of the turn that have not gone out.
+    Turn,
 }
 
 /// The effect of an answer.

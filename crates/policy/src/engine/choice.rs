@@ -64,7 +64,9 @@ pub(super) struct Slot {
     pub(super) end_sent: bool,
     /// When the first transform happened, for the record.
     pub(super) transform_began: Option<tokio::time::Instant>,
-    call: String,
+    /// A call's id and its tool's name.
+    pub(super) call: String,
+    pub(super) tool: String,
     asked: bool,
 }
 
@@ -94,6 +96,8 @@ pub(super) struct Choice {
     pub(super) calls_sent: u32,
     /// A call was withheld, or one was added.
     pub(super) calls_changed: bool,
+    /// The policy whose block of a call covers all that have not gone out.
+    pub(super) covered_by: Option<&'static str>,
     /// All of it has gone out, the stop included.
     pub(super) released: bool,
     /// What members that watch the turn have decided.
@@ -133,7 +137,7 @@ impl Choice {
     /// A block begins.
     pub(super) fn begin(&mut self, id: BlockId, kind: Kind, inner: &Inner) {
         let watch = inner.watch;
-        let (lane, mut hold, call) = match &kind {
+        let (lane, mut hold, call, tool) = match &kind {
             Kind::Text => (
                 Lane::Text,
                 match watch.text {
@@ -142,18 +146,19 @@ impl Choice {
                     TextWatch::Whole => Hold::Verdict,
                 },
                 String::new(),
+                String::new(),
             ),
-            Kind::Call { form, id, .. } => {
+            Kind::Call { form, id, name, .. } => {
                 let lane = if *form == ToolForm::Server { Lane::ServerCall } else { Lane::Call };
                 let hold = if watch.tool_calls { Hold::Verdict } else { Hold::Live };
-                (lane, hold, id.clone())
+                (lane, hold, id.clone(), name.clone())
             }
             Kind::Result { call } => {
                 let held = self.slots.iter().any(|slot| slot.lane == Lane::ServerCall && slot.call == *call);
                 let hold = if held && watch.tool_calls { Hold::Verdict } else { Hold::Live };
-                (Lane::Result(call.clone()), hold, String::new())
+                (Lane::Result(call.clone()), hold, String::new(), String::new())
             }
-            Kind::Thinking | Kind::Opaque(_) => (Lane::InPlace, Hold::Live, String::new()),
+            Kind::Thinking | Kind::Opaque(_) => (Lane::InPlace, Hold::Live, String::new(), String::new()),
         };
         if watch.turn {
             hold = Hold::Verdict;
@@ -176,6 +181,7 @@ impl Choice {
             end_sent: false,
             transform_began: None,
             call,
+            tool,
             asked: false,
         });
     }
@@ -292,6 +298,7 @@ impl Choice {
         self.notice(std::mem::take(&mut outcome.notices));
         if let Some(slot) = self.slots.iter_mut().rev().find(|slot| slot.id == id && slot.outcome.is_none()) {
             slot.changed = outcome.items.is_some();
+            self.covered_by = outcome.covers_turn.or(self.covered_by);
             slot.outcome = Some(outcome);
         }
     }
@@ -301,6 +308,20 @@ impl Choice {
         self.notice(notices);
         self.instead = items;
         self.turn = Turn::Decided;
+    }
+
+    /// Where a block covers the turn, withholds the calls that were allowed and have not begun to go out.
+    pub(super) fn cover(&mut self, inner: &Inner) {
+        let Some(policy) = self.covered_by else { return };
+        for slot in &mut self.slots {
+            let call = matches!(slot.lane, Lane::Call | Lane::ServerCall);
+            if call && slot.is_held() && !slot.done && !slot.changed && slot.at.is_none() {
+                let items = inner.covered(policy, slot.id, &slot.call, &slot.tool);
+                slot.outcome = Some(Outcome { items: Some(items), ..Outcome::default() });
+                slot.changed = true;
+            }
+        }
+        self.added.clear();
     }
 
     /// The call that a result belongs to was withheld.

@@ -427,6 +427,7 @@ impl Emitter {
     }
 
     fn release_blocks(&mut self, at: u32, choice: &mut Choice) {
+        choice.cover(&self.inner);
         let messages: Vec<usize> =
             (0..choice.slots.len()).filter(|n| !choice.slots[*n].done && choice.slots[*n].changed).collect();
         for n in messages {

@@ -82,6 +82,7 @@ async fn decide(inner: Arc<Inner>, choice: &Choice) -> Option<Edit> {
         asked.push(decide_part(Arc::clone(&inner), part, before));
     }
     let outcomes = join_all(asked).await;
+    let outcomes = covered(&inner, choice, outcomes);
     let unchanged = outcomes.iter().all(|outcome| outcome.items.is_none() && outcome.notices.is_empty());
     let mut edit = (!unchanged).then(|| arrange(choice, outcomes));
     if inner.sees.turn {
@@ -98,6 +99,21 @@ async fn decide(inner: Arc<Inner>, choice: &Choice) -> Option<Edit> {
         }
     }
     edit.map(|edit| with_stop(choice, edit))
+}
+
+/// Where a block covers the turn, the calls that were allowed are withheld too.
+fn covered(inner: &Inner, choice: &Choice, mut outcomes: Vec<Outcome>) -> Vec<Outcome> {
+    let Some(policy) = outcomes.iter().find_map(|outcome| outcome.covers_turn) else { return outcomes };
+    for (part, outcome) in choice.parts.iter().zip(&mut outcomes) {
+        if let (Kind::Call { id, name, .. }, None) = (&part.kind, &outcome.items) {
+            outcome.items = Some(inner.covered(policy, part.id, id, name));
+        }
+        // Nor does a call go out that a policy had put in place of something.
+        if let Some(items) = &mut outcome.items {
+            items.retain(|item| !matches!(item, Item::Block(Block::ToolCall(_))));
+        }
+    }
+    outcomes
 }
 
 fn decide_part(inner: Arc<Inner>, part: &Part, earlier: Arc<Vec<Block>>) -> impl Future<Output = Outcome> + use<> {

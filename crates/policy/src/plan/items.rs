@@ -6,7 +6,7 @@ use luthien_wire::turn::{Block, BlockId, ToolCall};
 use tokio::time::Instant;
 
 use super::{Decision, Inner, Opened};
-use crate::contract::{Action, Answer, Mode, Target, TextWatch};
+use crate::contract::{Action, Answer, BlockScope, Mode, Target, TextWatch};
 
 /// A thing that goes out in place of a block.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,6 +26,8 @@ pub(crate) struct Outcome {
     pub(crate) notices: Vec<String>,
     /// The block itself was withheld.
     pub(crate) blocked: bool,
+    /// The policy whose block covers the turn's other calls.
+    pub(crate) covers_turn: Option<&'static str>,
 }
 
 impl Inner {
@@ -109,6 +111,8 @@ impl Inner {
             Action::Block(message) => {
                 outcome.items = Some(Vec::new());
                 outcome.blocked = true;
+                let covers = answer.scope == BlockScope::Turn;
+                outcome.covers_turn = covers.then(|| member.policy.name()).or(outcome.covers_turn);
                 next.push(Item::Message(message));
             }
             Action::Replace(blocks) => {
@@ -158,6 +162,21 @@ impl Inner {
             reason: None,
             took: asked.elapsed(),
         });
+    }
+
+    /// What stands in place of a call that was allowed, where another one's block covers the turn. Recorded.
+    pub(crate) fn covered(&self, policy: &'static str, block: BlockId, id: &str, name: &str) -> Vec<Item> {
+        self.decided(Decision {
+            policy,
+            target: Target::ToolCall { block, id: id.to_owned(), name: name.to_owned() },
+            action: "block",
+            mode: Mode::Enforce,
+            failed: false,
+            score: None,
+            reason: Some("another call of the turn was blocked, and the block covers the turn".into()),
+            took: std::time::Duration::ZERO,
+        });
+        vec![Item::Message(format!("[Blocked together with another call of this turn: the tool `{name}`.]"))]
     }
 
     /// The block with an id, if it is a call that a policy made without one.

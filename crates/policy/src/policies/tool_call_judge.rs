@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::catalogue::{LoadError, Loading, range};
-use crate::contract::{Answer, Mode, Policy, PolicyError, Review, ReviewContext, Watch};
+use crate::contract::{Answer, BlockScope, Mode, Policy, PolicyError, Review, ReviewContext, Watch};
 use crate::judge::{Asker, DEFAULT_MODEL, Failure, InferenceProvider, Route, Verdict, conversation};
 use crate::member::Member;
 use crate::message::{SHOWN, clip, fill, readable_arguments};
@@ -53,6 +53,8 @@ pub(crate) struct Config {
     inference_provider: Option<InferenceProvider>,
     /// What the agent is told about a block. `constant` where nothing is said, `full` under the older class names.
     feedback: Option<Feedback>,
+    /// What a block covers: the `call` alone, or all calls of the `turn`.
+    block_scope: BlockScope,
 }
 
 /// What an agent is told about a block. One that learns the reason can try again around it.
@@ -81,6 +83,7 @@ impl Default for Config {
             api_base: None,
             inference_provider: None,
             feedback: None,
+            block_scope: BlockScope::Call,
         }
     }
 }
@@ -97,6 +100,7 @@ struct Judge {
     threshold: f64,
     template: String,
     feedback: Feedback,
+    scope: BlockScope,
 }
 
 struct Judging {
@@ -175,7 +179,11 @@ impl Judging {
         self.emit("evaluation_complete", data.clone());
         self.emit(if blocked { "tool_call_blocked" } else { "tool_call_allowed" }, data);
         let answer = if blocked { Answer::block(self.judge.message(call, verdict)) } else { Answer::pass() };
-        Answer { score: Some(verdict.probability), ..answer.because(clip(&verdict.explanation, SHOWN)) }
+        Answer {
+            score: Some(verdict.probability),
+            scope: self.judge.scope,
+            ..answer.because(clip(&verdict.explanation, SHOWN))
+        }
     }
 
     /// No verdict blocks, and says why, since no one's call caused it.
@@ -186,7 +194,7 @@ impl Judging {
             Feedback::None => "[Blocked.]".to_owned(),
             _ => format!("[Blocked: the call of the tool `{}` could not be judged: {why}.]", call.name),
         };
-        Answer { failed: true, ..Answer::block(message).because(why) }
+        Answer { failed: true, scope: self.judge.scope, ..Answer::block(message).because(why) }
     }
 }
 
@@ -216,6 +224,7 @@ pub(crate) fn build(loading: &Loading<'_>) -> Result<Vec<Member>, LoadError> {
         threshold: config.probability_threshold,
         template: config.blocked_message_template.unwrap_or_else(|| prompt::BLOCKED.to_owned()),
         feedback: config.feedback.unwrap_or(unsaid),
+        scope: config.block_scope,
     };
     Ok(vec![Member { policy: Arc::new(ToolCallJudge { judge: Arc::new(judge) }), mode: Mode::Enforce }])
 }

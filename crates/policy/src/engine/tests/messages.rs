@@ -177,6 +177,22 @@ async fn the_same_notice_of_several_blocks_is_shown_once() {
     assert_eq!(run(&enforce(policy).reviews, &input).await, expected);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_block_can_cover_all_calls_of_the_turn() {
+    let policy = calls(|call| match call.name.as_str() {
+        "bad" => Answer { scope: BlockScope::Turn, ..Answer::block("[no]") },
+        _ => Answer::pass(),
+    });
+    let opened = enforce(policy);
+    let input = start() + &text(0, "hi") + &tool(1, "fine", "{}") + &tool(2, "bad", "{}") + &stop("tool_use");
+    let with_it = "[Blocked together with another call of this turn: the tool `fine`.]";
+    let expected = start() + &text(0, "hi") + &text(1, with_it) + &text(2, "[no]") + &stop("end_turn");
+    assert_eq!(run(&opened.reviews, &input).await, expected);
+    let decisions = opened.decisions.0.lock().unwrap();
+    let last = decisions.last().unwrap();
+    assert!(matches!(&last.target, Target::ToolCall { name, .. } if name == "fine") && last.action == "block");
+}
+
 #[test]
 fn events_of_a_shadowed_review_say_so() {
     let sink = EventSink::default();

@@ -40,6 +40,16 @@ async fn when_no_call_remains_the_turn_ends() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_block_can_cover_all_calls_of_the_turn() {
+    let policy = calls(|call| match call.name.as_str() {
+        "bad" => Answer { scope: BlockScope::Turn, ..Answer::block("[no]") },
+        _ => Answer::pass(),
+    });
+    let out = whole(Dialect::Messages, policy, MESSAGE).await;
+    assert!(!out.contains("tool_use") && out.contains("[no]") && out.contains("the tool `ok`"), "{out}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_cannot_be_read_is_withheld() {
     for body in [
         "not json",

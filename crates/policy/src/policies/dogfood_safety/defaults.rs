@@ -43,6 +43,6 @@ pub(super) const PATTERNS: &[&str] = &[
     r"(?s)\bsqlite3\b.*luthien.*\b(?:drop|delete)\s+\w",
 ];
 
-/// What stands in place of a blocked call.
+/// What stands in place of a blocked call. It does not repeat the command: nothing of a blocked call goes out.
 pub(super) const MESSAGE: &str = "⛔ BLOCKED: this `{tool_name}` command would stop or damage the gateway that this session \
-runs through.\n\n{command}\n\nIt was not run. If it is wanted, ask the user to run it in a terminal of their own.";
+runs through.\n\nIt was not run. If it is wanted, ask the user to run it in a terminal of their own.";

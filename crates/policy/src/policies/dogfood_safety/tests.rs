@@ -37,7 +37,7 @@ async fn judged(config: Value, call: &ToolCall) -> Answer {
 async fn what_would_harm_the_gateway_is_blocked(#[case] command: &str) {
     let answer = judged(json!({}), &scripted::call("Bash", json!({"command": command}))).await;
     let Action::Block(message) = answer.action else { panic!("passed {command}") };
-    assert!(message.starts_with(MARK) && message.contains(command), "{message}");
+    assert!(message.starts_with(MARK) && !message.contains(command), "{message}");
 }
 
 #[rstest]
