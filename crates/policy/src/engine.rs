@@ -40,6 +40,13 @@ pub enum UpstreamEnd {
         /// For a person.
         message: String,
     },
+    /// The gateway itself must end it now: verdicts that are out are not waited for.
+    Stopped {
+        /// Stable error type.
+        kind: &'static str,
+        /// For a person.
+        message: String,
+    },
 }
 
 /// What a finished question was about, and its answer.
@@ -329,7 +336,13 @@ impl StreamReview {
     /// Nothing more comes: writes the end that is missing, once no verdict is out.
     fn conclude(&mut self) {
         self.drain();
-        if self.complete || !self.asked.is_empty() {
+        // Verdicts are worth waiting for only where the answer can still be completed.
+        let completable = match self.end {
+            Some(UpstreamEnd::Stopped { .. }) => false,
+            Some(UpstreamEnd::Broken { .. }) => self.unstopped().is_empty(),
+            Some(UpstreamEnd::Clean) | None => true,
+        };
+        if self.complete || (completable && !self.asked.is_empty()) {
             return;
         }
         let ended = !self.choices.is_empty() && self.choices.values().all(|choice| choice.released);
@@ -340,7 +353,7 @@ impl StreamReview {
         } else if !self.done_sent {
             self.drop_held();
             let (kind, message) = match self.end.take() {
-                Some(UpstreamEnd::Broken { kind, message }) => (kind, message),
+                Some(UpstreamEnd::Broken { kind, message } | UpstreamEnd::Stopped { kind, message }) => (kind, message),
                 _ => ("api_error", "the upstream ended its answer before it was complete".into()),
             };
             let context = &self.emit.inner.context;

@@ -51,7 +51,11 @@ impl<B: Body<Data = Bytes, Error = SourceError> + Unpin> Rewrite<B> {
                     return true;
                 }
                 Poll::Ready(Some(Err(error))) => {
-                    self.review.finish(UpstreamEnd::Broken { kind: error.kind(), message: error.to_string() });
+                    let (kind, message) = (error.kind(), error.to_string());
+                    self.review.finish(match error {
+                        SourceError::Stopped => UpstreamEnd::Stopped { kind, message },
+                        _ => UpstreamEnd::Broken { kind, message },
+                    });
                     self.error = Some(error);
                 }
                 Poll::Ready(None) => self.review.finish(UpstreamEnd::Clean),

@@ -239,6 +239,22 @@ async fn a_stream_that_breaks_off_ends_with_an_error_and_without_what_was_held()
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_gateway_that_stops_waits_for_no_verdict() {
+    let input = start() + &text(0, "hi") + &tool(1, "held", "{}") + &stop("tool_use");
+    let opened = enforce(Scripted { hangs: true, ..block_tool("x") });
+    let mut stream = opened.reviews.stream();
+    stream.push(input.as_bytes());
+    stream.finish(UpstreamEnd::Stopped { kind: "api_error", message: "stopping".into() });
+    let mut out = Vec::new();
+    while let Some(bytes) = std::future::poll_fn(|cx| stream.poll_output(cx)).await {
+        out.extend_from_slice(&bytes);
+    }
+    let out = String::from_utf8(out).unwrap();
+    assert!(out.contains("event: error") && !out.contains("held"), "{out}");
+    assert!(opened.reviews.summary().undecided);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_stop_without_a_terminal_event_is_ended_properly() {
     let whole = start() + &text(0, "hi") + &stop("end_turn");
     let cut = whole.strip_suffix(&done()).unwrap();

@@ -214,6 +214,45 @@ proptest! {
     }
 
     #[test]
+    fn text_never_waits_for_a_verdict_on_a_call(
+        parts in prop::collection::vec(piece(), 0..8),
+        chat in any::<bool>(),
+        cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..60),
+    ) {
+        let parts: Vec<Piece> = parts.into_iter().map(|part| match part {
+            Piece::Text(_) => Piece::Text(false),
+            other => other,
+        }).collect();
+        let (dialect, input) = if chat {
+            (Dialect::Chat, chat_stream(&parts))
+        } else {
+            (Dialect::Messages, messages_stream(&parts))
+        };
+        let watch = Watch { tool_calls: true, ..Watch::default() };
+        let opened = open(dialect, vec![(Scripted { hangs: true, ..judge(parts.clone(), watch) }, Mode::Enforce)]);
+        let out = block_on(async {
+            let mut stream = opened.reviews.stream();
+            let mut out = Vec::new();
+            for chunk in cut(input.as_bytes(), &cuts) {
+                stream.push(&chunk);
+                let piece = std::future::poll_fn(|cx| std::task::Poll::Ready(stream.poll_output(cx))).await;
+                if let std::task::Poll::Ready(Some(bytes)) = piece {
+                    out.extend_from_slice(&bytes);
+                }
+            }
+            String::from_utf8(out).unwrap()
+        });
+        let thinking_first = parts.iter().take_while(|part| !matches!(part, Piece::Call { .. } | Piece::Server { .. }));
+        let thinking = thinking_first.filter(|part| matches!(part, Piece::Thinking)).count();
+        prop_assert!(out.matches("\"type\":\"thinking\"").count() + out.matches("reasoning_content").count() >= thinking);
+        for (n, part) in parts.iter().enumerate() {
+            let text = matches!(part, Piece::Text(_));
+            let seen = out.contains(&marker(n, false)) || out.contains(&marker(n, true));
+            prop_assert!(text == seen || matches!(part, Piece::Thinking), "{}: {:?} of {}\n{}", n, part, input, out);
+        }
+    }
+
+    #[test]
     fn fixtures_pass_unchanged_under_shadow_and_well_formed_under_a_judge(
         which in any::<prop::sample::Index>(),
         chat in any::<bool>(),
