@@ -31,6 +31,17 @@ impl Frame {
         out.extend_from_slice(b"\n\n");
         out.freeze()
     }
+
+    /// It has no data, and nothing else that could be meant as such: only comments and the standard's other fields.
+    pub fn is_silent(&self) -> bool {
+        const BOM: &[u8] = b"\xef\xbb\xbf";
+        let silent = |line: &[u8]| {
+            let name = memchr::memchr(b':', line).map_or(line, |colon| &line[..colon]);
+            matches!(name, b"" | b"event" | b"id" | b"retry")
+        };
+        let raw = self.raw.strip_prefix(BOM).unwrap_or(&self.raw);
+        self.data.is_none() && raw.split(|byte| matches!(byte, b'\n' | b'\r')).all(silent)
+    }
 }
 
 /// An event larger than the limit.

@@ -34,6 +34,8 @@ struct Choice<'a> {
     delta: Option<Delta<'a>>,
     #[serde(borrow)]
     finish_reason: Option<Cow<'a, str>>,
+    /// What stands there in an answer that is not streamed.
+    message: Option<IgnoredAny>,
 }
 
 #[derive(Default, Deserialize)]
@@ -98,7 +100,9 @@ impl Decoder {
 
     fn read(&mut self, frame: &Frame) -> Vec<(usize, Field, What)> {
         let one = |what| vec![(0, Field::Rest, what)];
-        let Some(data) = &frame.data else { return one(What::Loose) };
+        let Some(data) = &frame.data else {
+            return one(if frame.is_silent() { What::Loose } else { What::Unreadable(Unreadable::NotJson) });
+        };
         if data.trim_ascii() == b"[DONE]" {
             return one(What::Done);
         }
@@ -106,6 +110,10 @@ impl Decoder {
             Ok(chunk) => chunk,
             Err(error) => return one(What::Unreadable(Unreadable::from(&error))),
         };
+        if chunk.choices.iter().flatten().any(|choice| choice.message.is_some()) {
+            // Readers that take it would get calls past all that looks at deltas.
+            return one(What::Unreadable(Unreadable::Contradiction));
+        }
         let mut out = Vec::new();
         for (position, choice) in chunk.choices.into_iter().flatten().enumerate() {
             self.choice(position, choice, &mut out);

@@ -1,8 +1,10 @@
 //! Reads the events of a Messages stream.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
 use super::{kind_of, stop_reason};
@@ -28,6 +30,8 @@ const EVENTS: [&[u8]; 8] = [
 pub struct Decoder {
     next: u32,
     last: u32,
+    /// The blocks whose arguments would be looked at by nobody: texts and thinking.
+    words: HashSet<u32>,
 }
 
 #[derive(Deserialize)]
@@ -39,6 +43,14 @@ struct Data<'a> {
     delta: Option<Delta<'a>>,
     #[serde(borrow)]
     content_block: Option<&'a RawValue>,
+    #[serde(borrow)]
+    message: Option<&'a RawValue>,
+}
+
+/// The message that a stream begins with.
+#[derive(Deserialize)]
+struct Start {
+    content: Option<Vec<IgnoredAny>>,
 }
 
 /// The delta of a block, or of the message.
@@ -102,7 +114,9 @@ impl Decoder {
     }
 
     fn read(&mut self, frame: &Frame) -> What {
-        let Some(data) = &frame.data else { return What::Loose };
+        let Some(data) = &frame.data else {
+            return if frame.is_silent() { What::Loose } else { What::Unreadable(Unreadable::NotJson) };
+        };
         let Ok(text) = std::str::from_utf8(data) else { return What::Unreadable(Unreadable::NotJson) };
         let read: Data<'_> = match serde_json::from_str(text) {
             Ok(read) => read,
@@ -119,7 +133,12 @@ impl Decoder {
     /// `None` where a part has another form than the protocol gives it.
     fn event(&mut self, data: Data<'_>, text: &str) -> Option<What> {
         Some(match &*data.kind {
-            "message_start" => What::Head,
+            "message_start" => {
+                // SDKs take over what the message holds at its start; it has to come as blocks, where it is looked at.
+                let start: Option<Start> = data.message.map(|raw| serde_json::from_str(raw.get())).transpose().ok()?;
+                let content = start.and_then(|start| start.content).unwrap_or_default();
+                content.is_empty().then_some(What::Head)?
+            }
             "content_block_start" => {
                 let raw = data.content_block?.get();
                 let block: ContentBlock<'_> = serde_json::from_str(raw).ok()?;
@@ -127,18 +146,25 @@ impl Decoder {
                 self.last = index;
                 self.next = index + 1;
                 let kind = block.kind();
+                if matches!(kind, Kind::Text | Kind::Thinking) {
+                    self.words.insert(index);
+                } else {
+                    self.words.remove(&index);
+                }
                 let piece = block.piece(&kind, raw);
                 What::Block { id: block_id(index), start: Some(kind), piece, end: false }
             }
             "content_block_delta" => {
                 let delta = data.delta?;
+                let index = data.index.unwrap_or(self.last);
                 let piece = match &*delta.kind? {
                     "text_delta" => Piece::Text(delta.text?.into_owned()),
                     "thinking_delta" => Piece::Thinking(delta.thinking?.into_owned()),
+                    "input_json_delta" if self.words.contains(&index) => return None,
                     "input_json_delta" => Piece::Arguments(delta.partial_json?.into_owned()),
                     _ => Piece::Other(text[json::member(text, "delta")?].to_owned()),
                 };
-                What::Block { id: block_id(data.index.unwrap_or(self.last)), start: None, piece, end: false }
+                What::Block { id: block_id(index), start: None, piece, end: false }
             }
             "content_block_stop" => What::Block {
                 id: block_id(data.index.unwrap_or(self.last)),

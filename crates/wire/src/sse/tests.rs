@@ -60,3 +60,14 @@ proptest! {
         prop_assert_eq!(&bytes[..], input);
     }
 }
+
+#[test]
+fn a_body_that_is_no_stream_is_not_silent() {
+    let frame = |text: &'static [u8]| parse(Bytes::from_static(text));
+    for silent in [&b": note {}\n\n"[..], b"\n", b"event: ping\nid\nretry: 1\r\n\r\n", b"\xef\xbb\xbf:\n\n"] {
+        assert!(frame(silent).is_silent(), "{silent:?}");
+    }
+    for other in [&b"{\"a\": 1}\n\n"[..], b": note\n<html>\n\n", b"data: 1\n\n", b"dat\n\n"] {
+        assert!(!frame(other).is_silent(), "{other:?}");
+    }
+}
