@@ -1,5 +1,6 @@
 //! The gateway under test: the real binary with a data folder of its own.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use http::Request;
@@ -31,6 +32,11 @@ const DATA: &str = "data";
 impl Gateway {
     /// Starts a gateway in front of `upstream`, which serves both dialects, and waits until it is ready.
     pub async fn start(setup: &Setup) -> Self {
+        Self::start_with(setup, &[]).await
+    }
+
+    /// The same with more in its environment, each a name and a value; they win over what `setup` says.
+    pub async fn start_with(setup: &Setup, environment: &[(&str, &str)]) -> Self {
         let folder = TempDir::new().expect("a temporary folder");
         let mut command = clean(&places::gateway(), folder.path());
         command.arg("serve");
@@ -44,6 +50,7 @@ impl Gateway {
         command.env("GATEWAY_HOST", "127.0.0.1").env("GATEWAY_PORT", "0");
         command.env("LUTHIEN_DATA_DIR", folder.path().join(DATA));
         command.env("ANTHROPIC_BASE_URL", &setup.upstream).env("OPENAI_BASE_URL", format!("{}/v1", setup.upstream));
+        command.envs(environment.iter().copied());
         let mut server = Server::start(command, folder);
         let address = |log: &str| log.lines().find_map(|line| line.strip_prefix("listening on ")).map(str::to_owned);
         let base = server.until(START, async |log| address(log)).await;
@@ -66,6 +73,29 @@ impl Gateway {
             web::send(request.body(bytes::Bytes::new()).expect("a request")).await.expect("an answer of the API");
         assert!(answer.status.is_success(), "{path}: {} {:?}", answer.status, answer.body);
         serde_json::from_slice(&answer.body).expect("the API speaks JSON")
+    }
+
+    /// What the admin API says of a call and its events, once it is recorded.
+    pub async fn call(&self, id: &str) -> Value {
+        let path = format!("/api/debug/calls/{id}");
+        for _ in 0..500 {
+            let all = self.api("/api/debug/calls?limit=1000").await;
+            if all["calls"].as_array().is_some_and(|calls| calls.iter().any(|call| call["call_id"] == id)) {
+                return self.api(&path).await;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        panic!("the call {id} was not recorded within 10 s:\n{}", self.server.log());
+    }
+
+    /// What it has logged so far.
+    pub fn log(&self) -> String {
+        self.server.log()
+    }
+
+    /// Its data folder.
+    pub fn data(&self) -> PathBuf {
+        self.server.folder.path().join(DATA)
     }
 
     /// Runs `luthien` with these arguments beside it, on the same data folder.

@@ -1,0 +1,116 @@
+//! Requests that a policy edits: what it does not edit keeps its bytes.
+
+use luthien_testkit::Answer;
+use luthien_testkit::client::post;
+use luthien_wire::Dialect;
+use serde_json::json;
+
+use crate::support::{BOTH, KEYS, Rig, Told, path};
+
+const SWAP: &str = "string_replacement";
+
+fn swap() -> (&'static str, serde_json::Value) {
+    (SWAP, json!({"replacements": [["secret", "public"]], "apply_to": "request"}))
+}
+
+async fn sent(rig: &Rig, dialect: Dialect, headers: &[(&str, &str)], body: &[u8]) -> String {
+    rig.upstream.clear();
+    let told = post(&rig.url(path(dialect)), &[&KEYS, headers].concat(), body.to_vec()).await;
+    let told = Told::of(told.expect("an answer")).await;
+    assert_eq!(told.status, 200, "{}", told.text());
+    let turns = rig.upstream.turns();
+    assert_eq!(turns.len(), 1);
+    String::from_utf8(turns[0].body.to_vec()).expect("UTF-8")
+}
+
+const START: &str = r#"{ "model":"m" ,"temperature":1.00,"max_tokens":16,"unknown":{"z":1e2,"a":[1.0 , 2]},"messages":[ {"role":"user","content":[{"type":"text","text":"Gr\u00f6\u00dfe","cache_control":{"type":"ephemeral","ttl":"1h"},"x":-0.0}]},{"role":"assistant","content":"yes"} , "#;
+
+#[tokio::test]
+async fn an_edit_keeps_what_stands_before_it_and_is_the_same_each_turn() {
+    let rig = Rig::new(Answer::text("hi"), Some(swap())).await;
+    for dialect in BOTH {
+        let edited = r#"{"role":"user","content":"a secret \u00e9 thing","keep":1.50}"#;
+        let one = sent(&rig, dialect, &[], format!("{START}{edited}] , \"z\":0 }}").as_bytes()).await;
+        let more = r#",{"role":"assistant","content":"ok"},{"role":"user","content":"another secret"}"#;
+        let two = sent(&rig, dialect, &[], format!("{START}{edited}{more}] , \"z\":0 }}").as_bytes()).await;
+        assert!(one.starts_with(START), "{one}");
+        assert!(one.contains("a public") && !one.contains("secret"), "{one}");
+        assert!(one.ends_with(",\"keep\":1.50}] , \"z\":0 }"), "{one}");
+        let common = one.strip_suffix("] , \"z\":0 }").expect("the end as it was");
+        assert!(two.starts_with(common), "{two}\ndoes not begin with\n{common}");
+        assert!(two.contains("another public") && !two.contains("secret"), "{two}");
+    }
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn a_request_in_which_nothing_is_found_keeps_every_byte() {
+    let rig = Rig::new(Answer::text("hi"), Some(swap())).await;
+    for dialect in BOTH {
+        let body = format!("{START}{{\"role\":\"user\",\"content\":\"x\\/y\"}}]}}\n\n");
+        assert_eq!(sent(&rig, dialect, &[], body.as_bytes()).await, body);
+    }
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn thinking_calls_and_the_first_system_entry_are_never_edited() {
+    let rig = Rig::new(Answer::text("hi"), Some(swap())).await;
+    let first = r#"{"type":"text","text":"x-anthropic-billing-header: secret"}"#;
+    let thinking = r#"{"type":"thinking","thinking":"a secret thought","signature":"c2VjcmV0secret"},{"type":"redacted_thinking","data":"secret"}"#;
+    let call = r#"{"type":"tool_use","id":"toolu_secret","name":"secret","input":{}}"#;
+    let body = format!(
+        r#"{{"model":"m","max_tokens":16,"system":[{first},{{"type":"text","text":"a secret rule"}}],"messages":[{{"role":"user","content":"go"}},{{"role":"assistant","content":[{thinking},{call}]}},{{"role":"user","content":[{{"type":"tool_result","tool_use_id":"toolu_secret","content":"the secret output"}}]}}]}}"#
+    );
+    let got = sent(&rig, Dialect::Messages, &[], body.as_bytes()).await;
+    let expected = body.replace("the secret output", "the public output");
+    assert_eq!(got, expected);
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn both_halves_of_a_beta_travel_with_an_edit() {
+    let rig = Rig::new(Answer::text("hi"), Some(swap())).await;
+    let body = r#"{"model":"m","max_tokens":16,"context_management":{"edits":[{"type":"clear_thinking_20251015"}]},"messages":[{"role":"user","content":"a secret"}]}"#;
+    let headers =
+        [("anthropic-beta", "context-management-2025-06-27,oauth-2025-04-20"), ("anthropic-version", "2031-01-01")];
+    let got = sent(&rig, Dialect::Messages, &headers, body.as_bytes()).await;
+    assert_eq!(got, body.replace("secret", "public"));
+    let turn = rig.upstream.turns().remove(0);
+    for (name, value) in headers {
+        assert_eq!(turn.header(name), Some(value));
+    }
+    assert_eq!(turn.header("content-length"), Some(got.len().to_string().as_str()));
+    rig.stop().await;
+}
+
+/// `text` as gzip, uncompressed in it.
+fn gzip(text: &[u8]) -> Vec<u8> {
+    let mut crc = u32::MAX;
+    for byte in text {
+        crc ^= u32::from(*byte);
+        for _ in 0..8 {
+            crc = (crc >> 1) ^ (0xedb8_8320 & 0_u32.wrapping_sub(crc & 1));
+        }
+    }
+    let length = u16::try_from(text.len()).expect("a short text");
+    let mut out = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255, 1];
+    out.extend(length.to_le_bytes());
+    out.extend((!length).to_le_bytes());
+    out.extend(text);
+    out.extend((!crc).to_le_bytes());
+    out.extend(u32::from(length).to_le_bytes());
+    out
+}
+
+#[tokio::test]
+async fn a_compressed_request_is_read_by_policies_and_goes_on_plain_where_it_is_changed() {
+    let rig = Rig::new(Answer::text("hi"), Some(swap())).await;
+    let body = r#"{"model":"m","max_tokens":16,"messages":[{"role":"user","content":"a secret"}]}"#;
+    for dialect in BOTH {
+        let got = sent(&rig, dialect, &[("content-encoding", "gzip")], &gzip(body.as_bytes())).await;
+        assert_eq!(got, body.replace("secret", "public"));
+        assert_eq!(rig.upstream.turns()[0].header("content-encoding"), None);
+    }
+    rig.stop().await;
+}

@@ -1,0 +1,16 @@
+//! The protocol rules, one group for each file: the real gateway, watched from outside over sockets.
+
+#![expect(clippy::expect_used, clippy::panic, reason = "helpers of tests fail the test")]
+
+mod broken;
+mod edits;
+mod enforcement;
+mod hostile;
+mod leaks;
+mod odd_requests;
+mod record;
+mod secrets;
+mod support;
+mod tricks;
+mod waiting;
+mod words;
