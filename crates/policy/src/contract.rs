@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::judge::JudgeClient;
+use crate::message::tool_name;
 
 /// What a policy must see, which is also all that is held back for it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -195,8 +196,9 @@ pub trait Policy: Send + Sync + Debug {
         let mut answer = match (self.on_error(), target) {
             (OnError::Pass, _) => Answer::pass(),
             (OnError::Block, Target::ToolCall { name, .. }) => Answer::block(format!(
-                "[Blocked: the policy `{}` could not check the call of the tool `{name}`.]",
-                self.name()
+                "[Blocked: the policy `{}` could not check the call of the tool `{}`.]",
+                self.name(),
+                tool_name(name)
             )),
             (OnError::Block, _) => {
                 Answer::block(format!("[Blocked: the policy `{}` could not check this answer.]", self.name()))

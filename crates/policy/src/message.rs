@@ -43,6 +43,18 @@ fn placeholder(text: &str, values: &[(&str, &str)]) -> Option<(String, usize)> {
     Some((shown, end + 2))
 }
 
+/// A tool's name as a message may show it. A model can call a tool whatever it likes: only what names are made of is shown,
+/// so that no words get out by way of a name.
+pub(crate) fn tool_name(name: &str) -> String {
+    const MOST: usize = 64;
+    let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | ':' | '/');
+    if !name.is_empty() && name.len() <= MOST && name.chars().all(is_name) {
+        name.to_owned()
+    } else {
+        "(not a name)".to_owned()
+    }
+}
+
 /// A call's arguments for people: indented JSON whose strings keep their line breaks, or the raw text where it is no JSON.
 pub(crate) fn readable_arguments(call: &ToolCall) -> String {
     let pretty = call.arguments.as_ref().ok().and_then(|value| serde_json::to_string_pretty(value).ok());

@@ -45,3 +45,13 @@ fn long_text_is_clipped_at_a_character() {
     assert_eq!(clip("äöü!", 2), "äö… (2 more characters)");
     assert_eq!(clip("äö", 2), "äö");
 }
+
+#[test]
+fn only_names_are_shown_as_names() {
+    for name in ["Bash", "mcp__github-2__create_issue", "functions.run:0", "a/b"] {
+        assert_eq!(tool_name(name), name);
+    }
+    for other in ["", "two words", "a`b", "a\nb", "größe", &"x".repeat(65)] {
+        assert_eq!(tool_name(other), "(not a name)");
+    }
+}

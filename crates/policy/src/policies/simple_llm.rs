@@ -19,7 +19,7 @@ use crate::contract::{
 };
 use crate::judge::{Asker, DEFAULT_MODEL, InferenceProvider, Route, Ruling};
 use crate::member::Member;
-use crate::message::clip;
+use crate::message::{clip, tool_name};
 
 /// The configuration of `simple_llm`.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -131,7 +131,7 @@ impl Subject<'_> {
     fn named(self) -> String {
         match self {
             Self::Text(_) => "this text".to_owned(),
-            Self::Call(call) => format!("the call of the tool `{}`", call.name),
+            Self::Call(call) => format!("the call of the tool `{}`", tool_name(&call.name)),
         }
     }
 }
@@ -163,7 +163,10 @@ impl Rewriter {
         let Subject::Call(call) = subject else { return blocks };
         if blocks.is_empty() {
             let mark = self.mark.unwrap_or("[Removed]");
-            return vec![Block::Text(format!("{mark} The call of the tool `{}` was taken out.", call.name))];
+            return vec![Block::Text(format!(
+                "{mark} The call of the tool `{}` was taken out.",
+                tool_name(&call.name)
+            ))];
         }
         let calls = blocks.iter().any(|block| matches!(block, Block::ToolCall(_)));
         if let (Some(mark), false, Some(Block::Text(text))) = (self.mark, calls, blocks.first_mut())
@@ -190,7 +193,7 @@ impl Policy for SimpleLlm {
 
     fn failed(&self, target: &Target, why: &str) -> Answer {
         let what = match target {
-            Target::ToolCall { name, .. } => format!("the call of the tool `{name}`"),
+            Target::ToolCall { name, .. } => format!("the call of the tool `{}`", tool_name(name)),
             Target::Text { .. } | Target::Turn | Target::Request => "this text".to_owned(),
         };
         self.rewriter.failed_answer(&what, why, true)

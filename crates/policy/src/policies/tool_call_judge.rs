@@ -15,7 +15,7 @@ use crate::catalogue::{LoadError, Loading, range};
 use crate::contract::{Answer, BlockScope, Mode, Policy, PolicyError, Review, ReviewContext, Watch};
 use crate::judge::{Asker, DEFAULT_MODEL, Failure, InferenceProvider, Route, Verdict, conversation};
 use crate::member::Member;
-use crate::message::{SHOWN, clip, fill, readable_arguments};
+use crate::message::{SHOWN, clip, fill, readable_arguments, tool_name};
 
 /// Tries after the first, for a judge that cannot be reached. An answer that is no verdict is not asked for again: that
 /// would give a call that steers its judge more than one throw.
@@ -133,16 +133,18 @@ impl Judge {
     fn message(&self, call: &ToolCall, verdict: &Verdict) -> String {
         match self.feedback {
             Feedback::None => "[Blocked.]".to_owned(),
-            Feedback::Constant => format!("[Blocked: a policy did not allow this call of the tool `{}`.]", call.name),
+            Feedback::Constant => {
+                format!("[Blocked: a policy did not allow this call of the tool `{}`.]", tool_name(&call.name))
+            }
             Feedback::Category => format!(
                 "[Blocked: a policy did not allow this call of the tool `{}` ({}).]",
-                call.name,
+                tool_name(&call.name),
                 verdict.category.name()
             ),
             Feedback::Full => fill(
                 &self.template,
                 &[
-                    ("tool_name", &call.name),
+                    ("tool_name", &tool_name(&call.name)),
                     ("tool_arguments", &readable_arguments(call)),
                     ("probability", &verdict.probability.to_string()),
                     ("explanation", &clip(&verdict.explanation, SHOWN)),
@@ -192,7 +194,7 @@ impl Judging {
         self.emit("evaluation_failed", json!({"tool_name": call.name, "error": why}));
         let message = match self.judge.feedback {
             Feedback::None => "[Blocked.]".to_owned(),
-            _ => format!("[Blocked: the call of the tool `{}` could not be judged: {why}.]", call.name),
+            _ => format!("[Blocked: the call of the tool `{}` could not be judged: {why}.]", tool_name(&call.name)),
         };
         Answer { failed: true, scope: self.judge.scope, ..Answer::block(message).because(why) }
     }
