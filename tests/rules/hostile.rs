@@ -179,3 +179,22 @@ async fn a_head_beyond_reason_is_refused() {
     still_answers(&rig).await;
     rig.stop().await;
 }
+
+#[tokio::test]
+async fn who_asks_before_sending_a_giant_is_refused_before_it_comes() {
+    let rig = Rig::new(Answer::text("hi"), None).await;
+    for path in ["/v1/messages", "/v1/chat/completions"] {
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nhost: g\r\nx-api-key: k\r\nexpect: 100-continue\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
+            1_u64 << 40
+        );
+        let address = rig.gateway.url().strip_prefix("http://").expect("an address");
+        let mut client = TcpStream::connect(address).await.expect("a connection");
+        client.write_all(head.as_bytes()).await.expect("sent");
+        let mut start = [0; 12];
+        timeout(Duration::from_secs(30), client.read_exact(&mut start)).await.expect("in time").expect("an answer");
+        assert_eq!(&start, b"HTTP/1.1 413");
+    }
+    assert_eq!(rig.upstream.requests().len(), 0);
+    rig.stop().await;
+}

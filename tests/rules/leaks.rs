@@ -11,7 +11,7 @@ use luthien_wire::sse::Splitter;
 use serde_json::{Value, json};
 
 use crate::support::{BAD, BOTH, GOOD, JUDGE, Rig, chain, decisions, fixture_of, judge, judged, read, response, turn};
-use crate::words::{found, names, only_in_calls};
+use crate::words::{found, names, only_in_calls, only_in_texts};
 
 fn with_calls() -> Vec<&'static Fixture> {
     BOTH.into_iter()
@@ -208,5 +208,24 @@ async fn who_only_looks_leaves_every_byte() {
         let told = rig.told(fixture.dialect, &turn(fixture.name, fixture.streamed)).await;
         assert_eq!(told.text(), String::from_utf8_lossy(fixture.bytes), "{}", fixture.name);
     }
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn no_word_of_a_blocked_text_gets_out() {
+    const NOTHING: &str = "{\"action\": \"replace\", \"blocks\": []}";
+    let policy = ("simple_llm", json!({"instructions": "Let nothing out.", "model": JUDGE, "on_error": "block"}));
+    let rig = Rig::new(judged(NOTHING, in_random_pieces), Some(policy)).await;
+    let mut tried = 0;
+    for fixture in BOTH.into_iter().flat_map(fixtures::all).filter(|fixture| fixture.status == 200) {
+        let words = only_in_texts(fixture);
+        if words.is_empty() || fixture.name.contains("unknown") {
+            continue;
+        }
+        tried += 1;
+        let told = rig.told(fixture.dialect, &turn(fixture.name, fixture.streamed)).await;
+        assert_eq!(found(&words, &told.body, fixture.streamed), None, "{}: {}", fixture.name, told.text());
+    }
+    assert!(tried > 40, "only {tried} fixtures have texts");
     rig.stop().await;
 }

@@ -109,6 +109,41 @@ async fn no_credential_is_kept_said_or_logged() {
 }
 
 #[tokio::test]
+async fn nor_are_the_keys_of_the_gateway_itself() {
+    let keys = [
+        ("CLIENT_API_KEY", "canary-of-clients"),
+        ("ANTHROPIC_API_KEY", "canary-of-the-server"),
+        ("OPENAI_API_KEY", "canary-of-the-server"),
+        ("LLM_JUDGE_API_KEY", "canary-of-judges"),
+        ("AUTH_MODE", "client_key"),
+    ];
+    let call = Answer::tool("Bash", &json!({"command": "x"}));
+    let rig = Rig::with(judged(BAD, move |_| call.clone()), Some(judge()), &[&LOUD[..], &keys].concat()).await;
+    let mut ids = Vec::new();
+    for dialect in BOTH {
+        for (key, status) in [("canary-of-clients", 200), ("canary-wrong", 401), ("canary-of-the-server", 401)] {
+            for headers in [[("x-api-key", key.to_owned())], [("authorization", format!("Bearer {key}"))]] {
+                let headers = headers.each_ref().map(|(name, value)| (*name, value.as_str()));
+                let told = post(&rig.url(path(dialect)), &headers, turn("m", true).to_string()).await;
+                let told = Told::of(told.expect("an answer")).await;
+                assert_eq!(told.status, status, "{key}");
+                assert!(!holds(&told.body, CANARY), "{}", told.text());
+                ids.push(told.id().to_owned());
+            }
+        }
+    }
+    for request in rig.upstream.requests() {
+        let headers = format!("{:?}", request.headers);
+        assert!(!headers.contains("canary-of-clients"), "{headers}");
+        let of_judge = request.json()["model"] == JUDGE;
+        assert_eq!(headers.contains("canary-of-judges"), of_judge, "{headers}");
+        assert_eq!(headers.contains("canary-of-the-server"), !of_judge, "{headers}");
+    }
+    no_canary(&rig.gateway, &ids).await;
+    rig.stop().await;
+}
+
+#[tokio::test]
 async fn nor_over_http2() {
     let upstream = Upstream::start().await.expect("an upstream");
     let inner = Gateway::start_with(&Setup { upstream: upstream.base_url(), policy: None }, &LOUD).await;

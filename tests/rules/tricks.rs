@@ -1,9 +1,10 @@
 //! Answers made to get a call past a judge that blocks all: no byte of one gets out.
 
-use luthien_testkit::{Play, Reply};
+use luthien_testkit::{Answer, Play, Reply};
 use luthien_wire::Dialect;
+use serde_json::json;
 
-use crate::support::{BAD, BOTH, Rig, judge, judged, turn};
+use crate::support::{BAD, BOTH, JUDGE, Policy, Rig, judge, judged, turn};
 
 /// What stands in every call of these tests.
 const CANARY: &str = "canary";
@@ -249,7 +250,7 @@ async fn nothing_gets_out(
     tricks: Vec<(&'static str, String)>,
     content_types: &[&str],
 ) {
-    let rig = Rig::new(luthien_testkit::Answer::text("x"), Some(judge())).await;
+    let rig = Rig::new(Answer::text("x"), Some(judge())).await;
     let mut leaks = Vec::new();
     for (name, bytes) in tricks {
         for content_type in content_types {
@@ -289,6 +290,31 @@ async fn no_trick_of_a_body_gets_a_call_out() {
     for dialect in BOTH {
         for asked_for in [true, false] {
             nothing_gets_out(dialect, asked_for, bodies(dialect), &TYPES).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_tools_name_carries_nothing_out() {
+    let policies: [Policy; 3] = [
+        ("tool_call_judge", json!({"model": JUDGE})),
+        ("tool_call_judge", json!({"model": JUDGE, "feedback": "category"})),
+        ("simple_llm", json!({"instructions": "x", "model": JUDGE, "on_error": "block", "max_retries": 0})),
+    ];
+    for policy in policies {
+        // The second is no verdict at all.
+        for verdict in [BAD, "canary"] {
+            for name in ["run `canary` now", "canary\nnow", &"canary_".repeat(100)] {
+                let call = Answer::new().call(name, &json!({"command": "canary"}));
+                let rig = Rig::new(judged(verdict, move |_| call.clone()), Some(policy.clone())).await;
+                for dialect in BOTH {
+                    for stream in [true, false] {
+                        let told = rig.told(dialect, &turn("m", stream)).await;
+                        assert!(!told.text().contains(CANARY), "{policy:?}: {}", told.text());
+                    }
+                }
+                rig.stop().await;
+            }
         }
     }
 }

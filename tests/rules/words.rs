@@ -43,6 +43,36 @@ pub(crate) fn only_in_calls(fixture: &Fixture) -> BTreeSet<String> {
     calls.into_iter().filter(|word| !rest.contains(word.as_str())).collect()
 }
 
+/// The words that only the texts of an answer hold: thinking, calls and citations are none.
+pub(crate) fn only_in_texts(fixture: &Fixture) -> BTreeSet<String> {
+    fn take(value: &mut Value, texts: &mut Vec<Value>) {
+        match value {
+            Value::Object(members) => {
+                let call = members.get("type").is_some_and(|kind| kind != "text" && kind != "text_delta")
+                    && members.contains_key("content")
+                    && !members.contains_key("role");
+                for name in ["text", "content", "refusal"] {
+                    if !call && members.get(name).is_some_and(Value::is_string) {
+                        texts.extend(members.remove(name));
+                    }
+                }
+                members.values_mut().for_each(|value| take(value, texts));
+            }
+            Value::Array(values) => values.iter_mut().for_each(|value| take(value, texts)),
+            _ => {}
+        }
+    }
+    let (mut texts, mut rest) = (BTreeSet::new(), FRAME.map(str::to_owned).into_iter().collect::<BTreeSet<_>>());
+    for mut value in values(fixture.bytes, fixture.streamed) {
+        let mut taken = Vec::new();
+        take(&mut value, &mut taken);
+        words(&Value::Array(taken), &mut texts);
+        words(&value, &mut rest);
+    }
+    let rest: String = rest.into_iter().collect::<Vec<_>>().join("\n");
+    texts.into_iter().filter(|word| !rest.contains(word.as_str())).collect()
+}
+
 /// The first of `words` that stands in an answer, as bytes or once decoded.
 pub(crate) fn found<'a>(words: &'a BTreeSet<String>, bytes: &[u8], streamed: bool) -> Option<&'a str> {
     let raw = String::from_utf8_lossy(bytes);
