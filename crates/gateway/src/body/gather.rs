@@ -3,6 +3,9 @@
 //! The client of the upstream hands over one chunk at a time and reads the next only when it is polled again. So before
 //! a chunk goes on, the task steps back once to let what has arrived already come too. That takes no time; nothing is
 //! waited for.
+//!
+//! hyper asks a body that has nothing a second time before it lets its task go: only the third time asked has the task
+//! really stepped back.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -15,19 +18,23 @@ use super::SourceError;
 /// As much as leaves in one piece, in bytes.
 const ENOUGH: usize = 64 << 10;
 
+/// How often hyper asks before its task steps back.
+const ASKED_PER_STEP: u8 = 2;
+
 /// Passes a body on in fewer, larger pieces. Trailers are dropped.
 pub(crate) struct Gather<B> {
     inner: B,
     first: Bytes,
     joined: BytesMut,
-    stepped_back: bool,
+    /// How often it was asked in vain since the last chunk came.
+    in_vain: u8,
     error: Option<SourceError>,
     ended: bool,
 }
 
 impl<B> Gather<B> {
     pub(crate) fn new(inner: B) -> Self {
-        Self { inner, first: Bytes::new(), joined: BytesMut::new(), stepped_back: false, error: None, ended: false }
+        Self { inner, first: Bytes::new(), joined: BytesMut::new(), in_vain: 0, error: None, ended: false }
     }
 
     fn add(&mut self, data: Bytes) {
@@ -47,7 +54,7 @@ impl<B> Gather<B> {
     }
 
     fn take(&mut self) -> Frame<Bytes> {
-        self.stepped_back = false;
+        self.in_vain = 0;
         let first = std::mem::take(&mut self.first);
         Frame::data(if self.joined.is_empty() { first } else { self.joined.split().freeze() })
     }
@@ -64,7 +71,7 @@ impl<B: Body<Data = Bytes, Error = SourceError> + Unpin> Body for Gather<B> {
                 Poll::Ready(Some(Ok(frame))) => {
                     if let Ok(data) = frame.into_data() {
                         this.add(data);
-                        this.stepped_back = false;
+                        this.in_vain = 0;
                     }
                 }
                 Poll::Ready(Some(Err(error))) => {
@@ -73,9 +80,9 @@ impl<B: Body<Data = Bytes, Error = SourceError> + Unpin> Body for Gather<B> {
                 }
                 Poll::Ready(None) => this.ended = true,
                 Poll::Pending if this.len() == 0 => return Poll::Pending,
-                Poll::Pending if this.stepped_back => break,
+                Poll::Pending if this.in_vain == ASKED_PER_STEP => break,
                 Poll::Pending => {
-                    this.stepped_back = true;
+                    this.in_vain += 1;
                     cx.waker().wake_by_ref();
                     return Poll::Pending;
                 }

@@ -5,9 +5,11 @@ use luthien_testkit::client::{get, post};
 use luthien_testkit::{Answer, Asked, Chunking, Reply, Script, fixtures};
 use luthien_wire::Dialect;
 use rstest::rstest;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
-use crate::support::{KEY, Rig, id, path, turn};
+use crate::support::{KEY, Rig, config, id, path, turn};
 
 #[rstest]
 #[case::whole(Chunking::Whole)]
@@ -86,5 +88,46 @@ async fn side_endpoints_pass_and_are_no_turns() {
     assert!(models.rest().await.unwrap().starts_with(b"{"));
     let paths: Vec<String> = rig.upstream.requests().into_iter().map(|request| request.path).collect();
     assert_eq!(paths, ["/v1/messages/count_tokens?beta=true", "/v1/models?limit=1000"]);
+    rig.stop().await;
+}
+
+/// Sends a stream of `events` chunks, which all arrive together, to whoever connects first.
+async fn all_at_once(listener: TcpListener, events: usize) {
+    let (mut stream, _) = listener.accept().await.unwrap();
+    let mut asked = vec![0; 8 << 10];
+    stream.read(&mut asked).await.unwrap();
+    let mut answer =
+        b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n".to_vec();
+    for n in 1..=events {
+        let event = if n == events { "data: [DONE]\n\n".to_owned() } else { format!(": {n}\n\n") };
+        answer.extend_from_slice(format!("{:x}\r\n{event}\r\n", event.len()).as_bytes());
+    }
+    answer.extend_from_slice(b"0\r\n\r\n");
+    stream.write_all(&answer).await.unwrap();
+    stream.shutdown().await.unwrap();
+}
+
+#[tokio::test]
+async fn what_arrives_together_leaves_together() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let upstream = format!("http://{}", listener.local_addr().unwrap());
+    let mut sending = JoinSet::new();
+    sending.spawn(all_at_once(listener, 52));
+    let rig = Rig::with(Answer::text("unused"), Vec::new(), |changed| *changed = config(&upstream)).await;
+
+    let mut client = TcpStream::connect(rig.gateway.addr()).await.unwrap();
+    let body = turn(true).to_string();
+    let head = "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nx-api-key: k\r\nconnection: close\r\n";
+    client.write_all(format!("{head}content-length: {}\r\n\r\n{body}", body.len()).as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    client.read_to_end(&mut answer).await.unwrap();
+
+    let answer = String::from_utf8(answer).unwrap();
+    let (head, chunks) = answer.split_once("\r\n\r\n").unwrap();
+    assert!(head.starts_with("HTTP/1.1 200 OK"), "{head}");
+    assert_eq!(chunks.matches("\n\n").count(), 52);
+    // Each chunk is a write of its own. The network may deliver the upstream's one write in two, no more.
+    let written = chunks.matches("\r\n").count() / 2 - 1;
+    assert!(written <= 2, "52 events left in {written} writes:\n{chunks}");
     rig.stop().await;
 }

@@ -1,7 +1,7 @@
 //! Bytes made small where that pays: a mark, then the bytes, or their length and their zstd form.
 
 /// Below this many bytes compression is not tried.
-const WORTH_IT: usize = 256;
+const WORTH_IT: usize = 512;
 
 /// No stored piece is longer than this: what says otherwise is damaged.
 const LONGEST: u64 = 1 << 31;
