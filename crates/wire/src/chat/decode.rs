@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
+use serde_json::Value;
 
 use super::{CONTENT, FUNCTION_CALL, REASONING, REFUSAL, TOOL_CALLS, stop_reason};
 use crate::sse::Frame;
@@ -120,6 +121,10 @@ impl Decoder {
         }
         if out.is_empty() {
             return one(if chunk.error.is_some() { What::Failed } else { What::Loose });
+        }
+        if out.len() > 1 && serde_json::from_slice::<Value>(data).is_err() {
+            // Parts of different fates that cannot be written apart: too deep, a number beyond all, half a character.
+            return one(What::Unreadable(Unreadable::NotJson));
         }
         out
     }
