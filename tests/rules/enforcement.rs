@@ -126,6 +126,7 @@ async fn another_method_on_a_models_path_is_refused_in_its_dialect() {
             let told = Told::of(told.expect("an answer")).await;
             assert_eq!((told.status, told.header("x-should-retry")), (405, Some("false")), "{method}");
             assert!(told.header(dialect.request_id_header()).is_some(), "{method}");
+            rig.gateway.call(told.id()).await;
             if method == http::Method::HEAD {
                 assert_eq!(told.body, b"");
             } else {

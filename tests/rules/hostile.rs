@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use luthien_testkit::Answer;
 use luthien_testkit::client::post;
+use luthien_testkit::{Answer, Reply};
 use luthien_wire::Dialect;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -168,6 +168,9 @@ async fn a_head_beyond_reason_is_refused() {
         ("many headers", format!("{start}{many}{rest}")),
         ("a long path", format!("POST /v1/messages?{} HTTP/1.1\r\nhost: g\r\n{rest}", "a".repeat(2 << 20))),
         ("a long method", format!("{} /v1/messages HTTP/1.1\r\nhost: g\r\n{rest}", "A".repeat(2 << 20))),
+        ("a tunnel", "CONNECT 127.0.0.1:80 HTTP/1.1\r\nhost: g\r\nconnection: close\r\n\r\n".to_owned()),
+        ("no path", "POST * HTTP/1.1\r\nhost: g\r\nx-api-key: k\r\nconnection: close\r\n\r\n".to_owned()),
+        ("another host", format!("POST http://127.0.0.1:1/nowhere HTTP/1.1\r\nhost: g\r\nconnection: close\r\n{rest}")),
         ("no HTTP", "\x16\x03\x01\x02\0\x01\0".to_owned()),
         ("no version", format!("POST /v1/messages\r\n{rest}")),
         ("another version", format!("POST /v1/messages HTTP/9.9\r\nhost: g\r\n{rest}")),
@@ -197,4 +200,44 @@ async fn who_asks_before_sending_a_giant_is_refused_before_it_comes() {
     }
     assert_eq!(rig.upstream.requests().len(), 0);
     rig.stop().await;
+}
+
+#[tokio::test]
+async fn an_answer_of_any_depth_is_survived() {
+    let deep = format!("{}1{}", "[".repeat(100_000), "]".repeat(100_000));
+    let call = format!(r#"{{"type":"tool_use","id":"t","name":"Bash","input":{{"canary":{deep}}}}}"#);
+    let message = format!(
+        r#"{{"id":"m","type":"message","role":"assistant","content":[{call}],"stop_reason":"tool_use","usage":{{"x":{deep}}}}}"#
+    );
+    let chat = format!(
+        r#"{{"id":"c","choices":[{{"index":0,"message":{{"tool_calls":[{{"id":"t","type":"function","function":{{"name":"Bash","arguments":"{deep}canary"}},"x":{deep}}}]}},"finish_reason":"tool_calls"}}]}}"#
+    );
+    let start = format!(
+        "event: content_block_start\ndata: {{\"type\":\"content_block_start\",\"index\":0,\"content_block\":{call}}}\n\n"
+    );
+    let chunk = format!("data: {}\n\n", chat.replace("\"message\"", "\"delta\""));
+    for policy in [None, Some(judge())] {
+        let rig = Rig::new(Answer::text("hi"), policy.clone()).await;
+        for (dialect, stream, body) in [
+            (Dialect::Messages, false, &message),
+            (Dialect::Chat, false, &chat),
+            (Dialect::Messages, true, &start),
+            (Dialect::Chat, true, &chunk),
+        ] {
+            let kind = if stream { "text/event-stream" } else { "application/json" };
+            rig.upstream.default_script(Reply::whole(200, kind, body.clone()));
+            let told = rig.told(dialect, &turn("m", stream)).await;
+            assert_eq!(
+                (told.status, told.text().contains("canary")),
+                (200, policy.is_none()),
+                "{dialect:?} {stream} {}",
+                told.text().replace("[[[[[[[[[[", "").replace("]]]]]]]]]]", "")
+            );
+            rig.gateway.call(told.id()).await;
+            rig.gateway.api(&format!("/api/debug/calls/{}/diff", told.id())).await;
+        }
+        rig.upstream.default_script(Answer::text("hi"));
+        still_answers(&rig).await;
+        rig.stop().await;
+    }
 }

@@ -7,6 +7,7 @@ mod edits;
 mod enforcement;
 mod hostile;
 mod leaks;
+mod limits;
 mod odd_requests;
 mod record;
 mod secrets;

@@ -92,3 +92,19 @@ async fn a_body_of_nearly_32_mib_passes_and_a_larger_one_is_too_large() {
     }
     rig.stop().await;
 }
+
+#[tokio::test]
+async fn a_query_passes_as_it_came() {
+    let rig = Rig::new(Answer::text("hello"), None).await;
+    for dialect in BOTH {
+        for query in ["?beta=true", "?", "?a=%2f%2F+%20&&b&=c&=&a=2&a=1", "?%zz", "?x=[1]{}|^`", "?q=a?b/c:d@e!$'()*,;"]
+        {
+            rig.upstream.clear();
+            let target = format!("{}{query}", path(dialect));
+            let told = Told::of(post(&rig.url(&target), &KEYS, ODD[0]).await.expect("an answer")).await;
+            let paths: Vec<String> = rig.upstream.requests().into_iter().map(|request| request.path).collect();
+            assert_eq!(paths, [target.trim_end_matches('?')], "{} {}", told.status, told.text());
+        }
+    }
+    rig.stop().await;
+}

@@ -103,6 +103,11 @@ fn chat_streams() -> Vec<(&'static str, String)> {
     let delta = |delta: &str| chunk(&format!(r#"{{"index":0,"delta":{delta},"finish_reason":null}}"#));
     let calls = |call: &str| delta(&format!(r#"{{"tool_calls":[{call}]}}"#));
     let end = chunk(r#"{"index":0,"delta":{},"finish_reason":"tool_calls"}"#);
+    let beside = |odd: &str| {
+        chunk(&format!(
+            r#"{{"index":0,"delta":{{"role":"assistant","content":"x","tool_calls":[{call}]}},"finish_reason":"tool_calls",{odd}}}"#
+        ))
+    };
     let done = "data: [DONE]\n\n";
     let all = |middle: &str| [role.as_str(), middle, &end, done].concat();
     vec![
@@ -114,6 +119,9 @@ fn chat_streams() -> Vec<(&'static str, String)> {
             "with the finish reason",
             all(&chunk(&format!(r#"{{"index":0,"delta":{{"tool_calls":[{call}]}},"finish_reason":"stop"}}"#))),
         ),
+        ("with text and a number beyond all", all(&beside(r#""x":1e999"#))),
+        ("with text and half a character", all(&beside(r#""x":"\ud800""#))),
+        ("with text and great depth", all(&beside(&format!(r#""x":{}{}"#, "[".repeat(500), "]".repeat(500))))),
         ("twice in one delta, second", all(&delta(&format!(r#"{{"tool_calls":[],"tool_calls":[{call}]}}"#)))),
         ("twice in one delta, first", all(&delta(&format!(r#"{{"tool_calls":[{call}],"tool_calls":[]}}"#)))),
         (
