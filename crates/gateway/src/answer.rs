@@ -238,7 +238,8 @@ pub(crate) fn of_error(error: &GatewayError, live: &Live, mut transaction: Trans
     let mut head = error_head(error);
     mark(&mut head.headers, transaction.dialect, &transaction.header, live);
     let evaluation = transaction.evaluation();
-    let outcome = Outcome { status: error.record_status(), error: Some(error.to_string()), evaluation };
+    let outcome =
+        Outcome { status: error.record_status(), error: Some(error.to_string()), evaluation, repaired: false };
     Response::from_parts(head, GatewayBody::Whole(Box::new(Whole::new(bytes, outcome, transaction))))
 }
 

@@ -19,12 +19,14 @@ pub(crate) struct Outcome {
     pub(crate) status: Status,
     pub(crate) error: Option<String>,
     pub(crate) evaluation: Evaluation,
+    /// The upstream's stream broke the protocol's rules and was put right on its way to the client.
+    pub(crate) repaired: bool,
 }
 
 impl Outcome {
     /// An answer that reached its end.
     pub(crate) fn completed(evaluation: Evaluation) -> Self {
-        Self { status: Status::Completed, error: None, evaluation }
+        Self { status: Status::Completed, error: None, evaluation, repaired: false }
     }
 }
 
@@ -111,7 +113,12 @@ impl Transaction {
                 inflight.event(Event { event_type: "recorder.truncated".to_owned(), at, data });
             }
         }
-        let Outcome { status, error, evaluation } = outcome;
+        let Outcome { status, error, evaluation, repaired } = outcome;
+        if repaired {
+            let data =
+                serde_json::json!({"summary": "the upstream's stream broke the protocol's rules and was put right"});
+            inflight.event(Event { event_type: "transaction.response_repaired".to_owned(), at, data });
+        }
         inflight.finish(End { at, status, http_status: self.http_status, error, evaluation });
     }
 }
@@ -119,7 +126,7 @@ impl Transaction {
 impl Drop for Transaction {
     fn drop(&mut self) {
         let evaluation = self.evaluation;
-        self.end(Outcome { status: Status::ClientDisconnected, error: None, evaluation });
+        self.end(Outcome { status: Status::ClientDisconnected, error: None, evaluation, repaired: false });
     }
 }
 

@@ -49,6 +49,11 @@ impl<B: Body<Data = Bytes, Error = SourceError> + Unpin> Pieces for Opaque<B> {
             Some(SourceError::Stopped) => Status::Interrupted,
             Some(_) => Status::UpstreamBroken,
         };
-        Outcome { status, error: self.error.as_ref().map(ToString::to_string), evaluation: Evaluation::None }
+        Outcome {
+            status,
+            error: self.error.as_ref().map(ToString::to_string),
+            evaluation: Evaluation::None,
+            repaired: false,
+        }
     }
 }

@@ -112,7 +112,7 @@ impl<B> Pass<B> {
 }
 
 fn broken(status: Status, error: String) -> Outcome {
-    Outcome { status, error: Some(error), evaluation: Evaluation::None }
+    Outcome { status, error: Some(error), evaluation: Evaluation::None, repaired: false }
 }
 
 /// The end that a stopped stream lacks, after `rest`, an event that may lack its blank line.

@@ -108,7 +108,7 @@ impl<B: Body<Data = Bytes, Error = SourceError> + Unpin> Pieces for Rewrite<B> {
             Some(error) => (Status::UpstreamBroken, Some(error.to_string())),
             None => (Status::UpstreamBroken, Some("the upstream's answer ended before it was complete".to_owned())),
         };
-        Outcome { status, error, evaluation }
+        Outcome { status, error, evaluation, repaired: summary.repaired }
     }
 }
 
