@@ -8,6 +8,7 @@ mod enforcement;
 mod hostile;
 mod leaks;
 mod limits;
+mod mutations;
 mod odd_requests;
 mod record;
 mod secrets;
