@@ -21,6 +21,8 @@ use crate::plan::{Inner, Item, Outcome, Reviews, Summary};
 mod choice;
 mod emit;
 mod output;
+mod release;
+mod transform;
 mod whole;
 
 use choice::Choice;

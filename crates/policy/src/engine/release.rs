@@ -1,0 +1,151 @@
+//! What the gateway writes in place of the model's words, and the end of a choice: all that has waited, then the stop.
+
+use luthien_wire::turn::{Block, StopReason, ToolCall};
+
+use super::StreamReview;
+use super::choice::{Choice, Lane};
+use super::emit::Emitter;
+use crate::plan::Item;
+
+impl StreamReview {
+    /// Ends the answer with `message`: nothing that was held goes out, and nothing more is read.
+    pub(super) fn close(&mut self, message: &str) {
+        self.emit.acting = true;
+        if self.done_sent {
+            self.drop_held();
+            (self.closed, self.complete) = (true, true);
+            return;
+        }
+        let mut choices = std::mem::take(&mut self.choices);
+        if choices.is_empty() {
+            choices.insert(0, Choice::default());
+        }
+        for (at, choice) in &mut choices {
+            if choice.released {
+                continue;
+            }
+            for slot in &choice.slots {
+                if let (false, Some(place)) = (slot.done, slot.at) {
+                    self.emit.own(&self.emit.encoder.block_end(place));
+                }
+            }
+            self.emit.write_text(choice, *at, message, true);
+            let reason = if choice.calls_sent > 0 { StopReason::ToolUse } else { StopReason::End };
+            self.emit.own(&self.emit.encoder.own_stop(*at, &reason));
+        }
+        self.drop_held();
+        self.emit.own(&self.emit.encoder.done());
+        self.done_sent = true;
+        self.closed = true;
+        self.complete = true;
+    }
+}
+
+impl Emitter {
+    /// A block that was decided upon and changed: what stands in its place. Its calls go with the other calls.
+    pub(super) fn write_items(&mut self, choice: &mut Choice, at: usize) {
+        let choice_at = choice.slots[at].id.choice;
+        let is_call = choice.slots[at].lane == Lane::Call;
+        let items = choice.slots[at].outcome.as_mut().and_then(|outcome| outcome.items.take()).unwrap_or_default();
+        self.forget(&mut choice.slots[at]);
+        choice.slots[at].done = true;
+        for item in items {
+            match item {
+                Item::Message(text) => self.write_text(choice, choice_at, &text, true),
+                Item::Block(Block::Text(text)) => self.write_text(choice, choice_at, &text, is_call),
+                Item::Block(Block::ToolCall(call)) => choice.added.push(call),
+                Item::Block(Block::Thinking(_) | Block::Opaque { .. }) => {}
+            }
+        }
+        choice.calls_changed |= is_call || !choice.added.is_empty();
+    }
+
+    /// A text of the gateway's. `apart`: from the text before it, which on Chat is in the same string.
+    pub(super) fn write_text(&mut self, choice: &mut Choice, at: u32, text: &str, apart: bool) {
+        if text.is_empty() {
+            return;
+        }
+        self.acting = true;
+        self.begin_answer();
+        let joined = if apart && choice.text_sent && !self.encoder.sequential() { "\n\n" } else { "" };
+        let bytes = self.encoder.text_block(at, choice.next, &format!("{joined}{text}"));
+        self.own(&bytes);
+        choice.next += 1;
+        choice.text_sent = true;
+    }
+
+    pub(super) fn write_call(&mut self, choice: &mut Choice, at: u32, call: &ToolCall) {
+        self.begin_answer();
+        let place = if self.encoder.sequential() { choice.next } else { choice.next_call };
+        self.own(&self.encoder.call_block(at, place, call));
+        choice.next += 1;
+        choice.next_call += 1;
+        choice.calls_sent += 1;
+    }
+
+    /// All is decided: what has waited goes out, then the stop.
+    pub(super) fn release(&mut self, at: u32, choice: &mut Choice) {
+        if let Some(items) = choice.instead.take() {
+            self.release_instead(at, choice, items);
+        } else {
+            self.release_blocks(at, choice);
+        }
+        for call in std::mem::take(&mut choice.added) {
+            self.write_call(choice, at, &call);
+        }
+        let (atom, reason) = choice.stop.take().unwrap_or((None, StopReason::End));
+        let new = match reason {
+            StopReason::ToolUse if choice.calls_changed && choice.calls_sent == 0 => Some(StopReason::End),
+            StopReason::End if choice.calls_changed && choice.calls_sent > 0 => Some(StopReason::ToolUse),
+            _ => None,
+        };
+        match &atom {
+            Some(atom) if new.is_none() && !self.acting => self.out.atom(atom.clone(), &self.encoder, false),
+            Some(atom) if new.is_none() && atom.of > 1 => self.out.atom(atom.clone(), &self.encoder, true),
+            Some(atom) => self.out.bytes(&self.encoder.stop(atom, new.as_ref()), &self.encoder),
+            None => {}
+        }
+        choice.stop = Some((None, reason));
+        choice.released = true;
+    }
+
+    pub(super) fn release_blocks(&mut self, at: u32, choice: &mut Choice) {
+        choice.cover(&self.inner);
+        let messages: Vec<usize> =
+            (0..choice.slots.len()).filter(|n| !choice.slots[*n].done && choice.slots[*n].changed).collect();
+        for n in messages {
+            self.write_items(choice, n);
+        }
+        let notices = std::mem::take(&mut choice.notices);
+        if choice.calls_sent == 0 {
+            for notice in notices {
+                self.write_text(choice, at, &notice, true);
+            }
+        }
+        for n in 0..choice.slots.len() {
+            if !choice.slots[n].done {
+                self.write_slot(choice, n);
+            }
+        }
+    }
+
+    /// A member that watches the turn has put something in place of all of it.
+    pub(super) fn release_instead(&mut self, at: u32, choice: &mut Choice, items: Vec<Item>) {
+        for slot in &mut choice.slots {
+            slot.atoms.clear();
+            slot.done = true;
+        }
+        choice.calls_changed = true;
+        let texts = std::mem::take(&mut choice.notices);
+        for item in items {
+            match item {
+                Item::Message(text) | Item::Block(Block::Text(text)) => self.write_text(choice, at, &text, true),
+                Item::Block(Block::ToolCall(call)) => choice.added.push(call),
+                Item::Block(_) => {}
+            }
+        }
+        for text in texts {
+            self.write_text(choice, at, &text, true);
+        }
+    }
+}
