@@ -136,6 +136,9 @@ pub(crate) fn block_part(atom: &Atom, from: u32, at: u32, text: Option<&str>) ->
         let key = if field == Field::Refusal { "refusal" } else { "content" };
         let path = [&delta[..], &[Step::Key(key)]].concat();
         changed = json::replace(changed.as_deref().unwrap_or(atom.data()), &path, &json::quote(text)).or(changed);
+        // They tell the text as it was.
+        let logprobs = [delta[0], delta[1], Step::Key("logprobs")];
+        changed = json::replace(changed.as_deref().unwrap_or(atom.data()), &logprobs, "null").or(changed);
     }
     changed.map_or_else(|| atom.frame.raw.clone(), |data| Frame::write("", &data))
 }

@@ -190,6 +190,11 @@ fn rewrite_choice(out: &str, body: &str, choice: &Choice, edit: &Edit) -> Option
     if had(REFUSAL) && !refusal_kept {
         out = set(&out, &message, "refusal", "null")?;
     }
+    if changed_text || content_kept != had(CONTENT) || refusal_kept != had(REFUSAL) {
+        // They tell the text as it was.
+        let logprobs = [entry[0], entry[1], Step::Key("logprobs")];
+        out = json::replace(&out, &logprobs, "null").unwrap_or(out);
+    }
     if had(FUNCTION_CALL) && !function_kept {
         out = json::remove(&out, &message, "function_call")?;
     }
