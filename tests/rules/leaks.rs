@@ -229,3 +229,17 @@ async fn no_word_of_a_blocked_text_gets_out() {
     assert!(tried > 40, "only {tried} fixtures have texts");
     rig.stop().await;
 }
+
+#[tokio::test]
+async fn no_changed_text_stands_in_its_log_probabilities() {
+    const NOTHING: &str = "{\"action\": \"replace\", \"blocks\": []}";
+    let blocking = ("simple_llm", json!({"instructions": "Let nothing out.", "model": JUDGE, "on_error": "block"}));
+    for policy in [blocking, ("all_caps", json!({}))] {
+        let rig = Rig::new(judged(NOTHING, fixture_of), Some(policy)).await;
+        for (name, stream) in [("logprobs", true), ("body_logprobs", false)] {
+            let told = rig.told(Dialect::Chat, &turn(name, stream)).await;
+            assert!(!told.text().contains("\"Yes\""), "{name}: {}", told.text());
+        }
+        rig.stop().await;
+    }
+}
