@@ -172,3 +172,17 @@ async fn a_call_cut_off_by_the_upstream_was_not_evaluated() {
     }
     rig.stop().await;
 }
+
+#[tokio::test]
+async fn what_a_rewriting_policy_could_not_read_has_failed_open() {
+    let chat = "data: {\"id\":\"c\",\"choices\":[{\"index\":0,\"delta\":{\"content\":[\"odd\"]},\"finish_reason\":null}]}\n\n\
+                data: {\"id\":\"c\",\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n";
+    let swap = ("string_replacement", json!({"replacements": [["odd", "even"]]}));
+    let rig = Rig::new(Script::always(Reply::stream(chat.as_bytes())), Some(swap)).await;
+    let told = rig.told(Dialect::Chat, &turn("m", true)).await;
+    assert_eq!(told.text(), chat);
+    let call = rig.gateway.call(told.id()).await;
+    assert_eq!(response(&call)["evaluation"], "failed_open", "{call}");
+    assert!(decisions(&call).iter().any(|decision| decision["failed"] == true), "{call}");
+    rig.stop().await;
+}
