@@ -91,9 +91,14 @@ where
             first = data;
             continue;
         }
-        if all.is_empty() {
-            all.reserve((first.len() + data.len()).max(announced.min(BELIEVED)));
-            all.extend_from_slice(&std::mem::take(&mut first));
+        let len = first.len() + all.len() + data.len();
+        if all.capacity() < len {
+            // Never more than what was announced, so that a large body is held once when it has come.
+            let room = (2 * len).min(announced.max(len)).max(announced.min(BELIEVED));
+            let mut larger = BytesMut::with_capacity(room);
+            larger.extend_from_slice(if all.is_empty() { &first } else { &all });
+            first = Bytes::new();
+            all = larger;
         }
         all.extend_from_slice(&data);
     }

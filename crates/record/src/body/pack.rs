@@ -27,6 +27,14 @@ impl Packer {
         Self { zstd: zstd::bulk::Compressor::new(1).ok(), buffer: Vec::new() }
     }
 
+    /// Keeps no more working memory than most pieces need.
+    fn give_back(&mut self) {
+        const ENOUGH: usize = 1 << 20;
+        if self.buffer.capacity() > ENOUGH {
+            self.buffer = Vec::new();
+        }
+    }
+
     /// The packed form of `bytes`.
     pub(crate) fn pack(&mut self, bytes: &[u8]) -> Vec<u8> {
         if bytes.len() > WORTH_IT
@@ -41,8 +49,10 @@ impl Packer {
                 out.push(ZSTD);
                 put_number(&mut out, bytes.len() as u64);
                 out.extend_from_slice(&self.buffer);
+                self.give_back();
                 return out;
             }
+            self.give_back();
         }
         let mut out = Vec::with_capacity(bytes.len() + 1);
         out.push(RAW);

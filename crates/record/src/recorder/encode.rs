@@ -28,6 +28,10 @@ const SMALL_MESSAGE: usize = 512;
 /// Nor are answers, which hardly ever come twice.
 const SMALL_ANSWER: usize = 512;
 
+/// Messages of more bytes (documents, pictures) are taken as they are: reading one costs several times its size in memory.
+/// They have no title, and are the same message only byte for byte.
+const MOST_UNDERSTOOD: usize = 1 << 20;
+
 /// How many contents and nodes are remembered as stored.
 const REMEMBERED: NonZeroUsize = NonZeroUsize::MIN.saturating_add(32_767);
 
@@ -188,7 +192,8 @@ impl Encoder {
         if let Some(known) = self.nodes.peek(node) {
             return known.preview.as_deref().map(str::to_owned);
         }
-        understand(&body[messages.last()?.clone()])?.preview
+        let message = &body[messages.last()?.clone()];
+        (message.len() <= MOST_UNDERSTOOD).then(|| understand(message)).flatten()?.preview
     }
 
     /// A response's manifest.
@@ -222,7 +227,7 @@ impl Encoder {
         if let Some(known) = self.nodes.get(&hash) {
             return (hash, known.identity);
         }
-        let understood = understand(bare);
+        let understood = (bare.len() <= MOST_UNDERSTOOD).then(|| understand(bare)).flatten();
         let identity = match &understood {
             Some(understood) => chain_hash(before, understood.canonical.as_bytes()),
             None => chain_hash(before, bare),
@@ -234,7 +239,7 @@ impl Encoder {
         self.nodes.put(hash, Known { identity, preview });
         let bytes = if slice.len() <= SMALL_MESSAGE {
             NodeBytes::Inline(self.packer.pack(slice))
-        } else if let Some(cut) = cut(slice) {
+        } else if let Some(cut) = (slice.len() <= MOST_UNDERSTOOD).then(|| cut(slice)).flatten() {
             NodeBytes::Content(self.content(&cut.rest), self.packer.pack(&cut.marks))
         } else {
             NodeBytes::Content(self.content(slice), Vec::new())
