@@ -5,6 +5,7 @@
 mod bytes;
 mod claude_code;
 mod commands;
+mod crash;
 mod llama;
 mod said;
 mod sdks;

@@ -37,7 +37,11 @@ impl Gateway {
 
     /// The same with more in its environment, each a name and a value; they win over what `setup` says.
     pub async fn start_with(setup: &Setup, environment: &[(&str, &str)]) -> Self {
-        let folder = TempDir::new().expect("a temporary folder");
+        Self::start_in(setup, environment, TempDir::new().expect("a temporary folder")).await
+    }
+
+    /// The same in a folder that another one has left.
+    pub async fn start_in(setup: &Setup, environment: &[(&str, &str)], folder: TempDir) -> Self {
         let mut command = clean(&places::gateway(), folder.path());
         command.arg("serve");
         if let Some((class, config)) = &setup.policy {
@@ -117,6 +121,11 @@ impl Gateway {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         panic!("{count} transactions were not recorded within 10 s:\n{}", self.server.log());
+    }
+
+    /// Kills it, as a crash or a lack of memory would; gives its folder, data included.
+    pub async fn kill(self) -> TempDir {
+        self.server.kill().await
     }
 
     /// Ends it by its process id and waits. Fails the test unless it ends well and its log holds no panic.

@@ -89,6 +89,12 @@ impl Server {
         found.unwrap_or_else(|| panic!("the server was not ready within {within:?}:\n{}", self.log()))
     }
 
+    /// Kills it, as a crash would, and hands back its folder.
+    pub(crate) async fn kill(mut self) -> TempDir {
+        self.child.kill().await.expect("a running server");
+        self.folder
+    }
+
     /// Asks it to end and waits. Fails the test unless it ends well.
     pub(crate) async fn stop(mut self, within: Duration) {
         let id = self.child.id().expect("a running server");
