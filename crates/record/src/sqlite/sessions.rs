@@ -66,7 +66,8 @@ pub(crate) async fn count(connection: &mut SqliteConnection, filter: &SessionFil
 }
 
 fn push_groups(query: &mut QueryBuilder<Sqlite>, filter: &SessionFilter) {
-    query.push(" FROM transactions t GROUP BY session, credential HAVING SUM(turn) > 0");
+    // A request that could not be read has no model. It can be shown by its id, but nobody has to see a session in it.
+    query.push(" FROM transactions t GROUP BY session, credential HAVING SUM(turn AND model <> '') > 0");
     if let Some(user) = &filter.user_id {
         query.push(" AND SUM(turn AND user_id IS ").push_bind(user.clone()).push(") > 0");
     }

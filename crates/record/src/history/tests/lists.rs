@@ -34,6 +34,8 @@ async fn talk(recorder: &Recorder) {
     let other = Start { model: "claude-y".into(), ..start(6, Some("b"), body(&[user("1000 done")])) };
     answered(recorder, other, &answer("fine")).finish(end(6));
     answered(recorder, start(7, None, body(&[user("alone")])), &answer("fine")).finish(end(7));
+    let unread = Start { model: String::new(), ..start(8, None, "[]".to_owned()) };
+    answered(recorder, unread, b"{}").finish(end(8));
     recorder.settled().await;
 }
 
@@ -54,6 +56,8 @@ async fn sessions_are_listed_latest_first_without_what_was_no_turn() {
     let shown = session(recorder.store(), "a").await.expect("a query").expect("a session");
     assert_eq!(shown.turns.len(), 2);
     assert_eq!(shown.turns[1].new_from, 2);
+    let unread = session(recorder.store(), &id(8).to_string()).await.expect("a query");
+    assert!(unread.is_some(), "what could not be read is still shown by its id");
     let one = list(recorder.store(), SessionFilter { limit: 1, offset: 1, ..page() }).await;
     assert_eq!((names(&one), one.total, one.offset, one.has_more), (vec!["b"], 3, 1, true));
 }
