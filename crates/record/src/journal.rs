@@ -4,11 +4,14 @@
 //! and are not stored yet (`live`, still in memory too; `spooled`, here alone), and goes when there are none.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use uuid::Uuid;
+
+use crate::private::private;
 use crate::recorder::gather::Gather;
 
 pub(crate) mod record;
@@ -66,7 +69,7 @@ impl Journal {
     /// means that another process has it.
     pub(crate) fn open(folder: &Path, max_bytes: u64) -> io::Result<(Self, Vec<PathBuf>)> {
         fs::create_dir_all(folder)?;
-        let lock = OpenOptions::new().create(true).truncate(false).write(true).open(folder.join("lock"))?;
+        let lock = private().create(true).truncate(false).write(true).open(folder.join("lock"))?;
         lock.try_lock().map_err(|error| match error {
             TryLockError::WouldBlock => io::Error::from(io::ErrorKind::WouldBlock),
             TryLockError::Error(error) => error,
@@ -178,7 +181,9 @@ impl Journal {
         if files.segments.values().all(|segment| segment.spooled == 0) {
             return None;
         }
-        files.active = None;
+        if let Some((number, _)) = files.active.take() {
+            self.tidy(&mut files, number);
+        }
         let segments: Vec<_> = files.segments.iter().map(|(number, segment)| (*number, segment.spooled)).collect();
         let paths = segments.iter().map(|(number, _)| self.path(*number)).collect();
         Some(Spooled { segments, paths })
@@ -228,14 +233,36 @@ impl Journal {
             active
         } else {
             let number = files.next;
-            let file = OpenOptions::new().create_new(true).append(true).open(self.path(number))?;
+            let file = private().create_new(true).append(true).open(self.path(number))?;
             files.next += 1;
+            files.segments.insert(number, Segment::default());
             (number, file)
         };
-        // After a failure the next record begins a new segment: what follows half a record cannot be read.
-        file.write_all(records)?;
-        files.active = Some((number, file));
+        let length = file.metadata()?.len();
+        let written = file.write_all(records);
+        // What was written before a failure goes again: it will come once more, and nothing can be read behind half a record.
+        if written.is_ok() || file.set_len(length).is_ok() {
+            files.active = Some((number, file));
+        } else {
+            self.tidy(files, number);
+        }
+        written?;
         Ok(number)
+    }
+
+    /// Keeps records that the database refuses in a file of their own. Renamed to a number and `.journal`, it is tried again
+    /// at the next start.
+    pub(crate) fn set_aside(&self, id: Uuid, records: &[u8]) {
+        let path = self.folder.join(format!("{id}.refused"));
+        let written = private().create(true).append(true).open(&path).and_then(|mut file| file.write_all(records));
+        match written {
+            Ok(()) => tracing::error!(path = %path.display(), "a record that the database refuses was set aside"),
+            Err(error) => {
+                let mut files = self.lock();
+                files.dropped += 1;
+                tracing::error!(%error, dropped = files.dropped, "a record that the database refuses was dropped");
+            }
+        }
     }
 
     /// Empties or removes a segment that nothing needs.
@@ -264,6 +291,19 @@ impl Journal {
 
     fn lock(&self) -> MutexGuard<'_, Files> {
         self.files.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Keeps damaged segments under another name, for people: what can be read of them is stored.
+pub(crate) fn keep_damaged<'a>(segments: impl IntoIterator<Item = &'a PathBuf>) {
+    for path in segments {
+        let kept = path.with_extension("damaged");
+        match fs::hard_link(path, &kept) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                tracing::error!(%error, path = %path.display(), "a damaged journal segment could not be kept");
+            }
+            _ => {}
+        }
     }
 }
 

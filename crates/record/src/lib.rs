@@ -7,6 +7,7 @@ mod body;
 pub mod history;
 mod journal;
 pub mod model;
+mod private;
 pub mod recorder;
 mod sqlite;
 pub mod store;

@@ -58,7 +58,8 @@ impl RecorderConfig {
             journal_max_bytes: 2 << 30,
             required: false,
             queue: 8192,
-            flush_interval: Duration::from_secs(1),
+            // With the time that a finished transaction is given to reach the database, less than a second.
+            flush_interval: Duration::from_millis(750),
             batch_interval: Duration::from_millis(50),
         }
     }
@@ -164,7 +165,7 @@ impl Recorder {
             })?;
         }
         let mut writer = Writer::open(database.clone()).await?;
-        recover(&mut writer, &left).await?;
+        recover(&mut writer, &journal, &folder, &left).await?;
         let shared = Arc::new(Shared::new(config.queue, journal));
         let threads = start_threads(&shared, writer, &config).map_err(OpenError::Thread)?;
         let store = Store::new(&database);
@@ -243,14 +244,15 @@ impl Drop for Inner {
 }
 
 /// Stores what an earlier process left, then removes its segments.
-async fn recover(writer: &mut Writer, left: &[PathBuf]) -> Result<(), OpenError> {
+async fn recover(writer: &mut Writer, journal: &Journal, folder: &Path, left: &[PathBuf]) -> Result<(), OpenError> {
     if left.is_empty() {
         return Ok(());
     }
     let at = left.iter().filter_map(|path| last_change(path)).max().unwrap_or_else(now);
-    writer.recover(Replay::new(left.iter().cloned()), at).await.map_err(|error| match error {
+    writer.recover(Replay::new(left.iter().cloned()), at, journal).await.map_err(|error| match error {
         WriteError::Open(error) => error,
         WriteError::Database(source) => OpenError::Recovery(source),
+        WriteError::Journal(source) => OpenError::Journal { path: folder.into(), source },
         WriteError::Missing => OpenError::Recovery(sqlx::Error::Io(std::io::ErrorKind::NotFound.into())),
     })?;
     for path in left {

@@ -7,6 +7,7 @@ use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, Connection, SqliteConnection, SqlitePool};
 
+use crate::private::private;
 use crate::recorder::OpenError;
 
 pub(crate) mod bodies;
@@ -62,6 +63,10 @@ impl Database {
     /// A connection for the writer, migrated. `create`: make the file if it is missing.
     pub(crate) async fn connect(&self, create: bool) -> Result<SqliteConnection, OpenError> {
         // A larger write-ahead log means fewer checkpoints under load; hashes land all over their indexes, so those should fit in memory.
+        if create {
+            // SQLite gives its other files the mode of this one. What is wrong with it SQLite says better.
+            let _ = private().create(true).append(true).open(&self.path);
+        }
         let options = self
             .options()
             .create_if_missing(create)

@@ -45,6 +45,8 @@ pub(super) enum Read {
     Piece(Uuid, Piece),
     /// A late decision, with the key that tells it from others.
     Late { key: [u8; 16], id: TransactionId, decision: Decision },
+    /// Something that cannot be read, of this transaction unless that is what is damaged.
+    Damaged(Uuid),
 }
 
 /// What a record says of its transaction.
@@ -54,7 +56,7 @@ pub(super) struct Piece {
 }
 
 /// Appends records of what was not kept yet, and gives what is kept once they are on disk.
-pub(super) fn write_new(state: &State, out: &mut Vec<u8>) -> Kept {
+pub(crate) fn write_new(state: &State, out: &mut Vec<u8>) -> Kept {
     let (pieces, mut kept) = (&state.pieces, state.kept);
     let id = pieces.start.id.0;
     if !kept.start {
@@ -135,20 +137,26 @@ fn frame(out: &mut Vec<u8>, kind: u8, id: Uuid, fill: impl FnOnce(&mut Vec<u8>))
     out[start + 4..start + HEAD].copy_from_slice(&sum.to_le_bytes());
 }
 
-/// Takes the next record off `bytes`; `None` at the end, and at a record that is torn or damaged.
+/// Takes the next record off `bytes`; `None` at the end, and where it is torn, so that nobody knows what follows.
 pub(super) fn read(bytes: &mut Bytes) -> Option<Read> {
     let length = usize::try_from(u32::from_le_bytes(bytes.get(..4)?.try_into().ok()?)).ok()?;
     let sum = u32::from_le_bytes(bytes.get(4..HEAD)?.try_into().ok()?);
     if bytes.len() - HEAD < length || length < 17 {
         return None;
     }
-    let mut payload = bytes.slice(HEAD..HEAD + length);
-    if crc32fast::hash(&payload) != sum {
-        return None;
-    }
+    let payload = bytes.slice(HEAD..HEAD + length);
     *bytes = bytes.slice(HEAD + length..);
-    let head = payload.split_to(17);
-    let (kind, id) = (head[0], Uuid::from_slice(&head[1..]).ok()?);
+    let whole = crc32fast::hash(&payload) == sum;
+    Some(whole.then(|| parse(payload.clone())).flatten().unwrap_or_else(|| Read::Damaged(id_of(&payload))))
+}
+
+fn id_of(payload: &[u8]) -> Uuid {
+    payload.get(1..17).and_then(|id| Uuid::from_slice(id).ok()).unwrap_or_default()
+}
+
+fn parse(mut payload: Bytes) -> Option<Read> {
+    let id = id_of(&payload);
+    let kind = payload.split_to(17)[0];
     if kind == LATE {
         let key = payload.get(..16)?.try_into().ok()?;
         let decision = serde_json::from_slice(&payload[16..]).ok()?;
@@ -211,6 +219,7 @@ impl Piece {
     fn head<T: DeserializeOwned>(&self) -> Option<(T, Bytes)> {
         let length = usize::try_from(u64::from_le_bytes(self.rest.get(..8)?.try_into().ok()?)).ok()?;
         let head = self.rest.get(8..length.checked_add(8)?)?;
-        Some((serde_json::from_slice(head).ok()?, self.rest.slice(8 + length..)))
+        // A copy: a slice would hold the whole segment in memory for as long as the body.
+        Some((serde_json::from_slice(head).ok()?, Bytes::copy_from_slice(&self.rest[8 + length..])))
     }
 }

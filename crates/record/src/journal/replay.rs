@@ -1,9 +1,8 @@
 //! Reading the journal back: transactions put together from their records.
 
-use std::collections::HashMap;
-use std::collections::VecDeque;
-use std::fs;
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::path::PathBuf;
+use std::{fs, io};
 
 use bytes::Bytes;
 use uuid::Uuid;
@@ -25,28 +24,77 @@ pub(crate) enum Recovered {
 #[derive(Debug)]
 pub(crate) struct Replay {
     paths: VecDeque<PathBuf>,
+    current: PathBuf,
     left: Bytes,
     open: HashMap<Uuid, Pieces>,
+    /// Of these something was damaged.
+    incomplete: HashSet<Uuid>,
+    damaged: BTreeSet<PathBuf>,
+    failed: Option<io::Error>,
 }
 
 impl Replay {
     /// Reads these segments, oldest first.
     pub(crate) fn new(paths: impl IntoIterator<Item = PathBuf>) -> Self {
-        Self { paths: paths.into_iter().collect(), left: Bytes::new(), open: HashMap::new() }
+        Self {
+            paths: paths.into_iter().collect(),
+            current: PathBuf::new(),
+            left: Bytes::new(),
+            open: HashMap::new(),
+            incomplete: HashSet::new(),
+            damaged: BTreeSet::new(),
+            failed: None,
+        }
     }
 
     /// The transactions that have a start and no end. Call it when nothing more comes.
-    pub(crate) fn unfinished(self) -> Vec<Pieces> {
-        self.open.into_values().collect()
+    pub(crate) fn unfinished(&mut self) -> Vec<Pieces> {
+        let open = std::mem::take(&mut self.open);
+        open.into_values().map(|pieces| self.told(pieces)).collect()
+    }
+
+    /// Why it ended before all segments were read, if so.
+    pub(crate) fn failure(&mut self) -> Option<io::Error> {
+        self.failed.take()
+    }
+
+    /// The segments of which not everything could be read.
+    pub(crate) fn damaged(&self) -> &BTreeSet<PathBuf> {
+        &self.damaged
+    }
+
+    /// Says on a transaction's record if something of it is missing.
+    fn told(&self, mut pieces: Pieces) -> Pieces {
+        pieces.incomplete = self.incomplete.contains(&pieces.start.id.0);
+        pieces
     }
 
     fn next_segment(&mut self) -> Option<()> {
-        let path = self.paths.pop_front()?;
-        match fs::read(&path) {
+        // The last segment may well end in half a record: there the process was killed.
+        if !self.left.is_empty() && !self.paths.is_empty() {
+            self.damage();
+        }
+        self.left.clear();
+        self.current = self.paths.pop_front()?;
+        match fs::read(&self.current) {
             Ok(bytes) => self.left = bytes.into(),
-            Err(error) => tracing::error!(%error, path = %path.display(), "a journal segment cannot be read"),
+            // Nothing can be read from it any more, ever.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                tracing::error!(path = %self.current.display(), "a journal segment is missing");
+            }
+            Err(error) => {
+                tracing::error!(%error, path = %self.current.display(), "a journal segment cannot be read");
+                self.failed = Some(error);
+                return None;
+            }
         }
         Some(())
+    }
+
+    fn damage(&mut self) {
+        if self.damaged.insert(self.current.clone()) {
+            tracing::error!(path = %self.current.display(), "a journal segment is damaged; the rest of it is used");
+        }
     }
 }
 
@@ -63,11 +111,16 @@ impl Iterator for Replay {
                     if let Some(pieces) = self.open.get_mut(&id) {
                         piece.apply(pieces);
                         if pieces.end.is_some() {
-                            return self.open.remove(&id).map(|pieces| Recovered::Transaction(Box::new(pieces)));
+                            let pieces = self.open.remove(&id)?;
+                            return Some(Recovered::Transaction(Box::new(self.told(pieces))));
                         }
                     } else if let Some(pieces) = piece.begins() {
                         self.open.insert(id, pieces);
                     }
+                }
+                Some(Read::Damaged(id)) => {
+                    self.incomplete.insert(id);
+                    self.damage();
                 }
                 None => self.next_segment()?,
             }

@@ -95,3 +95,25 @@ fn what_could_not_be_appended_is_appended_later() {
     assert_eq!(left.len(), 1);
     assert_eq!(left[0].response, b"one two three");
 }
+
+#[test]
+fn failures_leave_no_files_behind() {
+    let (folder, journal) = journal(u64::MAX);
+    let gather = Gather::new(start(1, None, "{}"), 0);
+    for _ in 0..3 {
+        // A file that cannot be written, as on a full disk.
+        let number = journal.lock().next;
+        let path = folder.path().join(format!("{number:016}.journal"));
+        fs::write(&path, "").expect("written");
+        let mut files = journal.lock();
+        files.next += 1;
+        files.segments.insert(number, Segment::default());
+        files.active = Some((number, File::open(&path).expect("a file")));
+        drop(files);
+        journal.keep(&gather).expect_err("read only");
+        assert!(journal.spooled().is_none());
+    }
+    assert_eq!(segments(folder.path()), Vec::<u64>::new());
+    assert!(journal.spool(&gather));
+    assert_eq!(segments(folder.path()), [3]);
+}

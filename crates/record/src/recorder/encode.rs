@@ -87,7 +87,11 @@ impl Encoder {
     /// A transaction.
     pub(super) fn transaction(&mut self, pieces: &Pieces) {
         let start = &pieces.start;
-        let end = pieces.end.clone().unwrap_or_else(|| interrupted(pieces, start.at));
+        let mut end = pieces.end.clone().unwrap_or_else(|| interrupted(pieces, start.at));
+        if pieces.incomplete {
+            let why = end.error.map(|why| why + "; ").unwrap_or_default();
+            end.error = Some(why + "part of this record was damaged in the journal and is missing");
+        }
         let outline = split(&start.request);
         let (request, last) = self.request(&start.request, &outline, caller(start, false));
         let turn = start.conversation && !is_preflight(&start.request, &outline, start.session_id.is_some());

@@ -34,6 +34,8 @@ pub(crate) struct Pieces {
     pub(crate) evaluation: Evaluation,
     pub(crate) http_status: Option<u16>,
     pub(crate) end: Option<End>,
+    /// Something of it was damaged in the journal.
+    pub(crate) incomplete: bool,
 }
 
 impl Pieces {
@@ -57,6 +59,7 @@ impl Pieces {
             evaluation: Evaluation::NotEvaluated,
             http_status: None,
             end: None,
+            incomplete: false,
         }
     }
 }
@@ -72,6 +75,12 @@ pub(crate) struct State {
     pub(crate) settled: bool,
     /// When it ended, by the clock that only goes forward.
     pub(crate) finished: Option<Instant>,
+}
+
+impl State {
+    pub(crate) fn new(pieces: Pieces) -> Self {
+        Self { pieces, kept: Kept::default(), segments: Vec::new(), settled: false, finished: None }
+    }
 }
 
 /// What the journal has. `true`: as it is now.
@@ -110,8 +119,7 @@ pub(crate) struct Gather {
 
 impl Gather {
     pub(crate) fn new(start: Start, slot: usize) -> Self {
-        let pieces = Pieces::new(start);
-        let state = State { pieces, kept: Kept::default(), segments: Vec::new(), settled: false, finished: None };
+        let state = State::new(Pieces::new(start));
         Self { slot, state: Mutex::new(state), keeping: Mutex::new(()) }
     }
 

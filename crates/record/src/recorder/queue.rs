@@ -25,6 +25,16 @@ pub(super) enum Item {
     Late { key: [u8; 16], id: TransactionId, decision: Box<Decision> },
 }
 
+impl Item {
+    /// Bytes of its bodies.
+    fn size(&self) -> usize {
+        match self {
+            Self::Transaction(gather) => gather.lock().pieces.size(),
+            Self::Late { .. } => 0,
+        }
+    }
+}
+
 /// The queue.
 #[derive(Debug)]
 pub(super) struct Queue {
@@ -78,6 +88,16 @@ impl Queue {
         let items = items.collect();
         state.bytes -= bytes;
         items
+    }
+
+    /// Gives back what was taken and could not be dealt with.
+    pub(super) fn put_back(&self, items: Vec<Item>) {
+        let mut state = self.lock();
+        for item in items.into_iter().rev() {
+            let size = item.size();
+            state.bytes += size;
+            state.items.push_front((item, size));
+        }
     }
 
     /// How many wait.

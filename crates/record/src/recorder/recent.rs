@@ -11,7 +11,7 @@ use crate::body::Hash;
 /// How many callers are remembered.
 const CALLERS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(255);
 
-/// How many bytes of bodies are held for them.
+/// How many bytes are held for them.
 const BYTES: usize = 32 << 20;
 
 /// Bytes that are compared at once.
@@ -48,6 +48,11 @@ impl Recent {
     pub(super) fn set_messages(&mut self, begin: usize, nodes: Vec<Link>) {
         self.begin = begin;
         self.nodes = nodes;
+    }
+
+    /// Bytes in memory.
+    fn size(&self) -> usize {
+        self.body.len() + size_of_val(&*self.contents) + size_of_val(&*self.nodes)
     }
 
     /// The hash of a content that this request had too.
@@ -90,19 +95,19 @@ impl Recents {
 
     pub(super) fn take(&mut self, caller: u64) -> Option<Recent> {
         let found = self.callers.pop(&caller)?;
-        self.bytes -= found.body.len();
+        self.bytes -= found.size();
         Some(found)
     }
 
     pub(super) fn put(&mut self, caller: u64, recent: Recent) {
-        self.bytes += recent.body.len();
+        self.bytes += recent.size();
         if let Some((_, old)) = self.callers.push(caller, recent) {
-            self.bytes -= old.body.len();
+            self.bytes -= old.size();
         }
         while self.bytes > BYTES
             && let Some((_, old)) = self.callers.pop_lru()
         {
-            self.bytes -= old.body.len();
+            self.bytes -= old.size();
         }
     }
 
@@ -142,5 +147,20 @@ mod tests {
             assert_eq!(common(&one, &other), length);
             assert_eq!(common(&other, &[&one[..], b"c"].concat()), length);
         }
+    }
+
+    #[test]
+    fn what_is_held_is_bounded_with_all_that_is_known_of_it() {
+        let mut recents = Recents::new();
+        for caller in 0..64 {
+            let mut recent = Recent::new(vec![b'x'; 1 << 20].into());
+            recent.set_messages(0, vec![link(1); 10_000]);
+            recents.put(caller, recent);
+        }
+        let held: usize = recents.callers.iter().map(|(_, recent)| recent.size()).sum();
+        assert_eq!(recents.bytes, held);
+        assert!(held <= BYTES && recents.callers.len() < 32);
+        recents.clear();
+        assert_eq!(recents.bytes, 0);
     }
 }

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use super::gather::Gather;
 use super::queue::{Item, Queue};
 use super::registry::Registry;
-use crate::journal::{Journal, record};
+use crate::journal::{AppendError, Journal, record};
 use crate::model::{Decision, TransactionId};
 
 /// How long a finished transaction may wait for the database before it goes to the journal.
@@ -66,6 +66,12 @@ impl Shared {
         {
             self.spool_late(key, id, &decision);
         }
+    }
+
+    /// Whether a finished transaction has to wait in memory: the disk does not take it, which may pass, and there is room.
+    pub(super) fn stays_in_memory(&self, gather: &Gather) -> bool {
+        let room = !self.queue.is_closed() && !self.queue.is_full();
+        room && matches!(self.journal.keep(gather), Err(AppendError::Io(_)))
     }
 
     /// Moves a finished transaction from memory to the journal.

@@ -7,12 +7,16 @@ use std::time::Duration;
 use jiff::Timestamp;
 use sqlx::{Connection as _, SqliteConnection};
 use tokio::time::Instant;
+use uuid::Uuid;
 
 use super::OpenError;
 use super::encode::{Encoder, interrupted};
+use super::gather::{Pieces, State};
 use super::queue::{BATCH, Item};
 use super::shared::Shared;
 use crate::journal::replay::{Recovered, Replay};
+use crate::journal::{Journal, keep_damaged, record};
+use crate::model::{Decision, TransactionId};
 use crate::sqlite::transactions::BatchInserts;
 use crate::sqlite::{Database, file_identity};
 
@@ -31,6 +35,24 @@ pub(super) enum WriteError {
     Open(#[from] OpenError),
     #[error("the database failed: {0}")]
     Database(#[from] sqlx::Error),
+    #[error("the journal cannot be read: {0}")]
+    Journal(std::io::Error),
+}
+
+impl WriteError {
+    /// The database refuses the rows for what they are: it may well take others, and will not take these later.
+    fn is_refusal(&self) -> bool {
+        /// Too big, against a constraint, of another type, out of range.
+        const REFUSALS: [i32; 4] = [18, 19, 20, 25];
+        match self {
+            Self::Database(sqlx::Error::Encode(_)) => true,
+            Self::Database(sqlx::Error::Database(error)) => {
+                let code = error.code().and_then(|code| code.parse::<i32>().ok());
+                code.is_some_and(|code| REFUSALS.contains(&(code & 0xff)))
+            }
+            _ => false,
+        }
+    }
 }
 
 /// Says that the writer has ended, in whatever way.
@@ -66,16 +88,23 @@ impl Writer {
     }
 
     /// Stores what an earlier process left in its journal: what has no end is interrupted at `at`.
-    pub(super) async fn recover(&mut self, mut replay: Replay, at: Timestamp) -> Result<(), WriteError> {
-        self.store_all(&mut replay).await?;
+    pub(super) async fn recover(
+        &mut self,
+        mut replay: Replay,
+        at: Timestamp,
+        journal: &Journal,
+    ) -> Result<(), WriteError> {
+        self.store_all(&mut replay, journal).await?;
         let mut unfinished = replay.unfinished();
         unfinished.sort_by_key(|pieces| pieces.start.id);
-        for some in unfinished.chunks_mut(BATCH) {
-            for pieces in some {
-                pieces.end = Some(interrupted(pieces, at.max(pieces.start.at)));
-                self.encoder.transaction(pieces);
-            }
-            self.store().await?;
+        let mut unfinished = unfinished.into_iter().peekable();
+        while unfinished.peek().is_some() {
+            let some = unfinished.by_ref().take(BATCH).map(|mut pieces| {
+                pieces.end = Some(interrupted(&pieces, at.max(pieces.start.at)));
+                Recovered::Transaction(Box::new(pieces))
+            });
+            let some: Vec<_> = some.collect();
+            self.store_each(&some, encode_recovered, |refused| set_aside(journal, refused)).await?;
         }
         Ok(())
     }
@@ -96,8 +125,12 @@ impl Writer {
                 }
                 let count = items.len();
                 due = due.saturating_sub(count);
-                self.batch(&shared, items).await;
-                shared.progress.send_modify(|progress| progress.processed += count as u64);
+                let waiting = self.batch(&shared, items).await;
+                shared.progress.send_modify(|progress| progress.processed += (count - waiting) as u64);
+                if waiting > 0 {
+                    tokio::time::sleep(RETRY).await;
+                    break;
+                }
             }
             if flush || closing || retry.is_some_and(|at| at <= Instant::now()) {
                 self.replay(&shared).await;
@@ -116,17 +149,15 @@ impl Writer {
         }
     }
 
-    /// Stores a batch, or spools it.
-    async fn batch(&mut self, shared: &Shared, items: Vec<Item>) {
+    /// Stores a batch, or spools it. Gives how many of it wait in the queue again because neither was possible.
+    async fn batch(&mut self, shared: &Shared, items: Vec<Item>) -> usize {
         let away = shared.away_because().is_some();
         let stored = !away && {
-            for item in &items {
-                match item {
-                    Item::Transaction(gather) => self.encoder.transaction(&gather.lock().pieces),
-                    Item::Late { key, id, decision } => self.encoder.late(*key, *id, decision),
-                }
-            }
-            match self.store().await {
+            let refused = |item: &Item| match item {
+                Item::Transaction(gather) => set_aside_pieces(&shared.journal, gather.lock().pieces.clone()),
+                Item::Late { key, id, decision } => set_aside_late(&shared.journal, *key, *id, decision),
+            };
+            match self.store_each(&items, encode, refused).await {
                 Ok(()) => true,
                 Err(error) => {
                     tracing::error!(%error, "the database takes nothing; the journal keeps what is recorded");
@@ -135,19 +166,25 @@ impl Writer {
                 }
             }
         };
-        let gathers =
-            || items.iter().filter_map(|item| if let Item::Transaction(gather) = item { Some(gather) } else { None });
         if stored {
+            let gathers = || {
+                items.iter().filter_map(|item| if let Item::Transaction(gather) = item { Some(gather) } else { None })
+            };
             shared.registry.remove(gathers());
             gathers().for_each(|gather| shared.journal.release(gather));
-            return;
+            return 0;
         }
-        gathers().for_each(|gather| shared.spool(gather));
-        for item in &items {
-            if let Item::Late { key, id, decision } = item {
-                shared.spool_late(*key, *id, decision);
+        let mut waiting = Vec::new();
+        for item in items {
+            match &item {
+                Item::Transaction(gather) if shared.stays_in_memory(gather) => waiting.push(item),
+                Item::Transaction(gather) => shared.spool(gather),
+                Item::Late { key, id, decision } => shared.spool_late(*key, *id, decision),
             }
         }
+        let count = waiting.len();
+        shared.queue.put_back(waiting);
+        count
     }
 
     /// Stores what is spooled; also finds out whether the database is back.
@@ -159,7 +196,7 @@ impl Writer {
             return;
         }
         let mut replay = Replay::new(spooled.iter().flat_map(|spooled| spooled.paths.clone()));
-        match self.store_all(&mut replay).await {
+        match self.store_all(&mut replay, &shared.journal).await {
             Ok(()) => {
                 if let Some(spooled) = &spooled {
                     shared.journal.replayed(spooled);
@@ -173,22 +210,53 @@ impl Writer {
         }
     }
 
-    async fn store_all(&mut self, replay: &mut Replay) -> Result<(), WriteError> {
+    async fn store_all(&mut self, replay: &mut Replay, journal: &Journal) -> Result<(), WriteError> {
         loop {
-            let (mut count, mut bytes) = (0, 0);
-            while count < BATCH && bytes < BATCH_BYTES {
-                match replay.next() {
-                    Some(Recovered::Transaction(pieces)) => {
-                        bytes += pieces.size();
-                        self.encoder.transaction(&pieces);
-                    }
-                    Some(Recovered::Late { key, id, decision }) => self.encoder.late(key, id, &decision),
-                    None => return self.store().await,
+            let (mut some, mut bytes) = (Vec::new(), 0);
+            while some.len() < BATCH && bytes < BATCH_BYTES {
+                let Some(next) = replay.next() else { break };
+                if let Recovered::Transaction(pieces) = &next {
+                    bytes += pieces.size();
                 }
-                count += 1;
+                some.push(next);
             }
-            self.store().await?;
+            // An empty batch is stored too: it shows whether the database is there.
+            self.store_each(&some, encode_recovered, |refused| set_aside(journal, refused)).await?;
+            if let Some(error) = replay.failure() {
+                return Err(WriteError::Journal(error));
+            }
+            if some.is_empty() {
+                keep_damaged(replay.damaged());
+                return Ok(());
+            }
         }
+    }
+
+    /// Stores these together. If the database refuses them, each is stored alone, and the refused ones are handed out.
+    async fn store_each<T>(
+        &mut self,
+        items: &[T],
+        encode: impl Fn(&mut Encoder, &T),
+        refused: impl Fn(&T),
+    ) -> Result<(), WriteError> {
+        for item in items {
+            encode(&mut self.encoder, item);
+        }
+        match self.store().await {
+            Err(error) if error.is_refusal() => {}
+            other => return other,
+        }
+        for item in items {
+            encode(&mut self.encoder, item);
+            match self.store().await {
+                Err(error) if error.is_refusal() => {
+                    tracing::error!(%error, "the database refuses a record");
+                    refused(item);
+                }
+                other => other?,
+            }
+        }
+        Ok(())
     }
 
     /// Stores the rows that the encoder has made: all or none.
@@ -214,4 +282,37 @@ impl Writer {
         };
         Ok(self.inserts.run(connection, batch).await?)
     }
+}
+
+fn encode(encoder: &mut Encoder, item: &Item) {
+    match item {
+        Item::Transaction(gather) => encoder.transaction(&gather.lock().pieces),
+        Item::Late { key, id, decision } => encoder.late(*key, *id, decision),
+    }
+}
+
+fn encode_recovered(encoder: &mut Encoder, item: &Recovered) {
+    match item {
+        Recovered::Transaction(pieces) => encoder.transaction(pieces),
+        Recovered::Late { key, id, decision } => encoder.late(*key, *id, decision),
+    }
+}
+
+fn set_aside(journal: &Journal, item: &Recovered) {
+    match item {
+        Recovered::Transaction(pieces) => set_aside_pieces(journal, (**pieces).clone()),
+        Recovered::Late { key, id, decision } => set_aside_late(journal, *key, *id, decision),
+    }
+}
+
+fn set_aside_pieces(journal: &Journal, pieces: Pieces) {
+    let (id, mut records) = (pieces.start.id, Vec::new());
+    record::write_new(&State::new(pieces), &mut records);
+    journal.set_aside(id.0, &records);
+}
+
+fn set_aside_late(journal: &Journal, key: [u8; 16], id: TransactionId, decision: &Decision) {
+    let mut records = Vec::new();
+    record::write_late(&mut records, key, id, decision);
+    journal.set_aside(Uuid::from_bytes(key), &records);
 }

@@ -3,7 +3,7 @@ use std::io::Write as _;
 use serde_json::json;
 
 use crate::model::{Status, TransactionId};
-use crate::recorder::Recorder;
+use crate::recorder::{OpenError, Recorder};
 use crate::testing::{answered, config, decision, end, event, id, killed, messages, recorder, second, start, stored};
 
 #[tokio::test]
@@ -82,4 +82,41 @@ async fn a_torn_tail_loses_only_itself() {
     assert_eq!(again.store().calls(10).await.expect("calls").total, 3);
     assert_eq!(stored(&again, 2).await.expect("stored").upstream_response, "whole");
     drop(flights);
+}
+
+#[tokio::test]
+async fn a_damaged_record_in_the_middle_costs_only_itself() {
+    let (folder, recorder) = recorder().await;
+    let answers = [&b"first answer"[..], b"second answer", b"third answer"];
+    let mut flights = Vec::new();
+    for (number, answer) in (0..).zip(answers) {
+        flights.push(answered(&recorder, start(number, None, "{}"), answer));
+        recorder.inner.shared.tick();
+    }
+    let left = killed(folder.path());
+    let segment = left.path().join("journal/0000000000000000.journal");
+    let mut bytes = std::fs::read(&segment).expect("a segment");
+    let at = bytes.windows(13).position(|words| words == b"second answer").expect("there");
+    bytes[at] = b'S';
+    std::fs::write(&segment, bytes).expect("written");
+
+    let again = Recorder::open(config(left.path())).await.expect("a recorder");
+    for (number, answer) in [(0, "first answer"), (1, ""), (2, "third answer")] {
+        let found = stored(&again, number).await.expect("stored");
+        assert_eq!(found.upstream_response, answer);
+        let told = found.error.expect("interrupted").contains("damaged in the journal");
+        assert_eq!(told, number == 1);
+    }
+    assert!(segment.with_extension("damaged").exists());
+    assert!(!segment.exists());
+}
+
+#[tokio::test]
+async fn a_segment_that_cannot_be_read_is_not_thrown_away() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let segment = folder.path().join("journal/0000000000000003.journal");
+    std::fs::create_dir_all(&segment).expect("a folder in its place");
+    let refused = Recorder::open(config(folder.path())).await;
+    assert!(matches!(refused, Err(OpenError::Journal { .. })));
+    assert!(segment.exists());
 }

@@ -120,3 +120,78 @@ async fn a_required_record_refuses_what_it_could_not_keep() {
     recorder.settled().await;
     assert!(stored(&recorder, 3).await.is_some());
 }
+
+#[tokio::test]
+async fn what_neither_database_nor_journal_takes_waits_in_memory() {
+    let (folder, recorder) = recorder().await;
+    let mut other = lock(&config(folder.path())).await;
+    let (journal, aside) = (folder.path().join("journal"), folder.path().join("aside"));
+    std::fs::rename(&journal, &aside).expect("moved");
+    for number in 0..3 {
+        answered(&recorder, start(number, None, "{}"), b"kept").finish(end(number));
+    }
+    recorder.inner.shared.queue.flush();
+    recorder.wait_until(|_| recorder.inner.shared.away_because().is_some()).await;
+    let health = recorder.health();
+    assert_eq!((health.queued, health.dropped), (3, 0));
+
+    std::fs::rename(&aside, &journal).expect("moved back");
+    sqlx::query("ROLLBACK").execute(&mut other).await.expect("unlocked");
+    recorder.settled().await;
+    assert_eq!(recorder.store().calls(1).await.expect("calls").total, 3);
+    let health = recorder.health();
+    assert_eq!((health.queued, health.dropped, health.journal_bytes), (0, 0, 0));
+}
+
+#[tokio::test]
+async fn a_record_that_the_database_refuses_holds_up_no_other() {
+    let (folder, recorder) = recorder().await;
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(folder.path().join("luthien.db"));
+    let mut other = SqliteConnection::connect_with(&options).await.expect("a connection");
+    let trigger = "CREATE TRIGGER no BEFORE INSERT ON transactions WHEN new.session IN ('live', 'left')
+        BEGIN SELECT RAISE(ABORT, 'no'); END";
+    sqlx::query(trigger).execute(&mut other).await.expect("a trigger");
+    for number in 0..9 {
+        let session = (number == 4).then_some("live");
+        answered(&recorder, start(number, session, "{}"), b"kept").finish(end(number));
+    }
+    recorder.settled().await;
+    assert_eq!(recorder.store().calls(1).await.expect("calls").total, 8);
+    assert_eq!(recorder.health().database, Ok(()));
+    let open = answered(&recorder, start(9, Some("left"), "{}"), b"kept");
+    let fine = answered(&recorder, start(10, None, "{}"), b"kept");
+    recorder.inner.shared.tick();
+
+    // Nor is it in the way of the next start, and once it is welcome it can be brought back.
+    let left = killed(folder.path());
+    let again = Recorder::open(config(left.path())).await.expect("a recorder");
+    assert_eq!(again.store().calls(1).await.expect("calls").total, 9);
+    again.shutdown(Duration::from_secs(10)).await;
+    drop(again);
+    let options = options.filename(left.path().join("luthien.db"));
+    let mut other = SqliteConnection::connect_with(&options).await.expect("a connection");
+    sqlx::query("DROP TRIGGER no").execute(&mut other).await.expect("dropped");
+    for number in [4, 9] {
+        let aside = left.path().join(format!("journal/{}.refused", id(number)));
+        std::fs::rename(aside, left.path().join(format!("journal/{number}.journal"))).expect("renamed");
+    }
+    let again = Recorder::open(config(left.path())).await.expect("a recorder");
+    assert_eq!(again.store().calls(1).await.expect("calls").total, 11);
+    assert_eq!(stored(&again, 4).await.expect("stored").upstream_response, "kept");
+    drop((open, fine));
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn only_the_owner_can_read_the_record() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let (folder, recorder) = recorder().await;
+    let flight = answered(&recorder, start(1, None, "{}"), b"kept");
+    recorder.inner.shared.tick();
+    for name in ["luthien.db", "luthien.db-wal", "luthien.db-shm", "journal/0000000000000000.journal"] {
+        let mode = std::fs::metadata(folder.path().join(name)).expect("a file").permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{name}");
+    }
+    drop(flight);
+}
