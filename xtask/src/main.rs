@@ -4,6 +4,7 @@ mod bench;
 mod command;
 mod debian;
 mod peers;
+mod picture;
 mod places;
 mod table;
 mod test;
@@ -29,6 +30,8 @@ enum Command {
     Peers,
     /// Compare the gateway with the yardstick, in turn, and print the ratios.
     Bench(bench::Args),
+    /// Make the README's picture anew from what `luthien demo` prints.
+    Picture,
 }
 
 /// What went wrong, for the person at the terminal.
@@ -45,6 +48,7 @@ fn main() -> ExitCode {
         Command::Test(args) => test::run(&args),
         Command::Peers => places::Places::find().and_then(|places| peers::install(&places)),
         Command::Bench(args) => bench::run(&args),
+        Command::Picture => picture::run(),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -80,9 +80,19 @@ fn fields(schema: &Value) -> Vec<(String, String)> {
                 _ => name.clone(),
             };
             let meaning = member.get("description").and_then(Value::as_str).unwrap_or_default();
-            (head, meaning.replace('\n', " "))
+            let one_of = choices(schema, member).map(|words| format!(" One of {words}.")).unwrap_or_default();
+            (head, format!("{}{one_of}", meaning.replace('\n', " ")))
         })
         .collect()
+}
+
+/// The words that a member may be, where it may be nothing else.
+fn choices(schema: &Value, member: &Value) -> Option<String> {
+    let alternatives = member.get("anyOf").and_then(Value::as_array).into_iter().flatten();
+    let name = std::iter::once(member).chain(alternatives).find_map(|part| part.get("$ref")?.as_str());
+    let named = schema.get("$defs")?.get(name?.strip_prefix("#/$defs/")?)?;
+    let words = named.get("oneOf")?.as_array()?.iter().map(|one| Some(format!("`{}`", one.get("const")?.as_str()?)));
+    words.collect::<Option<Vec<_>>>().map(|words| words.join(", "))
 }
 
 fn check(file: &Path) -> Result<String, Failure> {

@@ -62,11 +62,17 @@ impl PolicyState {
     /// Loads the policy that `options` choose. A policy that does not load is an error: nothing runs unguarded because of a
     /// slip in its configuration.
     pub async fn start(options: PolicyOptions, store: Store, clock: Clock) -> Result<Self, StartError> {
-        let guard =
-            guard(&options).map_err(|error| StartError::Refused { origin: "DOGFOOD_MODE".to_owned(), error })?;
+        let guard = guard(&options).map_err(|error| StartError::Refused {
+            origin: "DOGFOOD_MODE".to_owned(),
+            error,
+            way_out: "",
+        })?;
         let chosen = source::choose(&options, &store, &clock).await?;
-        let loaded = catalogue::load(&chosen.spec, &options.env)
-            .map_err(|error| StartError::Refused { origin: chosen.origin.clone(), error })?;
+        let loaded = catalogue::load(&chosen.spec, &options.env).map_err(|error| StartError::Refused {
+            origin: chosen.origin.clone(),
+            error,
+            way_out: chosen.way_out,
+        })?;
         let active = active(&loaded, &chosen.enabled_by, chosen.enabled_at);
         let live = Arc::new(LiveState::new(plan(&guard, loaded), active, chosen.version));
         Ok(Self { live, store, env: options.env, guard, clock, turn: Mutex::new(()) })

@@ -1,4 +1,4 @@
-//! Which session and user a request belongs to, as its client names them (api.md §4).
+//! Which session and user a request belongs to, as its client names them.
 
 use http::HeaderMap;
 use luthien_wire::request::Request;

@@ -7,6 +7,7 @@
 mod definition;
 mod file;
 mod fill;
+#[cfg(test)]
 mod reference;
 mod sources;
 mod upstreams;
@@ -21,8 +22,10 @@ use crate::config::AuthMode;
 
 pub use definition::{Definition, Kind};
 pub(crate) use file::read_yaml;
-pub use reference::{env_example, settings_reference};
-pub use sources::{Problem, SettingsError, Sources, user_config_file, user_data_dir};
+#[cfg(test)]
+use reference::{env_example, settings_reference};
+use sources::user_data_dir;
+pub use sources::{Problem, SettingsError, Sources};
 pub use value::{BaseUrl, ByteSize, LogFormat, LogLevel, Paths, PolicySource};
 
 definition::settings! {

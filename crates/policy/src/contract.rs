@@ -270,7 +270,7 @@ pub struct ReviewContext {
     pub events: EventSink,
 }
 
-/// An event that a policy wants on the record (api.md §5).
+/// An event that a policy wants on the record.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct PolicyEvent {
     /// `policy.<name>.<what>`.

@@ -16,7 +16,7 @@ pub struct Member {
 impl Member {
     /// The member, acting at most as `mode` lets it: off is less than shadow, shadow less than enforce.
     #[must_use]
-    pub fn at_most(mut self, mode: Mode) -> Self {
+    pub(crate) fn at_most(mut self, mode: Mode) -> Self {
         self.mode = match (self.mode, mode) {
             (Mode::Off, _) | (_, Mode::Off) => Mode::Off,
             (Mode::Shadow, _) | (_, Mode::Shadow) => Mode::Shadow,

@@ -82,7 +82,7 @@ impl Status {
     }
 
     /// The value of this name.
-    pub fn from_name(name: &str) -> Option<Self> {
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
         Self::NAMES.iter().find(|(_, known)| *known == name).map(|(value, _)| *value)
     }
 }
@@ -118,7 +118,7 @@ impl Evaluation {
     }
 
     /// The value of this name.
-    pub fn from_name(name: &str) -> Option<Self> {
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
         Self::NAMES.iter().find(|(_, known)| *known == name).map(|(value, _)| *value)
     }
 }
@@ -144,7 +144,7 @@ pub struct Decision {
     pub micros: u64,
 }
 
-/// An event of a policy (api.md §5).
+/// An event of a policy.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Event {
     /// `policy.<name>.<what>`.

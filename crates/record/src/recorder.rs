@@ -72,7 +72,7 @@ pub enum OpenError {
     #[error("the database `{0}` is not supported: give `sqlite://` and a path")]
     UnknownDatabase(String),
     /// The database cannot be opened.
-    #[error("cannot open the database `{url}`: {source}")]
+    #[error("cannot open the database `{url}`: {source}; DATABASE_URL or --data-dir names another")]
     Database {
         /// Its URL.
         url: String,

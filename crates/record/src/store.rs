@@ -102,7 +102,7 @@ pub struct CallRow {
     pub id: TransactionId,
     /// Its session's id.
     pub session_id: String,
-    /// How many events it has (api.md §5).
+    /// How many events it has.
     pub events: u64,
     /// When it ended.
     pub latest: Timestamp,

@@ -192,7 +192,7 @@ impl Answer {
     }
 
     /// Whether it calls a tool that the client runs.
-    pub fn has_tools(&self) -> bool {
+    pub(crate) fn has_tools(&self) -> bool {
         self.pieces.iter().any(|piece| matches!(piece, Piece::Tool { .. }))
     }
 

@@ -8,7 +8,7 @@ use crate::asked::Asked;
 use crate::reply::Reply;
 
 /// How many rounds of tools a script allows before it ends the conversation, unless told otherwise.
-pub const TOOL_ROUNDS: usize = 25;
+const TOOL_ROUNDS: usize = 25;
 
 /// What is played for one request.
 #[derive(Clone, Debug)]

@@ -50,12 +50,7 @@ struct Slot {
 impl Upstream {
     /// Starts on a free port. Until told otherwise it answers every turn with a short text.
     pub async fn start() -> io::Result<Self> {
-        Self::start_at((Ipv4Addr::LOCALHOST, 0).into()).await
-    }
-
-    /// Starts at this address.
-    pub async fn start_at(address: SocketAddr) -> io::Result<Self> {
-        let listener = TcpListener::bind(address).await?;
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let upstream = Self {
             address: listener.local_addr()?,
             shared: Arc::default(),
@@ -113,11 +108,6 @@ impl Upstream {
     /// Forgets the requests so far; numbers start again from 0. Answers still playing are no longer followed.
     pub fn clear(&self) {
         self.shared.log.clear();
-    }
-
-    /// Turns the keeping of requests off or on (for load).
-    pub fn keep_requests(&self, keep: bool) {
-        self.shared.log.keep(keep);
     }
 
     /// How many connections have been accepted.

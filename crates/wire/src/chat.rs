@@ -16,11 +16,11 @@ use crate::turn::StopReason;
 /// The block number of a choice's content.
 pub const CONTENT: u32 = 0;
 /// The block number of a choice's refusal.
-pub const REFUSAL: u32 = 1;
+pub(crate) const REFUSAL: u32 = 1;
 /// The block number of a choice's reasoning.
-pub const REASONING: u32 = 2;
+pub(crate) const REASONING: u32 = 2;
 /// The block number of a legacy `function_call`.
-pub const FUNCTION_CALL: u32 = 3;
+pub(crate) const FUNCTION_CALL: u32 = 3;
 /// The block number of the tool call with index 0; the others follow.
 pub const TOOL_CALLS: u32 = 4;
 

@@ -76,7 +76,7 @@ pub fn replace(text: &str, path: &[Step<'_>], value: &str) -> Option<String> {
 }
 
 /// `text` with each range replaced. Ranges must be in order and must not overlap.
-pub fn splice(text: &str, edits: &[(Range<usize>, impl AsRef<str>)]) -> String {
+pub(crate) fn splice(text: &str, edits: &[(Range<usize>, impl AsRef<str>)]) -> String {
     let grown: usize = edits.iter().map(|(_, new)| new.as_ref().len()).sum();
     let mut out = String::with_capacity(text.len() + grown);
     let mut at = 0;

@@ -33,7 +33,7 @@ impl Frame {
     }
 
     /// It has no data, and nothing else that could be meant as such: only comments and the standard's other fields.
-    pub fn is_silent(&self) -> bool {
+    pub(crate) fn is_silent(&self) -> bool {
         const BOM: &[u8] = b"\xef\xbb\xbf";
         let silent = |line: &[u8]| {
             let name = memchr::memchr(b':', line).map_or(line, |colon| &line[..colon]);

@@ -1,3 +1,5 @@
+//! Versions as programs print them.
+
 use super::major;
 
 #[test]

@@ -1,3 +1,5 @@
+//! What is installed is not installed again.
+
 use std::cell::Cell;
 use std::path::PathBuf;
 

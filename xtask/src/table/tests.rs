@@ -1,3 +1,5 @@
+//! Medians and columns.
+
 use super::{columns, median};
 
 #[test]

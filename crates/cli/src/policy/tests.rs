@@ -22,9 +22,21 @@ fn fields_have_defaults_and_meanings() {
             "rules": {"description": "What holds.\nAlways."},
             "limit": {"description": "How many.", "default": 3},
             "name": {"default": null},
+            "way": {"description": "Which way.", "anyOf": [{"$ref": "#/$defs/Way"}, {"type": "null"}]},
+            "place": {"description": "Where.", "$ref": "#/$defs/Place"},
+        },
+        "$defs": {
+            "Way": {"oneOf": [{"const": "in"}, {"const": "out"}]},
+            "Place": {"oneOf": [{"const": "here"}, {"type": "object"}]},
         },
     });
-    let expected = [("rules (required)", "What holds. Always."), ("limit (default 3)", "How many."), ("name", "")];
+    let expected = [
+        ("rules (required)", "What holds. Always."),
+        ("limit (default 3)", "How many."),
+        ("name", ""),
+        ("way", "Which way. One of `in`, `out`."),
+        ("place", "Where."),
+    ];
     let found = fields(&schema);
     assert_eq!(found.iter().map(|(a, b)| (a.as_str(), b.as_str())).collect::<Vec<_>>(), expected);
 }

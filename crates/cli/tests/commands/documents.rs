@@ -53,6 +53,7 @@ fn links_between_the_documents_lead_somewhere() {
         "CHANGELOG.md",
         "docs/policies.md",
         "docs/security.md",
+        "docs/troubleshooting.md",
         "docs/decisions/README.md",
     ];
     for name in names {
@@ -76,11 +77,21 @@ fn the_architecture_names_files_that_exist() {
     }
 }
 
+/// What stands in a text element of a picture.
+fn text_of(element: &str) -> String {
+    let inside = element.split("</text>").next().unwrap().split_once('>').unwrap().1;
+    let text: String = inside.split('<').map(|part| part.rsplit('>').next().unwrap()).collect();
+    text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+}
+
 #[test]
 fn the_readme_shows_what_the_demo_prints() {
     let home = Home::new();
     let demo = home.luthien(&["demo"]).out;
     let played = demo.split("\n\nThat turn in the record:").next().unwrap();
     let played = &played[played.find("── turn 1").unwrap()..];
-    assert!(document("README.md").contains(played), "the README shows something else than\n{played}");
+    let picture = document("docs/demo.svg");
+    let shown: Vec<String> = picture.split("<text ").skip(1).map(text_of).collect();
+    let played: Vec<&str> = played.lines().filter(|line| !line.is_empty()).collect();
+    assert_eq!(shown, played, "the README's picture is another scene: cargo xtask picture");
 }

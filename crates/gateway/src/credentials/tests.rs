@@ -1,3 +1,5 @@
+//! Which credential goes on, for every way of calling.
+
 use super::*;
 
 fn keys(mode: AuthMode) -> Keys {

@@ -1,3 +1,5 @@
+//! Every coding undone, bounded, and broken ones refused.
+
 use async_compression::tokio::write::{BrotliEncoder, DeflateEncoder, GzipEncoder, ZlibEncoder, ZstdEncoder};
 use tokio::io::AsyncWriteExt;
 

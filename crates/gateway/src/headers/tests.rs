@@ -1,3 +1,5 @@
+//! Which headers pass and which are recorded.
+
 use super::*;
 
 fn map(pairs: &[(&str, &str)]) -> HeaderMap {

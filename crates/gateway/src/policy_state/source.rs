@@ -58,20 +58,24 @@ pub enum StartError {
         why: String,
     },
     /// It is not written as a policy.
-    #[error("{origin}: {why}")]
+    #[error("{origin}: {why}{way_out}")]
     NotAPolicy {
         /// Where it stands.
         origin: String,
         /// The field and what is wrong with it.
         why: String,
+        /// What else to do, or nothing.
+        way_out: &'static str,
     },
     /// It does not load.
-    #[error("the policy from {origin} does not load, so the gateway does not start: {error}")]
+    #[error("the policy from {origin} does not load, so the gateway does not start: {error}{way_out}")]
     Refused {
         /// Where it stands.
         origin: String,
         /// The fields and what is wrong with them.
         error: LoadError,
+        /// What else to do, or nothing.
+        way_out: &'static str,
     },
     /// The database cannot be asked.
     #[error("cannot read from the database which policy is set: {0}; POLICY_SOURCE=file starts without asking it")]
@@ -82,6 +86,7 @@ pub enum StartError {
 pub(super) struct Chosen {
     pub(super) spec: PolicySpec,
     pub(super) origin: String,
+    pub(super) way_out: &'static str,
     pub(super) enabled_by: String,
     pub(super) enabled_at: Timestamp,
     pub(super) version: u64,
@@ -104,11 +109,12 @@ pub(super) async fn choose(options: &PolicyOptions, store: &Store, clock: &Clock
     match (stored, file) {
         (Some((_, stored)), _) if !file_first => from_stored(stored, version),
         (_, Some((spec, origin))) => {
-            Ok(Chosen { spec, origin, enabled_by: "file".to_owned(), enabled_at: clock.now(), version })
+            Ok(Chosen { spec, origin, way_out: "", enabled_by: "file".to_owned(), enabled_at: clock.now(), version })
         }
         (_, None) => Ok(Chosen {
             spec: PolicySpec::new("no_op", json!({})),
             origin: "the default".to_owned(),
+            way_out: "",
             enabled_by: "default".to_owned(),
             enabled_at: clock.now(),
             version,
@@ -116,14 +122,28 @@ pub(super) async fn choose(options: &PolicyOptions, store: &Store, clock: &Clock
     }
 }
 
+/// What helps when the database's policy is the one that does not load.
+const WITHOUT_DATABASE: &str = "; POLICY_SOURCE=file starts without it";
+
 fn from_stored(stored: StoredPolicy, version: u64) -> Result<Chosen, StartError> {
-    let origin = format!("the database (set by {}); POLICY_SOURCE=file starts without it", stored.enabled_by);
+    let origin = format!("the database (set by {})", stored.enabled_by);
     let mode = stored.mode.as_deref().map_or(Some(Mode::Enforce), mode_of);
     let Some(mode) = mode else {
-        return Err(StartError::NotAPolicy { origin, why: "mode: not off, shadow or enforce".to_owned() });
+        return Err(StartError::NotAPolicy {
+            origin,
+            why: "mode: not off, shadow or enforce".to_owned(),
+            way_out: WITHOUT_DATABASE,
+        });
     };
     let spec = PolicySpec { class: stored.class_ref, config: stored.config, mode };
-    Ok(Chosen { spec, origin, enabled_by: stored.enabled_by, enabled_at: stored.enabled_at, version })
+    Ok(Chosen {
+        spec,
+        origin,
+        way_out: WITHOUT_DATABASE,
+        enabled_by: stored.enabled_by,
+        enabled_at: stored.enabled_at,
+        version,
+    })
 }
 
 /// The policy of the policy file, else of the settings file; none if neither has one.
@@ -160,7 +180,7 @@ fn spec(value: Value, origin: &str) -> Result<PolicySpec, StartError> {
     serde_path_to_error::deserialize(value).map_err(|error| {
         let path = error.path().to_string();
         let place = if path == "." { "policy".to_owned() } else { format!("policy.{path}") };
-        StartError::NotAPolicy { origin: origin.to_owned(), why: format!("{place}: {}", error.inner()) }
+        StartError::NotAPolicy { origin: origin.to_owned(), why: format!("{place}: {}", error.inner()), way_out: "" }
     })
 }
 

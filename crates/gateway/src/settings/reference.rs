@@ -39,7 +39,7 @@ policy: { class: tool_call_judge, config: { probability_threshold: 0.6 } }
 ";
 
 /// The reference of all settings, in Markdown.
-pub fn settings_reference() -> String {
+pub(super) fn settings_reference() -> String {
     let mut out = INTRODUCTION.to_owned();
     let mut section = "";
     for definition in DEFINITIONS {
@@ -88,7 +88,7 @@ fn note(definition: &Definition) -> String {
 }
 
 /// An environment file with every setting, all commented out.
-pub fn env_example() -> String {
+pub(super) fn env_example() -> String {
     let mut out = "# Every setting of the gateway, with its default. Copy to `.env` and take the `#` off what you change.\n\
                    # For development only as it stands: before others can reach the gateway, set CLIENT_API_KEY, use keys of your own\n\
                    # (32 random characters or more), and keep this file out of version control.\n\

@@ -278,7 +278,7 @@ fn find_file(sources: &Sources) -> Result<Option<PathBuf>, SettingsError> {
 }
 
 /// Where a user's own `luthien.yaml` is looked for, if there is a home folder.
-pub fn user_config_file(environment: &BTreeMap<String, String>) -> Option<PathBuf> {
+fn user_config_file(environment: &BTreeMap<String, String>) -> Option<PathBuf> {
     let folder = set(environment, "XDG_CONFIG_HOME").or_else(|| set(environment, "APPDATA")).or_else(|| {
         let home = set(environment, "HOME")?;
         Some(if cfg!(target_os = "macos") { home.join("Library/Application Support") } else { home.join(".config") })
@@ -287,7 +287,7 @@ pub fn user_config_file(environment: &BTreeMap<String, String>) -> Option<PathBu
 }
 
 /// The data folder when none is set: `luthien` in the user's data folder, or in the working folder without a home.
-pub fn user_data_dir(environment: &BTreeMap<String, String>) -> PathBuf {
+pub(super) fn user_data_dir(environment: &BTreeMap<String, String>) -> PathBuf {
     let folder = set(environment, "XDG_DATA_HOME").or_else(|| set(environment, "LOCALAPPDATA")).or_else(|| {
         let home = set(environment, "HOME")?;
         Some(if cfg!(target_os = "macos") {

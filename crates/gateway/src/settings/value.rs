@@ -99,7 +99,7 @@ pub struct ByteSize(pub u64);
 
 impl ByteSize {
     /// As a count for buffers; what does not fit is the largest count there is.
-    pub fn as_usize(self) -> usize {
+    pub(super) fn as_usize(self) -> usize {
         usize::try_from(self.0).unwrap_or(usize::MAX)
     }
 }

@@ -1,4 +1,4 @@
-//! The operator's network: own authorities, client certificates, proxies, HTTP/2 (G17).
+//! The operator's network: own authorities, client certificates, proxies, HTTP/2.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! A gateway that is stopped lets answers end, or ends them with an error (G15).
+//! A gateway that is stopped lets answers end, or ends them with an error.
 
 use std::time::Duration;
 

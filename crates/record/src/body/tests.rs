@@ -1,3 +1,5 @@
+//! How bodies are cut and put together again.
+
 use proptest::prelude::*;
 use serde_json::json;
 

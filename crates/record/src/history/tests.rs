@@ -1,3 +1,5 @@
+//! Sessions, calls and diffs, made of recorded conversations.
+
 use bytes::Bytes;
 use luthien_wire::Dialect;
 use serde_json::{Value, json};

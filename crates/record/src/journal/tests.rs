@@ -1,3 +1,5 @@
+//! The journal on disk: its records, its segments, its limit.
+
 use super::*;
 use crate::testing::start;
 

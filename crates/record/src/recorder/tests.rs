@@ -1,3 +1,5 @@
+//! What is handed to the recorder is in the store.
+
 use serde_json::json;
 
 use super::*;

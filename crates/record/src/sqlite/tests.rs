@@ -1,3 +1,5 @@
+//! Which database files are taken, and which are refused.
+
 use sqlx::{Connection as _, SqliteConnection};
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Answers as they are on the wire.
+
 use bytes::Bytes;
 use luthien_wire::Dialect::{self, Chat, Messages};
 use serde_json::{Value, json};

@@ -1,3 +1,5 @@
+//! What is seen of a request.
+
 use bytes::Bytes;
 use luthien_wire::Dialect;
 use serde_json::{Value, json};

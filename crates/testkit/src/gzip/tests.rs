@@ -1,3 +1,5 @@
+//! What is written can be read by others.
+
 use super::Writer;
 
 #[test]

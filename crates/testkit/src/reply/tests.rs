@@ -1,3 +1,5 @@
+//! Steps and chunks of a reply.
+
 use super::{Chunking, Reply, Step};
 use crate::gate::Gate;
 

@@ -1,6 +1,6 @@
 //! What has been asked, and how each answer ended.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
@@ -48,7 +48,7 @@ impl Recorded {
     }
 
     /// Whether a model was asked for an answer.
-    pub fn is_turn(&self) -> bool {
+    pub(super) fn is_turn(&self) -> bool {
         let path = self.path.split('?').next().unwrap_or_default();
         self.method == "POST" && (path.ends_with("/messages") || path.ends_with("/chat/completions"))
     }
@@ -59,7 +59,6 @@ pub(crate) struct Log {
     entries: Mutex<Entries>,
     changed: watch::Sender<()>,
     connections: AtomicU64,
-    off: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -71,12 +70,7 @@ struct Entries {
 
 impl Default for Log {
     fn default() -> Self {
-        Self {
-            entries: Mutex::default(),
-            changed: watch::Sender::new(()),
-            connections: AtomicU64::new(0),
-            off: AtomicBool::new(false),
-        }
+        Self { entries: Mutex::default(), changed: watch::Sender::new(()), connections: AtomicU64::new(0) }
     }
 }
 
@@ -90,10 +84,6 @@ impl Log {
             entries.all.clear();
             entries.era += 1;
         });
-    }
-
-    pub(super) fn keep(&self, keep: bool) {
-        self.off.store(!keep, Ordering::Relaxed);
     }
 
     pub(super) fn connections(&self) -> u64 {
@@ -118,9 +108,6 @@ impl Log {
 
     /// Keeps a request; the guard tells how its answer ends.
     pub(super) fn enter(self: &Arc<Self>, request: Recorded) -> Guard {
-        if self.off.load(Ordering::Relaxed) {
-            return Guard { place: None };
-        }
         let place = self.with(|entries| {
             entries.all.push(request);
             (entries.era, entries.all.len() - 1)

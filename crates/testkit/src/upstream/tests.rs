@@ -1,3 +1,5 @@
+//! The scripted upstream over real sockets.
+
 use bytes::Bytes;
 use http::Method;
 use luthien_wire::Dialect;

@@ -1,3 +1,5 @@
+//! What answers mean, whole, streamed and broken.
+
 use serde_json::json;
 
 use super::*;

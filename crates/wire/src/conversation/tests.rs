@@ -1,3 +1,5 @@
+//! Conversations read from both dialects.
+
 use bytes::Bytes;
 use serde_json::{Value, json};
 

@@ -1,3 +1,5 @@
+//! Spans, splices, and the strict parser.
+
 use super::*;
 
 #[test]

@@ -1,3 +1,5 @@
+//! Requests that are read, and requests that are refused.
+
 use bytes::Bytes;
 
 use super::{Request, RequestError, RequestKind, TextPlace};

@@ -1,3 +1,5 @@
+//! Frames under every split.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Streams as atoms, and back.
+
 use proptest::prelude::*;
 use serde_json::json;
 

@@ -1,3 +1,5 @@
+//! Requests and answers found in a connection's bytes.
+
 use super::parse;
 
 #[test]

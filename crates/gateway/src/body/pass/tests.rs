@@ -1,3 +1,5 @@
+//! How streams that nobody watches end, and what of a cut event goes out: nothing.
+
 use std::future::poll_fn;
 
 use proptest::prelude::*;

@@ -1,3 +1,5 @@
+//! The engine on Chat streams.
+
 use luthien_testkit::accumulate::accumulate_chat;
 use luthien_wire::Dialect;
 use serde_json::json;

@@ -1,3 +1,5 @@
+//! The engine on Messages streams.
+
 use luthien_testkit::accumulate::accumulate_messages;
 use luthien_wire::Dialect;
 use serde_json::json;

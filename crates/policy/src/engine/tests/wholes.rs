@@ -1,3 +1,5 @@
+//! The engine on answers that are not streamed.
+
 use bytes::Bytes;
 use luthien_wire::Dialect;
 

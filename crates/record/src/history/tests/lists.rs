@@ -1,3 +1,5 @@
+//! The list of sessions: its order, titles and filters.
+
 use serde_json::json;
 
 use super::{assistant, blocked, user};

@@ -1,3 +1,5 @@
+//! Bodies come back byte for byte, and a history that grows is stored once.
+
 use bytes::Bytes;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};

@@ -1,3 +1,5 @@
+//! What a kill leaves behind.
+
 use std::io::Write as _;
 
 use serde_json::json;

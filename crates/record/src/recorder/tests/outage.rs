@@ -1,3 +1,5 @@
+//! A database that is locked, away or slow.
+
 use std::time::Duration;
 
 use sqlx::{Connection as _, SqliteConnection};

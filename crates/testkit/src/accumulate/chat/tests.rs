@@ -1,3 +1,5 @@
+//! Which Chat streams the reader takes, and by which rule it refuses the others.
+
 use luthien_wire::Dialect::Chat;
 use serde_json::json;
 

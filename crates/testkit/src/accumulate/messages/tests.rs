@@ -1,3 +1,5 @@
+//! Which Messages streams the reader takes, and by which rule it refuses the others.
+
 use luthien_wire::Dialect::Messages;
 use serde_json::json;
 

@@ -1,3 +1,5 @@
+//! Edits change what they name and no byte before it.
+
 use std::ops::Range;
 
 use super::{AGENT, read};

@@ -1,3 +1,5 @@
+//! What holds for every request.
+
 use bytes::Bytes;
 use proptest::collection::vec;
 use proptest::prelude::*;

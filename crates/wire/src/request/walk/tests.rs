@@ -1,3 +1,5 @@
+//! The walk agrees with a full parser.
+
 use proptest::prelude::*;
 use serde_json::Value;
 
