@@ -1,5 +1,6 @@
 //! The documents are true of the binary: their examples load, and every policy has its place.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use crate::support::Home;
@@ -54,6 +55,8 @@ fn links_between_the_documents_lead_somewhere() {
         "docs/policies.md",
         "docs/security.md",
         "docs/troubleshooting.md",
+        "docs/wire-rules.md",
+        "tests/README.md",
         "docs/decisions/README.md",
     ];
     for name in names {
@@ -74,6 +77,50 @@ fn the_architecture_names_files_that_exist() {
     assert!(paths.len() > 10, "{paths:?}");
     for path in paths {
         assert!(root().join(path).exists(), "{path} is not there");
+    }
+}
+
+/// Everything written in Rust below these folders.
+fn sources(folders: &[&str]) -> String {
+    let mut waiting: Vec<PathBuf> = folders.iter().map(|folder| root().join(folder)).collect();
+    let mut text = String::new();
+    while let Some(path) = waiting.pop() {
+        if path.is_dir() {
+            waiting.extend(std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()));
+        } else if path.extension().is_some_and(|end| end == "rs") {
+            text.push_str(&std::fs::read_to_string(path).unwrap());
+        }
+    }
+    text
+}
+
+#[test]
+fn messages_that_are_quoted_are_in_the_code() {
+    // A string that goes on in the next line of the code is one line where it is printed.
+    let code: Vec<String> =
+        sources(&["crates/gateway/src", "crates/record/src", "crates/policy/src", "crates/cli/src"])
+            .split("\\\n")
+            .map(|part| part.trim_start().to_owned())
+            .collect();
+    let code = code.concat();
+    let quoted = blocks(&document("docs/troubleshooting.md"), "text").concat();
+    assert!(quoted.lines().count() > 15, "{quoted}");
+    for line in quoted.lines() {
+        for part in line.split('…').filter(|part| part.len() > 3) {
+            assert!(code.contains(part), "no message has {part:?} of {line:?}");
+        }
+    }
+}
+
+#[test]
+fn rules_that_are_named_are_explained() {
+    let rules = document("docs/wire-rules.md");
+    let code = sources(&["crates", "tests"]);
+    let number = |rest: &str| rest.get(..2).filter(|text| text.bytes().all(|b| b.is_ascii_digit())).map(str::to_owned);
+    let named: BTreeSet<String> = code.split("W-").skip(1).filter_map(number).collect();
+    assert!(named.len() > 20, "{named:?}");
+    for number in named {
+        assert!(rules.contains(&format!("| W-{number} |")), "W-{number} is not explained in docs/wire-rules.md");
     }
 }
 
