@@ -2,6 +2,7 @@
 
 mod command;
 mod defaults;
+mod variables;
 
 use std::sync::Arc;
 
@@ -27,7 +28,7 @@ pub(crate) struct Config {
     blocked_patterns: Vec<String>,
     /// The tools that run commands, in any case.
     tool_names: Vec<String>,
-    /// What stands in place of the call; may hold {tool_name} and {command}.
+    /// What stands in place of the call; may hold {tool_name}, {command} and {pattern}.
     blocked_message: String,
 }
 
@@ -84,7 +85,8 @@ impl Guard {
         let Some(pattern) = found else { return Answer::pass() };
         let command = clip(&command::shown(call), SHOWN);
         self.context.events.emit("policy.dogfood_safety.blocked", json!({"tool_name": call.name, "command": command}));
-        let message = fill(&self.rules.message, &[("tool_name", &call.name), ("command", &command)]);
+        let values = [("tool_name", &*call.name), ("command", &command), ("pattern", pattern.as_str())];
+        let message = fill(&self.rules.message, &values);
         Answer::block(message).because(format!("the command matches {}", pattern.as_str()))
     }
 }

@@ -3,12 +3,23 @@
 use luthien_wire::turn::ToolCall;
 use serde_json::Value;
 
-/// The texts to look at: the command as written, and as a shell reads it without quotes and escapes.
+use super::variables;
+
+/// The texts to look at: the command as written, with its variables put in, and as a shell reads it without quotes and
+/// escapes.
 pub(super) fn readings(call: &ToolCall) -> Vec<String> {
     let mut readings = vec![shown(call)];
-    if call.arguments.is_err() {
-        readings.push(unescaped(&call.raw));
+    match &call.arguments {
+        // A tool may take a program and its arguments in fields of their own.
+        Ok(arguments) => readings.push(parts(arguments).join(" ")),
+        Err(_) => readings.push(unescaped(&call.raw)),
     }
+    readings.dedup();
+    // Twice, since a variable may hold another.
+    let once: Vec<String> = readings.iter().filter_map(|text| variables::put_in(text)).collect();
+    let twice: Vec<String> = once.iter().filter_map(|text| variables::put_in(text)).collect();
+    readings.extend(once);
+    readings.extend(twice);
     let bare: Vec<String> = readings.iter().map(|text| without_quoting(text)).collect();
     readings.extend(bare);
     readings
@@ -16,10 +27,13 @@ pub(super) fn readings(call: &ToolCall) -> Vec<String> {
 
 /// The command for people: every text in the arguments but the description, or all of them raw where they are no JSON.
 pub(super) fn shown(call: &ToolCall) -> String {
-    let Ok(arguments) = &call.arguments else { return call.raw.clone() };
+    call.arguments.as_ref().map_or_else(|_| call.raw.clone(), |arguments| parts(arguments).join("\n"))
+}
+
+/// The texts of each field. Tools name theirs `command`, `cmd`, `script`…: which one a tool reads is not ours to guess.
+fn parts(arguments: &Value) -> Vec<String> {
     let mut parts = Vec::new();
     match arguments.as_object() {
-        // Tools name the field `command`, `cmd`, `script`…: which one a tool reads is not ours to guess.
         Some(object) => {
             for (_, value) in object.iter().filter(|(key, _)| *key != "description") {
                 texts(value, &mut parts);
@@ -27,7 +41,7 @@ pub(super) fn shown(call: &ToolCall) -> String {
         }
         None => texts(arguments, &mut parts),
     }
-    parts.join("\n")
+    parts
 }
 
 /// Collects the texts in `value`; a list of texts is one command with its arguments.
@@ -81,5 +95,5 @@ fn unescaped(raw: &str) -> String {
 
 /// The text with a shell's line continuations joined and its quotes and backslashes gone.
 fn without_quoting(text: &str) -> String {
-    text.replace("\\\n", " ").replace(['"', '\'', '\\'], "")
+    text.replace("\\\n", " ").replace("\\\r\n", " ").replace(['"', '\'', '\\'], "")
 }

@@ -20,27 +20,32 @@ pub(super) const TOOLS: &[&str] = &[
     "run_in_terminal",
     "shell_command",
     "powershell",
+    "write_stdin",
+    "unified_exec",
 ];
 
 /// Commands that would stop or damage the gateway. A part of a command ends at `;`, `&`, `|` or a line's end.
 pub(super) const PATTERNS: &[&str] = &[
-    // Containers.
-    r"\b(?:docker|podman)(?:-|\s+)compose\b[^;&|\n]*\s(?:down|stop|rm|kill)\b",
-    r"\b(?:docker|podman)(?:\s+-\S+(?:\s+[^-\s]\S*)?)*?\s+(?:container\s+)?(?:stop|kill|rm)\b",
+    // Containers: options, with their values, may stand before each word.
+    r#"\b(?:docker|podman)(?:\.exe)?(?:\s+-\S+(?:\s+(?:"[^"]*"|'[^']*'|[^-\s]\S*))?)*?(?:-|\s+)compose(?:\s+-\S+(?:\s+(?:"[^"]*"|'[^']*'|[^-\s]\S*))?)*?\s+(?:down|stop|rm|kill)(?:[\s;&|)}"'`]|$)"#,
+    r#"\b(?:docker|podman)(?:\.exe)?(?:\s+-\S+(?:\s+[^-\s]\S*)?)*?\s+(?:container\s+)?(?:stop|kill|rm)(?:[\s;&|)}"'`]|$)"#,
     // Processes and services.
     r"\b(?:pkill|killall)\b[^;&|\n]*luthien",
-    r"\bkill\b[^;&\n]*\b(?:pgrep|pidof)\b[^;&\n]*luthien",
+    r"(?:^|[^\w.-])kill\b[^;&|\n]*(?:\$\(|`)[^;&\n]*\[?l\]?uthien",
     r"\b(?:pgrep|pidof)\b[^;&\n]*luthien[^;&\n]*\bkill\b",
+    r"\[?l\]?uthien[^;&\n]*\|\s*(?:sudo\s+)?xargs(?:\s+-\S+(?:\s+(?:\d+|\{\}))?)*\s+(?:sudo\s+)?kill\b",
     r"\bsystemctl\b[^;&|\n]*\s(?:stop|kill|restart|disable|mask)\b[^;&|\n]*luthien",
     r"\bservice\s+\S*luthien\S*\s+(?:stop|restart)\b",
-    r"\bluthien\s+(?:down|restart)\b",
-    // Files.
-    r"\b(?:rm|unlink|shred|truncate)\b[^;&|\n]*(?:luthien|\badmin\.key\b|\bdocker-compose\.ya?ml\b)",
-    r"\bfind\b[^;&|\n]*luthien[^;&|\n]*-delete\b",
+    r"\blaunchctl\b[^;&|\n]*\s(?:bootout|unload|stop|kill|remove|disable)\b[^;&|\n]*luthien",
+    r"\bluthien(?:\s+-\S+(?:\s+[^-\s]\S*)?)*?\s+(?:down|restart)(?:[\s;&|)]|$)",
+    // Files. What follows a hyphen is an option (`docker run --rm`), not the command.
+    r"(?:^|[^\w.-])(?:rm|unlink|shred|truncate)\b[^;&|\n]*(?:luthien|\badmin\.key\b|\b(?:docker-)?compose\.ya?ml\b)",
+    r"\bfind\b[^;&|\n]*luthien[^;&|\n]*\s-(?:delete|exec(?:dir)?\s+(?:sudo\s+)?(?:\S*/)?(?:rm|unlink|shred|truncate))\b",
     // Databases.
     r"(?s)\bpsql\b.*\b(?:drop|truncate)\s+\w",
     r"(?s)\b(?:drop|truncate)\s+\w.*\bpsql\b",
     r"(?s)\bsqlite3\b.*luthien.*\b(?:drop|delete)\s+\w",
+    r"\bdropdb\b[^;&|\n]*luthien",
 ];
 
 /// What stands in place of a blocked call. It does not repeat the command: nothing of a blocked call goes out.

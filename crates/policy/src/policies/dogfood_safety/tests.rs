@@ -33,6 +33,35 @@ async fn judged(config: Value, call: &ToolCall) -> Answer {
 #[case("psql $DATABASE_URL -c 'DROP TABLE x'")]
 #[case("echo 'truncate conversation_calls' | psql")]
 #[case("psql <<EOF\ndrop schema public cascade;\nEOF")]
+#[case("sudo -E docker --context prod compose down")]
+#[case("docker -H unix:///run/d.sock compose -f 'my stack.yml' down -v")]
+#[case("env X=1 /usr/bin/docker compose --profile all stop")]
+#[case("bash -lc \"docker compose down\"")]
+#[case("sh -c 'cd /srv && docker-compose kill'")]
+#[case("DC=\"docker compose\"; $DC down")]
+#[case("ACTION=down\ndocker compose ${ACTION}")]
+#[case("D=docker; C=\"$D compose\"; $C rm -f")]
+#[case("docker${IFS}compose${IFS}down")]
+#[case("$(which docker) compose down")]
+#[case("$(command -v docker) stop x")]
+#[case("\\docker compose do''wn")]
+#[case("docker compose \\\r\n down")]
+#[case("echo ok\ndocker compose down\n")]
+#[case("(docker compose down)")]
+#[case("docker ps -q | xargs -r docker kill")]
+#[case("ps aux | grep luthien | grep -v grep | awk '{print $2}' | xargs kill -9")]
+#[case("ps ax | grep [l]uthien | awk '{print $1}' | sudo xargs -n 1 kill")]
+#[case("kill -9 $(ps aux | grep luthien | awk '{print $2}')")]
+#[case("kill $(cat ~/.local/share/luthien/gateway.pid)")]
+#[case("kill `cat luthien.pid`")]
+#[case("PID=$(pgrep -f luthien)\nkill -9 $PID")]
+#[case("launchctl bootout gui/501/com.luthien.gateway")]
+#[case("luthien --json down")]
+#[case("cd /srv && sudo rm -rf ./luthien-data")]
+#[case("/bin/rm -f $HOME/.local/share/luthien/admin.key")]
+#[case("find ~/.local/share/luthien -type f -exec rm {} +")]
+#[case("rm compose.yaml")]
+#[case("dropdb luthien")]
 #[tokio::test]
 async fn what_would_harm_the_gateway_is_blocked(#[case] command: &str) {
     let answer = judged(json!({}), &scripted::call("Bash", json!({"command": command}))).await;
@@ -50,6 +79,18 @@ async fn what_would_harm_the_gateway_is_blocked(#[case] command: &str) {
 #[case("psql -c 'select 1'")]
 #[case("systemctl status luthien")]
 #[case("luthien sessions")]
+#[case("docker run --rm -p 8000:8000 luthien:dev")]
+#[case("docker compose run --rm luthien cargo test")]
+#[case("docker compose exec web rm -rf tmp/cache")]
+#[case("docker compose exec web kill -HUP 1")]
+#[case("docker compose -f stop.yml up -d")]
+#[case("docker compose logs -f --tail 50 stop")]
+#[case("git rm --cached notes.md && cargo test -p luthien-wire")]
+#[case("rg -l luthien crates | xargs rg kill")]
+#[case("kill %1 && cargo run -p luthien")]
+#[case("PORT=8000; curl localhost:$PORT/health")]
+#[case("for f in *.rs; do wc -l \"$f\"; done")]
+#[case("git commit -m 'docker: stop copying target'")]
 #[tokio::test]
 async fn ordinary_commands_pass(#[case] command: &str) {
     let answer = judged(json!({}), &scripted::call("Bash", json!({"command": command}))).await;
@@ -112,4 +153,30 @@ async fn a_block_leaves_an_event() {
 fn a_bad_pattern_is_refused_by_path() {
     let message = scripted::refused("dogfood_safety", json!({"blocked_patterns": ["ok", "(?!x)"]}));
     assert!(message.starts_with("blocked_patterns[1]: not a regular expression"), "{message}");
+}
+
+#[tokio::test]
+async fn a_command_in_several_fields_is_one_command() {
+    let call = scripted::call("run_command", json!({"command": "pkill", "args": ["-f", "luthien"]}));
+    assert!(matches!(judged(json!({}), &call).await.action, Action::Block(_)));
+}
+
+#[tokio::test]
+async fn what_is_typed_into_a_shell_that_runs_is_a_command() {
+    let call = scripted::call("write_stdin", json!({"session_id": 3, "chars": "docker compose down\n"}));
+    assert!(matches!(judged(json!({}), &call).await.action, Action::Block(_)));
+}
+
+#[tokio::test]
+async fn an_older_message_may_name_the_pattern() {
+    let config = json!({"blocked_patterns": ["make +clean"], "blocked_message": "{pattern}"});
+    let answer = judged(config, &scripted::call("Bash", json!({"command": "make clean"}))).await;
+    assert_eq!(answer.action, Action::Block("⛔ BLOCKED: make +clean".to_owned()));
+}
+
+#[tokio::test]
+async fn variables_do_not_blow_a_command_up() {
+    let command = format!("x={}; {}", "y".repeat(200), "$x".repeat(100_000));
+    let call = scripted::call("Bash", json!({"command": command}));
+    assert!(command::readings(&call).iter().all(|text| text.len() < 2 * command.len()));
 }
