@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::catalogue::{LoadError, Loading, range};
-use crate::contract::{Answer, BlockScope, Mode, Policy, PolicyError, Review, ReviewContext, Watch};
+use crate::contract::{Answer, BlockScope, Mode, Policy, PolicyError, Review, ReviewContext, Target, Watch};
 use crate::judge::{Asker, DEFAULT_MODEL, Failure, InferenceProvider, Route, Verdict, conversation};
 use crate::member::Member;
 use crate::message::{SHOWN, clip, fill, readable_arguments, tool_name};
@@ -119,6 +119,15 @@ impl Policy for ToolCallJudge {
         Watch { tool_calls: true, ..Watch::default() }
     }
 
+    /// A call that could not even be asked about is blocked like one without a verdict.
+    fn failed(&self, target: &Target, why: &str) -> Answer {
+        let call = match target {
+            Target::ToolCall { name, .. } => format!("the call of the tool `{}`", tool_name(name)),
+            Target::Text { .. } | Target::Turn | Target::Request => "this answer".to_owned(),
+        };
+        self.judge.without_verdict(&call, why)
+    }
+
     fn review(&self, context: &Arc<ReviewContext>) -> Box<dyn Review> {
         Box::new(Judging {
             judge: Arc::clone(&self.judge),
@@ -151,6 +160,15 @@ impl Judge {
                 ],
             ),
         }
+    }
+
+    /// The block of `what`, on which there is no verdict because of `why`.
+    fn without_verdict(&self, what: &str, why: &str) -> Answer {
+        let message = match self.feedback {
+            Feedback::None => "[Blocked.]".to_owned(),
+            _ => format!("[Blocked: {what} could not be judged: {why}.]"),
+        };
+        Answer { failed: true, scope: self.scope, ..Answer::block(message).because(why) }
     }
 }
 
@@ -192,11 +210,7 @@ impl Judging {
     fn undecided(&self, call: &ToolCall, failure: &Failure) -> Answer {
         let why = clip(&failure.to_string(), 300);
         self.emit("evaluation_failed", json!({"tool_name": call.name, "error": why}));
-        let message = match self.judge.feedback {
-            Feedback::None => "[Blocked.]".to_owned(),
-            _ => format!("[Blocked: the call of the tool `{}` could not be judged: {why}.]", tool_name(&call.name)),
-        };
-        Answer { failed: true, scope: self.judge.scope, ..Answer::block(message).because(why) }
+        self.judge.without_verdict(&format!("the call of the tool `{}`", tool_name(&call.name)), &why)
     }
 }
 

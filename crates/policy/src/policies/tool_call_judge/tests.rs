@@ -4,7 +4,7 @@ use rstest::rstest;
 use serde_json::json;
 
 use super::*;
-use crate::contract::Action;
+use crate::contract::{Action, Target};
 use crate::judge::{JudgeError, JudgeRoute};
 use crate::scripted::{self, Scripted};
 
@@ -183,4 +183,19 @@ async fn a_judge_that_repeats_what_it_reads_allows_nothing(#[case] attempt: &str
         assert!(!inside.contains(['<', '>']));
         assert!(Verdict::read(inside).is_err());
     }
+}
+
+#[rstest]
+#[case("none", "[Blocked.]")]
+#[case("constant", "[Blocked: the call of the tool `Bash` could not be judged: no decision within 60s.]")]
+fn a_call_that_the_engine_could_not_ask_about_is_told_and_covered_alike(
+    #[case] feedback: &str,
+    #[case] expected: &str,
+) {
+    let policy = scripted::policy("tool_call_judge", json!({"feedback": feedback, "block_scope": "turn"}));
+    let block = luthien_wire::turn::BlockId { choice: 0, block: 0 };
+    let target = Target::ToolCall { block, id: "i".to_owned(), name: "Bash".to_owned() };
+    let answer = policy.failed(&target, "no decision within 60s");
+    assert_eq!((blocked(&answer), answer.scope, answer.failed), (expected, BlockScope::Turn, true));
+    assert_eq!(answer.reason.as_deref(), Some("no decision within 60s"));
 }
