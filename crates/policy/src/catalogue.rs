@@ -116,7 +116,11 @@ pub(crate) fn load_at(spec: &PolicySpec, env: &LoadEnv, path: &[String]) -> Resu
 
 fn build(entry: &Entry, spec: &PolicySpec, env: &LoadEnv, path: Vec<String>) -> Result<Vec<Member>, LoadError> {
     let older = spec.class != entry.name;
-    let loading = Loading::new(&spec.config, env, path, older);
+    let mut loading = Loading::new(&spec.config, env, path, older);
+    // luthien_control's type names are bare; those of luthien-proxy are a module and a class.
+    if older && !spec.class.contains(':') {
+        loading = loading.without_labels();
+    }
     let members = (entry.build)(&loading)?;
     Ok(members.into_iter().map(|member| member.at_most(spec.mode)).collect())
 }

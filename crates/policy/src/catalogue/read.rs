@@ -1,5 +1,7 @@
 //! Reads a policy's configuration into its type, and says by path what is wrong with it.
 
+use std::borrow::Cow;
+
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -15,7 +17,7 @@ pub(crate) struct NoConfig {}
 
 /// What a policy is built from.
 pub(crate) struct Loading<'a> {
-    config: &'a Value,
+    config: Cow<'a, Value>,
     path: Vec<String>,
     /// What the operator's settings say.
     pub(crate) env: &'a LoadEnv,
@@ -26,13 +28,22 @@ pub(crate) struct Loading<'a> {
 impl<'a> Loading<'a> {
     /// From what stands at `path`; `older` if it was asked for by a name of an older proxy.
     pub(crate) fn new(config: &'a Value, env: &'a LoadEnv, path: Vec<String>, older: bool) -> Self {
-        Self { config: unwrapped(config), path, env, older }
+        Self { config: Cow::Borrowed(unwrapped(config)), path, env, older }
+    }
+
+    /// Without what luthien_control writes into every policy's configuration: the policy's name and its type.
+    #[must_use]
+    pub(crate) fn without_labels(mut self) -> Self {
+        if let Value::Object(config) = self.config.to_mut() {
+            config.retain(|key, value| !(matches!(key.as_str(), "name" | "type") && value.is_string()));
+        }
+        self
     }
 
     /// The configuration as `T`, whose fields check themselves.
     pub(crate) fn read<T: DeserializeOwned>(&self) -> Result<T, LoadError> {
         let empty = Value::Object(serde_json::Map::new());
-        let config = if self.config.is_null() { &empty } else { self.config };
+        let config = if self.config.is_null() { &empty } else { &*self.config };
         let mut track = serde_path_to_error::Track::new();
         let reader = serde_path_to_error::Deserializer::new(config, &mut track);
         range::object(reader).map_err(|error| {

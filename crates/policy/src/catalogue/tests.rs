@@ -154,3 +154,17 @@ fn words_for_people_are_there_and_short_ones_are_short() {
         assert!(listing.description.len() > 40 && !listing.description.contains("  "), "{}", listing.name);
     }
 }
+
+#[test]
+fn policies_of_luthien_control_may_carry_their_name_and_type() {
+    let named = json!({"name": "first", "type": "NoopPolicy"});
+    let chain = json!({"name": "all", "policies": [{"type": "NoopPolicy", "config": named.clone()}]});
+    for class in ["SerialPolicy", "CompoundPolicy"] {
+        let chain = loaded(class, chain.clone());
+        assert_eq!(chain.members.len(), 1);
+        assert_eq!(chain.spec.config["name"], "all");
+    }
+    assert!(refused("no_op", named).starts_with("name: unknown field"));
+    assert!(refused("serial", chain).starts_with("name: unknown field"));
+    assert!(refused("NoopPolicy", json!({"speed": 1})).starts_with("speed: unknown field"));
+}
