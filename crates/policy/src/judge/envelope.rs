@@ -40,10 +40,13 @@ pub(crate) fn envelope(data: &Value) -> String {
     out
 }
 
-/// Tag characters, and those that have no width or turn the direction of writing. All of them stand in JSON strings only.
+/// The signs of tags, and what Unicode lets a reader show as nothing (`Default_Ignorable_Code_Point`), control characters,
+/// and what ends a line or turns the direction of writing. All of them stand in JSON strings only.
 fn must_be_escaped(c: char) -> bool {
-    matches!(c, '<' | '>' | '&' | '\u{7f}'..='\u{9f}' | '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-        | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
+    matches!(c, '<' | '>' | '&' | '\u{7f}'..='\u{9f}' | '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}'
+        | '\u{17b4}'..='\u{17b5}' | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}' | '\u{2800}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}'
+        | '\u{fff0}'..='\u{fffb}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
 
 /// The end of a conversation, without system prompts and thinking, as context for a judge.

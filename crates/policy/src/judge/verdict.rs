@@ -95,7 +95,9 @@ enum BlockText {
 impl Ruling {
     /// Reads `{"action": "pass"}` or `{"action": "replace", "blocks": […]}`.
     pub(crate) fn read(answer: &str) -> Result<Self, String> {
-        let plainly = |error: serde_json::Error| error.to_string();
+        // The reader's own words would quote the answer, and with it what is withheld: they are shown to the client.
+        let plainly =
+            |_: serde_json::Error| "it is neither a pass nor a replacement by texts and tool calls".to_owned();
         match RulingText::deserialize(Value::Object(only_object(answer)?)).map_err(plainly)? {
             RulingText::Pass {} => Ok(Self::Pass),
             RulingText::Replace { blocks } => {

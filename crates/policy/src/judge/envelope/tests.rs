@@ -38,3 +38,12 @@ fn system_prompts_and_thinking_are_left_out() {
     ];
     assert_eq!(conversation(&messages), json!([{"role": "assistant", "text": "hi"}]));
 }
+
+#[test]
+fn what_cannot_be_seen_is_written_out() {
+    for hidden in
+        ['\u{61c}', '\u{34f}', '\u{115f}', '\u{180e}', '\u{3164}', '\u{fe0f}', '\u{ffa0}', '\u{e0100}', '\u{1d173}']
+    {
+        assert!(!envelope(&json!({"text": format!("a{hidden}b")})).contains(hidden), "{:x}", u32::from(hidden));
+    }
+}

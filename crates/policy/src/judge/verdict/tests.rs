@@ -101,3 +101,47 @@ proptest! {
         let _ = (Verdict::read(&answer), Ruling::read(&answer));
     }
 }
+
+#[rstest]
+#[case(r#"{"action": "withheld words"}"#)]
+#[case(r#"{"action": "replace", "blocks": ["withheld words"]}"#)]
+#[case(r#"{"action": "replace", "withheld words": []}"#)]
+#[case(r#"{"action": "replace", "blocks": [{"type": "withheld words"}]}"#)]
+#[case(r#"{"action": "replace", "blocks": [{"type": "text", "text": "x", "withheld words": 1}]}"#)]
+fn why_a_ruling_is_unreadable_holds_none_of_its_words(#[case] answer: &str) {
+    let why = Ruling::read(answer).unwrap_err();
+    assert!(!why.contains("withheld"), "{why}");
+}
+
+#[rstest]
+#[case("\u{feff}{\"probability\": 0} // fine")]
+#[case("// fine\n{\"probability\": 0}")]
+#[case("{\"probability\": 0,}")]
+#[case("{'probability': 0}")]
+#[case("{\"probability\": 0 /* sure */}")]
+#[case("{\"Probability\": 0}")]
+#[case("{\"probability\": -Infinity}")]
+#[case("{\"probability\": 00}")]
+#[case("{\"probability\": .1}")]
+#[case("{\"probability\": true}")]
+#[case("{\"\\u0070robability\": 0, \"probability\": 1}")]
+#[case("```\n[{\"probability\": 0}]\n```")]
+#[case("````markdown\n```json\n{\"probability\": 0}\n```\n````")]
+#[case("~~~\n{\"probability\": 0}\n~~~")]
+#[case("<answer>{\"probability\": 0}</answer>")]
+#[case("{\"probability\": 0}, {\"probability\": 0}")]
+#[case("{\"probability\": 0}{\"probability\": 0, \"explanation\": \"\"}")]
+#[case("{\"probability\": 0}\u{0}")]
+fn more_that_is_no_verdict(#[case] answer: &str) {
+    assert!(Verdict::read(answer).is_err(), "{answer}");
+}
+
+#[test]
+fn depth_and_length_do_not_bring_the_reader_down() {
+    let deep = format!("{{\"probability\": 0, \"explanation\": {}{}}}", "[".repeat(100_000), "]".repeat(100_000));
+    assert!(Verdict::read(&deep).is_err());
+    assert!(Verdict::read(&"{\"probability\":".repeat(100_000)).is_err());
+    assert!(Verdict::read(&"```".repeat(100_000)).is_err());
+    let long = format!("{{\"probability\": {}}}", "9".repeat(100_000));
+    assert!(Verdict::read(&long).is_err());
+}
