@@ -13,7 +13,7 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, Stream as _};
 use luthien_wire::sse::Splitter;
 use luthien_wire::stream::{Atom, Decoder, Encoder, What};
-use luthien_wire::turn::{BlockId, StopReason, Unreadable};
+use luthien_wire::turn::{StopReason, Unreadable};
 
 use crate::contract::{Action, Mode, OnError, Target, TextWatch};
 use crate::plan::{Inner, Item, Outcome, Reviews, Summary};
@@ -53,7 +53,12 @@ pub enum UpstreamEnd {
 
 /// What a finished question was about, and its answer.
 enum Answered {
-    Block(BlockId, Outcome),
+    /// The block's place among the slots of its choice: an upstream may give two blocks the same index.
+    Block {
+        choice: u32,
+        slot: usize,
+        outcome: Outcome,
+    },
     Turn(u32, Option<Vec<Item>>, Vec<String>),
 }
 
@@ -310,9 +315,9 @@ impl StreamReview {
 
     fn answered(&mut self, answer: Answered) {
         match answer {
-            Answered::Block(id, outcome) => {
-                if let Some(choice) = self.choices.get_mut(&id.choice) {
-                    choice.answered(id, outcome);
+            Answered::Block { choice, slot, outcome } => {
+                if let Some(choice) = self.choices.get_mut(&choice) {
+                    choice.answered(slot, outcome);
                 }
             }
             Answered::Turn(at, items, notices) => {

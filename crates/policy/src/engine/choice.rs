@@ -68,6 +68,8 @@ pub(super) struct Slot {
     pub(super) call: String,
     pub(super) tool: String,
     asked: bool,
+    /// Where it stands among the choice's finished blocks.
+    finished: Option<usize>,
 }
 
 impl Slot {
@@ -183,6 +185,7 @@ impl Choice {
             call,
             tool,
             asked: false,
+            finished: None,
         });
     }
 
@@ -226,12 +229,15 @@ impl Choice {
             let judged = matches!(slot.lane, Lane::Text | Lane::Call | Lane::ServerCall);
             if slot.is_held() && judged {
                 let (inner, block) = (Arc::clone(inner), block.clone());
-                asked.push(Box::pin(async move { Answered::Block(id, inner.decide(id, block, earlier).await) }));
+                asked.push(Box::pin(async move {
+                    Answered::Block { choice: id.choice, slot: at, outcome: inner.decide(id, block, earlier).await }
+                }));
             } else if slot.is_held() {
                 slot.outcome = Some(Outcome::default());
             } else if judged {
                 inner.only_shadow(id, &block, &earlier);
             }
+            slot.finished = Some(self.earlier.len());
             Arc::make_mut(&mut self.earlier).push(block);
         }
     }
@@ -260,9 +266,9 @@ impl Choice {
             return;
         }
         let mut blocks: Vec<Block> = Vec::new();
-        for (slot, block) in self.slots.iter().zip(self.earlier.iter()) {
+        for slot in &self.slots {
             match slot.outcome.as_ref().and_then(|outcome| outcome.items.as_ref()) {
-                None => blocks.push(block.clone()),
+                None => blocks.extend(slot.finished.and_then(|at| self.earlier.get(at)).cloned()),
                 Some(items) => blocks.extend(items.iter().filter_map(|item| match item {
                     Item::Block(block) => Some(block.clone()),
                     Item::Message(_) => None,
@@ -294,9 +300,9 @@ impl Choice {
     }
 
     /// A block was decided.
-    pub(super) fn answered(&mut self, id: BlockId, mut outcome: Outcome) {
+    pub(super) fn answered(&mut self, slot: usize, mut outcome: Outcome) {
         self.notice(std::mem::take(&mut outcome.notices));
-        if let Some(slot) = self.slots.iter_mut().rev().find(|slot| slot.id == id && slot.outcome.is_none()) {
+        if let Some(slot) = self.slots.get_mut(slot) {
             slot.changed = outcome.items.is_some();
             self.covered_by = outcome.covers_turn.or(self.covered_by);
             slot.outcome = Some(outcome);
@@ -310,13 +316,18 @@ impl Choice {
         self.turn = Turn::Decided;
     }
 
-    /// Where a block covers the turn, withholds the calls that were allowed and have not begun to go out.
+    /// Where a block covers the turn, withholds the calls that were allowed and have not begun to go out, the model's and
+    /// those that a policy has put in place of something.
     pub(super) fn cover(&mut self, inner: &Inner) {
         let Some(policy) = self.covered_by else { return };
         for slot in &mut self.slots {
-            let call = matches!(slot.lane, Lane::Call | Lane::ServerCall);
-            if call && slot.is_held() && !slot.done && !slot.changed && slot.at.is_none() {
-                let items = inner.covered(policy, slot.id, &slot.call, &slot.tool);
+            if !slot.is_held() || slot.done || slot.at.is_some() {
+                continue;
+            }
+            if let Some(items) = slot.outcome.as_mut().and_then(|outcome| outcome.items.as_mut()) {
+                inner.cover_items(policy, slot.id, items);
+            } else if matches!(slot.lane, Lane::Call | Lane::ServerCall) {
+                let items = vec![inner.covered(policy, slot.id, &slot.call, &slot.tool)];
                 slot.outcome = Some(Outcome { items: Some(items), ..Outcome::default() });
                 slot.changed = true;
             }

@@ -70,7 +70,7 @@ impl Emitter {
         let joined = if apart && choice.text_sent && !self.encoder.sequential() { "\n\n" } else { "" };
         let bytes = self.encoder.text_block(at, choice.next, &format!("{joined}{text}"));
         self.own(&bytes);
-        choice.next += 1;
+        choice.next = choice.next.saturating_add(1);
         choice.text_sent = true;
     }
 
@@ -78,7 +78,7 @@ impl Emitter {
         self.begin_answer();
         let place = if self.encoder.sequential() { choice.next } else { choice.next_call };
         self.own(&self.encoder.call_block(at, place, call));
-        choice.next += 1;
+        choice.next = choice.next.saturating_add(1);
         choice.next_call += 1;
         choice.calls_sent += 1;
     }

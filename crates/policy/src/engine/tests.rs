@@ -1,5 +1,6 @@
 //! The engine's facts: what goes out, in which order, byte for byte.
 
+mod adversary;
 mod chat;
 mod messages;
 mod property;

@@ -105,12 +105,11 @@ async fn decide(inner: Arc<Inner>, choice: &Choice) -> Option<Edit> {
 fn covered(inner: &Inner, choice: &Choice, mut outcomes: Vec<Outcome>) -> Vec<Outcome> {
     let Some(policy) = outcomes.iter().find_map(|outcome| outcome.covers_turn) else { return outcomes };
     for (part, outcome) in choice.parts.iter().zip(&mut outcomes) {
-        if let (Kind::Call { id, name, .. }, None) = (&part.kind, &outcome.items) {
-            outcome.items = Some(inner.covered(policy, part.id, id, name));
-        }
-        // Nor does a call go out that a policy had put in place of something.
-        if let Some(items) = &mut outcome.items {
-            items.retain(|item| !matches!(item, Item::Block(Block::ToolCall(_))));
+        match (&part.kind, &mut outcome.items) {
+            (Kind::Call { id, name, .. }, None) => outcome.items = Some(vec![inner.covered(policy, part.id, id, name)]),
+            // Nor does a call go out that a policy had put in place of something.
+            (_, Some(items)) => inner.cover_items(policy, part.id, items),
+            (_, None) => {}
         }
     }
     outcomes

@@ -7,6 +7,7 @@ use tokio::time::Instant;
 
 use super::{Decision, Inner, Opened};
 use crate::contract::{Action, Answer, BlockScope, Mode, Target, TextWatch};
+use crate::message::tool_name;
 
 /// A thing that goes out in place of a block.
 #[derive(Clone, Debug, PartialEq)]
@@ -165,7 +166,7 @@ impl Inner {
     }
 
     /// What stands in place of a call that was allowed, where another one's block covers the turn. Recorded.
-    pub(crate) fn covered(&self, policy: &'static str, block: BlockId, id: &str, name: &str) -> Vec<Item> {
+    pub(crate) fn covered(&self, policy: &'static str, block: BlockId, id: &str, name: &str) -> Item {
         self.decided(Decision {
             policy,
             target: Target::ToolCall { block, id: id.to_owned(), name: name.to_owned() },
@@ -176,7 +177,17 @@ impl Inner {
             reason: Some("another call of the turn was blocked, and the block covers the turn".into()),
             took: std::time::Duration::ZERO,
         });
-        vec![Item::Message(format!("[Blocked together with another call of this turn: the tool `{name}`.]"))]
+        let name = tool_name(name);
+        Item::Message(format!("[Blocked together with another call of this turn: the tool `{name}`.]"))
+    }
+
+    /// The same for the calls that a policy has put in place of a block.
+    pub(crate) fn cover_items(&self, policy: &'static str, block: BlockId, items: &mut [Item]) {
+        for item in items {
+            if let Item::Block(Block::ToolCall(call)) = item {
+                *item = self.covered(policy, block, &call.id, &call.name);
+            }
+        }
     }
 
     /// The block with an id, if it is a call that a policy made without one.

@@ -144,7 +144,7 @@ impl Decoder {
                 let block: ContentBlock<'_> = serde_json::from_str(raw).ok()?;
                 let index = data.index.unwrap_or(self.next);
                 self.last = index;
-                self.next = index + 1;
+                self.next = index.saturating_add(1);
                 let kind = block.kind();
                 if matches!(kind, Kind::Text | Kind::Thinking) {
                     self.words.insert(index);
