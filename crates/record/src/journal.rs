@@ -12,13 +12,17 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use uuid::Uuid;
 
 use crate::private::private;
-use crate::recorder::gather::Gather;
+use crate::recorder::gather::{Gather, Kept};
 
 pub(crate) mod record;
 pub(crate) mod replay;
 
 /// A segment that has grown to this many bytes is closed.
 const SEGMENT: u64 = 16 << 20;
+
+/// A transaction in flight that has records in so many segments is written again, whole, with its next record: a long stream
+/// would otherwise keep every segment of its time.
+const SPREAD: usize = 8;
 
 /// The journal's folder. One process has it at a time.
 #[derive(Debug)]
@@ -90,14 +94,20 @@ impl Journal {
     pub(crate) fn keep(&self, gather: &Gather) -> Result<(), AppendError> {
         let _alone = gather.one_keeps();
         let mut records = Vec::new();
-        let before = {
+        let (before, again) = {
             let mut state = gather.lock();
             if state.settled {
                 return Ok(());
             }
             let before = state.kept;
             state.kept = record::write_new(&state, &mut records);
-            before
+            let again = state.segments.len() >= SPREAD && !records.is_empty();
+            if again {
+                records.clear();
+                state.kept = Kept::default();
+                state.kept = record::write_new(&state, &mut records);
+            }
+            (before, again)
         };
         if records.is_empty() {
             return Ok(());
@@ -115,6 +125,12 @@ impl Journal {
                 if state.segments.last() != Some(&number) {
                     state.segments.push(number);
                     files.segments.entry(number).or_default().live += 1;
+                }
+                if again {
+                    let older = state.segments.len() - 1;
+                    let older: Vec<_> = state.segments.drain(..older).collect();
+                    drop(state);
+                    self.leave(&mut files, older);
                 }
             }
             Err(error) => {
@@ -166,12 +182,16 @@ impl Journal {
         if segments.is_empty() {
             return;
         }
-        let mut files = self.lock();
+        self.leave(&mut self.lock(), segments);
+    }
+
+    /// A transaction in memory needs these segments no more.
+    fn leave(&self, files: &mut Files, segments: Vec<u64>) {
         for number in segments {
             if let Some(segment) = files.segments.get_mut(&number) {
                 segment.live -= 1;
             }
-            self.tidy(&mut files, number);
+            self.tidy(files, number);
         }
     }
 

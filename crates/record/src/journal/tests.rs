@@ -1,6 +1,7 @@
 //! The journal on disk: its records, its segments, its limit.
 
 use super::*;
+use crate::recorder::gather::Sent;
 use crate::testing::start;
 
 fn journal(max_bytes: u64) -> (tempfile::TempDir, Journal) {
@@ -118,4 +119,34 @@ fn failures_leave_no_files_behind() {
     assert_eq!(segments(folder.path()), Vec::<u64>::new());
     assert!(journal.spool(&gather));
     assert_eq!(segments(folder.path()), [3]);
+}
+
+#[test]
+fn a_long_stream_does_not_keep_every_segment_of_its_time() {
+    let (folder, journal) = journal(u64::MAX);
+    let long = Gather::new(start(1, None, "{\"a\": 1}"), 0);
+    long.lock().pieces.sent = Some(Sent { upstream: "u".into(), method: "POST".into(), url: "/".into(), body: None });
+    long.lock().pieces.client = Some(Vec::new());
+    let mut said = Vec::new();
+    for number in 2..40 {
+        said.push(b'a' + u8::try_from(number % 26).expect("small"));
+        long.lock().pieces.response.clone_from(&said);
+        long.lock().pieces.client = Some(said.clone());
+        journal.keep(&long).expect("kept");
+        let short = Gather::new(start(number, None, "{}"), 1);
+        journal.keep(&short).expect("kept");
+        journal.lock().active = None;
+        journal.release(&short);
+        assert!(segments(folder.path()).len() <= SPREAD);
+        let paths: Vec<_> = segments(folder.path()).into_iter().map(|number| journal.path(number)).collect();
+        let mut replay = replay::Replay::new(paths);
+        assert!(replay.next().is_none());
+        let left = replay.unfinished();
+        let kept = left.iter().find(|pieces| pieces.start.id == crate::testing::id(1)).expect("kept");
+        assert_eq!((&kept.response, kept.client.as_ref()), (&said, Some(&said)));
+        assert_eq!(kept.start.request, "{\"a\": 1}");
+    }
+    journal.release(&long);
+    assert_eq!(journal.figures(), (0, 0));
+    assert_eq!(segments(folder.path()), Vec::<u64>::new());
 }
