@@ -86,7 +86,7 @@ pub(crate) async fn travel(core: Arc<Core>, peer: SocketAddr, request: HttpReque
     }
 }
 
-/// authenticate → limit → read → policies(request) → route → prepare → execute → decode → policies(response) → encode
+/// authenticate → read → policies(request) → prepare → execute → decode → policies(response) → encode
 async fn carry(
     core: &Arc<Core>,
     live: &Live,

@@ -53,6 +53,19 @@ fn turn(request: Vec<Message>, response: Vec<Message>) -> Turn {
     }
 }
 
+#[test]
+fn an_answer_that_never_came_was_not_changed() {
+    let mut failed =
+        turn(vec![message(MessageType::User, "hi")], vec![message(MessageType::Unknown, "cannot reach it")]);
+    failed.status = Status::UpstreamError;
+    failed.error = Some("cannot reach it".to_owned());
+    failed.response_was_modified = true;
+    failed.original_response_messages = Some(Vec::new());
+    let shown = turn::conversation(&conversation(vec![failed]), 1, &[], &look(80));
+    assert!(shown.contains("the upstream refused or failed: cannot reach it\n"), "{shown}");
+    assert_eq!(shown.matches("cannot reach it").count(), 1, "{shown}");
+}
+
 fn conversation(turns: Vec<Turn>) -> Conversation {
     Conversation {
         session_id: "a1b2".to_owned(),

@@ -49,6 +49,8 @@ fn one(number: usize, turn: &Turn, call: Option<&TransactionDetail>, look: &Look
         _ => plain(new, look, &mut out),
     }
     match &turn.original_response_messages {
+        // There was no answer, and what the client got instead stands above.
+        Some(original) if original.is_empty() && turn.error.is_some() => {}
         Some(original) if turn.response_was_modified => {
             changed("answer", original, &turn.response_messages, look, &mut out);
         }

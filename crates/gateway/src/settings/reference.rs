@@ -89,7 +89,8 @@ fn note(definition: &Definition) -> String {
 
 /// An environment file with every setting, all commented out.
 pub(super) fn env_example() -> String {
-    let mut out = "# Every setting of the gateway, with its default. Copy to `.env` and take the `#` off what you change.\n\
+    let mut out = "# Every setting of the gateway, with its default, for whatever sets its environment: a container, a systemd unit, or a shell\n\
+                   # (`set -a; . ./.env; luthien`). The gateway does not read this file itself. Copy it and take the `#` off what you change.\n\
                    # For development only as it stands: before others can reach the gateway, set CLIENT_API_KEY, use keys of your own\n\
                    # (32 random characters or more), and keep this file out of version control.\n\
                    # Generated; docs/settings.md explains more.\n\n\
