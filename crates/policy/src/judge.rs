@@ -59,11 +59,13 @@ pub trait JudgeClient: Send + Sync + Debug {
 mod ask;
 mod envelope;
 mod provider;
+mod unfinished;
 mod verdict;
 
 pub(crate) use ask::{Asker, Failure};
 pub(crate) use envelope::{HOW_TO_READ, blocks, conversation, envelope};
 pub(crate) use provider::{InferenceProvider, Route};
+pub(crate) use unfinished::Unfinished;
 pub(crate) use verdict::{Ruling, Verdict};
 
 /// The model that judges where nothing else is said.

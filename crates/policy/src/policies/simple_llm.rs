@@ -4,7 +4,6 @@ pub(crate) mod presets;
 mod prompt;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -17,7 +16,7 @@ use crate::catalogue::{LoadError, Loading, range};
 use crate::contract::{
     Action, Answer, Mode, OnError, Policy, PolicyError, Review, ReviewContext, Target, TextWatch, Watch,
 };
-use crate::judge::{Asker, DEFAULT_MODEL, InferenceProvider, Route, Ruling};
+use crate::judge::{Asker, DEFAULT_MODEL, InferenceProvider, Route, Ruling, Unfinished};
 use crate::member::Member;
 use crate::message::{clip, tool_name};
 
@@ -109,8 +108,6 @@ struct Rewriter {
 struct Rewriting {
     rewriter: Arc<Rewriter>,
     context: Arc<ReviewContext>,
-    /// The user has been told that something was not evaluated.
-    told: AtomicBool,
 }
 
 /// What is judged.
@@ -137,23 +134,18 @@ impl Subject<'_> {
 }
 
 impl Rewriter {
-    fn notice(&self, why: &str) -> String {
-        format!(
-            "[Not evaluated: the policy `{}` got no verdict on this response, so it is shown as it is: {why}.]",
-            self.name
-        )
+    /// The same words for every block and reason, so that the engine shows them once a turn.
+    fn notice(&self) -> String {
+        format!("[Not evaluated: the policy `{}` got no verdict on this response, so it is shown as it is.]", self.name)
     }
 
-    fn failed_answer(&self, what: &str, why: &str, notice: bool) -> Answer {
+    fn failed_answer(&self, what: &str, why: &str) -> Answer {
         let mut answer = match self.on_error {
-            OnError::Pass => Answer::pass(),
+            OnError::Pass => Answer { notices: vec![self.notice()], ..Answer::pass() },
             OnError::Block => {
                 Answer::block(format!("[Blocked: the policy `{}` got no verdict on {what}: {why}.]", self.name))
             }
         };
-        if notice && self.on_error == OnError::Pass {
-            answer.notices.push(self.notice(why));
-        }
         answer.failed = true;
         answer.because(why)
     }
@@ -196,15 +188,11 @@ impl Policy for SimpleLlm {
             Target::ToolCall { name, .. } => format!("the call of the tool `{}`", tool_name(name)),
             Target::Text { .. } | Target::Turn | Target::Request => "this text".to_owned(),
         };
-        self.rewriter.failed_answer(&what, why, true)
+        self.rewriter.failed_answer(&what, why)
     }
 
     fn review(&self, context: &Arc<ReviewContext>) -> Box<dyn Review> {
-        Box::new(Rewriting {
-            rewriter: Arc::clone(&self.rewriter),
-            context: Arc::clone(context),
-            told: AtomicBool::new(false),
-        })
+        Box::new(Rewriting { rewriter: Arc::clone(&self.rewriter), context: Arc::clone(context) })
     }
 }
 
@@ -216,7 +204,10 @@ impl Rewriting {
     async fn judged(&self, subject: Subject<'_>, earlier: &[Block]) -> Answer {
         let rewriter = &self.rewriter;
         let prompt = prompt::about(subject, earlier);
-        match rewriter.asker.ask(&self.context, &rewriter.system, &prompt, Ruling::read).await {
+        let unfinished = Unfinished::new(|why| self.emit_error(subject, "not evaluated", why));
+        let ruling = rewriter.asker.ask(&self.context, &rewriter.system, &prompt, Ruling::read).await;
+        unfinished.finish();
+        match ruling {
             Ok(ruling) => self.ruled(subject, ruling),
             Err(failure) => self.unruled(subject, &clip(&failure.to_string(), 300)),
         }
@@ -238,14 +229,17 @@ impl Rewriting {
     }
 
     fn unruled(&self, subject: Subject<'_>, why: &str) -> Answer {
-        let on_error = self.rewriter.on_error;
-        let summary = match on_error {
-            OnError::Pass => format!("{} passed unevaluated", subject.named()),
-            OnError::Block => format!("{} blocked unevaluated", subject.named()),
+        let outcome = match self.rewriter.on_error {
+            OnError::Pass => "passed unevaluated",
+            OnError::Block => "blocked unevaluated",
         };
-        self.emit("judge_error", json!({"summary": summary, "error": why, "on_error": on_error}));
-        let first = !self.told.swap(true, Ordering::Relaxed);
-        self.rewriter.failed_answer(&subject.named(), why, first)
+        self.emit_error(subject, outcome, why);
+        self.rewriter.failed_answer(&subject.named(), why)
+    }
+
+    fn emit_error(&self, subject: Subject<'_>, outcome: &str, why: &str) {
+        let summary = format!("{} {outcome}", subject.named());
+        self.emit("judge_error", json!({"summary": summary, "error": why, "on_error": self.rewriter.on_error}));
     }
 }
 

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::catalogue::{LoadError, Loading, range};
 use crate::contract::{Answer, BlockScope, Mode, Policy, PolicyError, Review, ReviewContext, Target, Watch};
-use crate::judge::{Asker, DEFAULT_MODEL, Failure, InferenceProvider, Route, Verdict, conversation};
+use crate::judge::{Asker, DEFAULT_MODEL, Failure, InferenceProvider, Route, Unfinished, Verdict, conversation};
 use crate::member::Member;
 use crate::message::{SHOWN, clip, fill, readable_arguments, tool_name};
 
@@ -177,12 +177,19 @@ impl Judging {
         self.context.events.emit(format!("policy.judge.{what}"), data);
     }
 
+    fn emit_failed(&self, call: &ToolCall, why: &str) {
+        self.emit("evaluation_failed", json!({"tool_name": call.name, "error": why}));
+    }
+
     async fn judged(&self, call: &ToolCall, earlier: &[Block]) -> Answer {
         let judge = &self.judge;
         self.emit("evaluation_started", json!({"tool_name": call.name, "model": judge.asker.model}));
         let conversation = self.conversation.get_or_init(|| conversation(&self.context.request.conversation()));
         let prompt = prompt::about(call, conversation, earlier);
-        match judge.asker.ask(&self.context, &judge.system, &prompt, Verdict::read).await {
+        let unfinished = Unfinished::new(|why| self.emit_failed(call, why));
+        let verdict = judge.asker.ask(&self.context, &judge.system, &prompt, Verdict::read).await;
+        unfinished.finish();
+        match verdict {
             Ok(verdict) => self.decided(call, &verdict),
             Err(failure) => self.undecided(call, &failure),
         }
@@ -209,7 +216,7 @@ impl Judging {
     /// No verdict blocks, and says why, since no one's call caused it.
     fn undecided(&self, call: &ToolCall, failure: &Failure) -> Answer {
         let why = clip(&failure.to_string(), 300);
-        self.emit("evaluation_failed", json!({"tool_name": call.name, "error": why}));
+        self.emit_failed(call, &why);
         self.judge.without_verdict(&format!("the call of the tool `{}`", tool_name(&call.name)), &why)
     }
 }

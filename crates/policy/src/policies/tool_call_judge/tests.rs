@@ -199,3 +199,23 @@ fn a_call_that_the_engine_could_not_ask_about_is_told_and_covered_alike(
     assert_eq!((blocked(&answer), answer.scope, answer.failed), (expected, BlockScope::Turn, true));
     assert_eq!(answer.reason.as_deref(), Some("no decision within 60s"));
 }
+
+#[tokio::test]
+async fn a_judgement_that_is_given_up_leaves_an_event() {
+    #[derive(Debug)]
+    struct Silent;
+    impl crate::judge::JudgeClient for Silent {
+        fn ask(&self, _: crate::judge::JudgeRequest) -> BoxFuture<'_, Result<String, JudgeError>> {
+            Box::pin(std::future::pending())
+        }
+    }
+    let context = scripted::judged_by(Arc::new(Silent));
+    let review = scripted::policy("tool_call_judge", json!({})).review(&context);
+    let call = danger();
+    let mut asked = review.tool_call(&call, &[]);
+    assert!(futures_util::poll!(&mut asked).is_pending());
+    drop(asked);
+    let (events, _) = context.events.take();
+    assert_eq!(events[1].event_type, "policy.judge.evaluation_failed");
+    assert_eq!(events[1].data, json!({"tool_name": "Bash", "error": "given up before there was a verdict"}));
+}
