@@ -201,9 +201,9 @@ impl StreamReview {
         self.done_sent || self.complete
     }
 
-    /// The upstream's answer ended before it was complete, or said itself that it failed.
+    /// The answer ended before it was complete: the upstream's did, or said that it failed, or could not be read further.
     pub fn broke_off(&self) -> bool {
-        self.complete && !self.done_sent && !self.closed
+        self.complete && !self.done_sent
     }
 
     /// What became of the answer so far.

@@ -290,6 +290,11 @@ impl Choice {
         inner.watch.turn && self.turn != Turn::Decided
     }
 
+    /// Calls have begun to go out, and the choice has not ended.
+    pub(super) fn has_let_calls_out(&self) -> bool {
+        self.calls_sent > 0 && !self.released
+    }
+
     /// Texts to show, each once.
     fn notice(&mut self, notices: Vec<String>) {
         for notice in notices {

@@ -16,6 +16,9 @@ impl StreamReview {
             (self.closed, self.complete) = (true, true);
             return;
         }
+        if self.choices.values().any(Choice::has_let_calls_out) {
+            return self.close_as_error(message);
+        }
         let mut choices = std::mem::take(&mut self.choices);
         if choices.is_empty() {
             choices.insert(0, Choice::default());
@@ -38,6 +41,15 @@ impl StreamReview {
         self.done_sent = true;
         self.closed = true;
         self.complete = true;
+    }
+
+    /// After a call no text may follow, and a call that is cut must not look whole.
+    fn close_as_error(&mut self, message: &str) {
+        self.drop_held();
+        let context = &self.emit.inner.context;
+        let frame = context.dialect.error_frame("api_error", message, &context.transaction_id);
+        self.emit.own(&frame);
+        (self.closed, self.complete) = (true, true);
     }
 }
 

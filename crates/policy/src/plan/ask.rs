@@ -15,7 +15,8 @@ impl Inner {
         Instant::now() + self.options.policy_timeout
     }
 
-    /// The member's answer; its `on_error` where it gives none. Recorded.
+    /// The member's answer; its `on_error` where it gives none. Recorded. The member is first called within `question`, so that
+    /// a panic there is caught as well.
     pub(crate) async fn ask(
         &self,
         member: &Opened,

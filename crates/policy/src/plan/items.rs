@@ -91,7 +91,7 @@ impl Inner {
         let answer = match &item {
             Item::Block(Block::Text(text)) if member.watch.text == TextWatch::Whole => {
                 let target = Target::Text { block: id };
-                self.ask(member, &target, deadline, member.review.text(text, earlier)).await
+                self.ask(member, &target, deadline, async { member.review.text(text, earlier).await }).await
             }
             Item::Block(Block::Text(text)) if member.watch.text == TextWatch::Streamed => {
                 let new = self.transform_whole(member, id, text);
@@ -136,7 +136,7 @@ impl Inner {
             Err(why) if !member.watch.unreadable_calls => {
                 self.cannot_ask(member, &target, &format!("the arguments are {why}"))
             }
-            _ => self.ask(member, &target, deadline, member.review.tool_call(call, earlier)).await,
+            _ => self.ask(member, &target, deadline, async { member.review.tool_call(call, earlier).await }).await,
         }
     }
 
@@ -215,11 +215,13 @@ impl Inner {
                 let (inner, blocks) = (Arc::clone(&self), Arc::clone(&blocks));
                 self.tasks.spawn(async move {
                     let member = &inner.members[at];
-                    inner.ask(member, &Target::Turn, inner.deadline(), member.review.turn(&blocks)).await;
+                    let asked = async { member.review.turn(&blocks).await };
+                    inner.ask(member, &Target::Turn, inner.deadline(), asked).await;
                 });
                 continue;
             }
-            let answer = self.ask(member, &Target::Turn, deadline, member.review.turn(&blocks)).await;
+            let asked = async { member.review.turn(&blocks).await };
+            let answer = self.ask(member, &Target::Turn, deadline, asked).await;
             notices.extend(answer.notices);
             match answer.action {
                 Action::Pass => {}

@@ -57,7 +57,8 @@ impl Reviews {
 impl Inner {
     async fn ask_request(&self, member: &Opened, request: &Request, deadline: Instant) -> RequestAction {
         let asked = Instant::now();
-        let answer = match answered(deadline, self.options.policy_timeout, member.review.request(request)).await {
+        let question = async { member.review.request(request).await };
+        let answer = match answered(deadline, self.options.policy_timeout, question).await {
             Ok(answer) => answer,
             Err(why) => {
                 let failed = member.policy.failed(&Target::Request, &why);

@@ -1,5 +1,6 @@
 //! Streams and chains that try to get a blocked call out, or to bring the engine down.
 
+use futures_util::future::BoxFuture;
 use luthien_testkit::accumulate::accumulate_messages;
 use luthien_wire::Dialect;
 use luthien_wire::turn::{Block, ToolCall, ToolForm};
@@ -103,4 +104,35 @@ async fn a_policy_that_watches_the_turn_sees_each_block_once_also_where_they_ove
     let out = run(&opened.reviews, &input).await;
     let seen = accumulate_messages(out.as_bytes()).unwrap()["content"][0]["text"].as_str().unwrap().to_owned();
     assert!(seen.contains("one") && seen.contains("safe") && !seen.contains("old"), "{seen}");
+}
+
+/// Panics before it gives a future to wait for.
+struct Hasty;
+
+impl Review for Hasty {
+    fn tool_call<'a>(&'a self, _: &'a ToolCall, _: &'a [Block]) -> BoxFuture<'a, Result<Answer, PolicyError>> {
+        panic!("policy bug")
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_before_the_first_wait_blocks_too() {
+    let hasty = Scripted { review: Some(|| Box::new(Hasty)), ..block_tool("x") };
+    let opened = open(Dialect::Messages, vec![(hasty, Mode::Enforce)]);
+    let out = run(&opened.reviews, &(start() + &tool(0, "t", "{}") + &stop("tool_use"))).await;
+    assert!(!out.contains("toolu_t"), "{out}");
+    assert_eq!(opened.decisions.0.lock().unwrap()[0].reason.as_deref(), Some("the policy panicked"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_is_cut_within_a_call_ends_as_an_error() {
+    let texts = Watch { text: TextWatch::Streamed, ..Watch::default() };
+    let opened = open(Dialect::Messages, vec![(Scripted { watch: texts, ..block_tool("x") }, Mode::Enforce)]);
+    let call = tool(0, "t", "{\"path\": \"/\"}");
+    let begun = call.split_inclusive("\n\n").take(2).collect::<String>();
+    let input = start() + &begun + "event: ping\ndata: {\"type\":\"content_block_stop\",\"index\":0}\n\n";
+    let out = run(&opened.reviews, &input).await;
+    let rest = out.strip_prefix(&(start() + &begun)).unwrap();
+    // Neither a call that looks whole nor a text after it.
+    assert!(rest.starts_with("event: error\n") && rest.matches("event:").count() == 1, "{rest}");
 }

@@ -28,6 +28,8 @@ pub(super) struct Scripted {
     pub(super) stream: fn(&str) -> String,
     /// Its answers never come.
     pub(super) hangs: bool,
+    /// Reviews in its place.
+    pub(super) review: Option<fn() -> Box<dyn Review>>,
 }
 
 impl std::fmt::Debug for Scripted {
@@ -47,6 +49,9 @@ impl Policy for Scripted {
         self.on_error
     }
     fn review(&self, _context: &Arc<ReviewContext>) -> Box<dyn Review> {
+        if let Some(review) = self.review {
+            return review();
+        }
         Box::new(ScriptedReview { script: Arc::clone(&self.script), stream: self.stream, hangs: self.hangs })
     }
 }
@@ -108,6 +113,7 @@ pub(super) fn calls(script: impl Fn(&ToolCall) -> Answer + Send + Sync + 'static
         script,
         stream: str::to_owned,
         hangs: false,
+        review: None,
     }
 }
 
