@@ -31,8 +31,6 @@ pub(crate) enum Piece {
     },
     /// A piece of the open tool call's arguments, whole or not.
     Input(String),
-    /// A block that comes whole (Messages only).
-    Whole(Value),
     Ping,
     Comment(String),
     /// Bytes as they are (streams only).
@@ -113,12 +111,6 @@ impl Answer {
     #[must_use]
     pub fn input(self, json: &str) -> Self {
         self.with(Piece::Input(json.to_owned()))
-    }
-
-    /// Adds a block that comes whole, such as `redacted_thinking` (left out on Chat).
-    #[must_use]
-    pub fn whole_block(self, block: Value) -> Self {
-        self.with(Piece::Whole(block))
     }
 
     /// Adds a ping (a comment on Chat), also inside a block.

@@ -134,7 +134,7 @@ impl Stream<'_> {
                     self.send(&json!({"tool_calls": [{"index": index, "function": {"arguments": arguments}}]}));
                 }
             }
-            Piece::Break | Piece::Whole(_) => {}
+            Piece::Break => {}
             Piece::Ping => self.steps.push(Step::Send(Bytes::from_static(Dialect::Chat.ping_frame()))),
             Piece::Comment(text) => self.steps.push(Step::Send(format!(": {text}\n\n").into())),
             Piece::Raw(bytes) => self.steps.push(Step::Send(bytes.clone())),

@@ -56,7 +56,6 @@ pub(super) fn whole(answer: &Answer, asked: &Asked) -> Value {
                     input.push_str(json);
                 }
             }
-            Piece::Whole(block) => content.push(block.clone()),
             // What only a stream has does not part two texts.
             Piece::Ping | Piece::Comment(_) | Piece::Raw(_) | Piece::Hold(_) => in_text = was_text,
             Piece::Break | Piece::Error { .. } | Piece::End(_) => {}
@@ -142,10 +141,6 @@ impl Stream {
                 for part in deltas(json, self.delta) {
                     self.send(&json!({"type": "input_json_delta", "partial_json": part}));
                 }
-            }
-            Piece::Whole(block) => {
-                self.start(block);
-                self.stop();
             }
             Piece::Break => self.close(),
             Piece::Ping => self.bytes(Bytes::from_static(Dialect::Messages.ping_frame())),
