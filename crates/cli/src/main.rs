@@ -13,6 +13,7 @@ mod assembly;
 mod compare;
 mod demo;
 mod failure;
+mod handles;
 mod logging;
 mod loopback;
 mod output;

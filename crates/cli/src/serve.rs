@@ -7,6 +7,7 @@ use luthien_gateway::settings::LogFormat;
 use crate::args::SettingArgs;
 use crate::assembly::{self, Loaded, Running};
 use crate::failure::Failure;
+use crate::handles;
 use crate::logging::{self, Format};
 use crate::output::print;
 use crate::signals::Stop;
@@ -22,6 +23,7 @@ pub(crate) fn run(given: &SettingArgs) -> Result<ExitCode, Failure> {
         LogFormat::Text => Format::Text,
     };
     logging::to_stderr(loaded.settings.log_level.as_str(), format)?;
+    handles::raise();
     assembly::runtime(loaded.settings.worker_threads)?.block_on(serve(&loaded))
 }
 

@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Loaded;
 use crate::failure::Failure;
+use crate::handles;
 
 /// A gateway that runs. Stop it: dropping it loses what has not been written.
 pub(crate) struct Running {
@@ -85,7 +86,8 @@ impl Running {
             stopping: stopping.clone(),
         });
         let admin = AdminRuntime::start(admin).map_err(|e| clear(&format!("cannot start threads: {e}")))?;
-        let config = settings.gateway_config(&keys);
+        let mut config = settings.gateway_config(&keys);
+        config.limits.connections = handles::connections(config.limits.connections);
         let started = Gateway::start(config, recorder.clone(), Arc::clone(&live), admin.service(), stopping).await;
         let gateway = started.map_err(|e| match e {
             luthien_gateway::StartError::Listen { .. } => StartFailure::Listen(clear(&e)),
