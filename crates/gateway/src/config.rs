@@ -130,7 +130,7 @@ pub struct Timeouts {
     pub connect: Duration,
     /// From a sent request to the head of its answer. Models may think for minutes before they begin.
     pub first_byte: Duration,
-    /// Between two pieces of an answer. Agents give up at the same time.
+    /// Between two pieces of an answer, which agents wait for as long, and for a client to take some of it.
     pub idle: Duration,
     /// One policy's answer, judges and their retries included.
     pub policy: Duration,

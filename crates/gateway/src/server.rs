@@ -13,8 +13,11 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use self::write_limit::WriteLimit;
 use crate::upstream::client::TrackedExecutor;
 use crate::way::{Core, travel};
+
+mod write_limit;
 
 /// The tokens and tasks by which the server is stopped, in this order.
 #[derive(Clone, Debug, Default)]
@@ -57,10 +60,11 @@ pub(crate) async fn serve(
 
 type Accepted = (TcpStream, SocketAddr, tokio::sync::OwnedSemaphorePermit);
 
-/// The next connection, once there is room for it. A socket error, such as too many open files, is waited out.
+/// The next connection, once there is room for it. A socket error, such as too many open files, is waited out and said once.
 async fn accept(listener: &TcpListener, permits: &Arc<Semaphore>) -> Option<Accepted> {
     const PAUSE: Duration = Duration::from_millis(50);
     let permit = Arc::clone(permits).acquire_owned().await.ok()?;
+    let mut said = false;
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => {
@@ -71,7 +75,10 @@ async fn accept(listener: &TcpListener, permits: &Arc<Semaphore>) -> Option<Acce
                 return Some((stream, peer, permit));
             }
             Err(error) => {
-                tracing::warn!(%error, "cannot accept a connection");
+                if !said {
+                    tracing::warn!(%error, "cannot accept connections; trying on");
+                    said = true;
+                }
                 tokio::time::sleep(PAUSE).await;
             }
         }
@@ -88,12 +95,14 @@ async fn connection(
     stopping: &Stopping,
 ) {
     let asked = Arc::new(AtomicBool::new(false));
+    let patience = core.timeouts.idle;
     let seen = Arc::clone(&asked);
     let service = service_fn(move |request| {
         seen.store(true, Ordering::Relaxed);
         let core = Arc::clone(&core);
         async move { Ok::<_, std::convert::Infallible>(travel(core, peer, request).await) }
     });
+    let stream = WriteLimit::new(stream, patience);
     let serving = builder.serve_connection(TokioIo::new(stream), service);
     let mut serving = std::pin::pin!(serving);
     let mut draining = false;

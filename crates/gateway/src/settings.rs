@@ -37,7 +37,7 @@ definition::settings! {
     data_dir: Option<PathBuf> = "", at "server.data_dir", env ["LUTHIEN_DATA_DIR"];
     /// Threads that carry traffic. Without it, one per core.
     worker_threads: Option<usize> = "", at "server.worker_threads", env ["WORKER_THREADS"], from "1" to "1024";
-    /// Open client connections; more wait to be accepted. Bounds memory and file handles.
+    /// Open client connections; more wait to be accepted. Bounds memory and file handles; each may need two, and where the system allows fewer, this is lowered.
     max_connections: usize = "10000", at "server.max_connections", env ["MAX_CONNECTIONS"], from "1" to "1000000";
 
     /// Believe the `X-Luthien-User-Id` header. Only behind a proxy that sets it, since any client can claim to be anyone.
@@ -107,7 +107,7 @@ definition::settings! {
     /// How long an upstream may take to begin its answer. Long: without streaming, a reasoning model says nothing until it
     /// is done.
     first_byte_timeout: Duration = "600s", at "timeouts.first_byte", env ["FIRST_BYTE_TIMEOUT"], from "1s" to "24h";
-    /// How long an answer may pause between two pieces. A stream that goes on is never cut, however long it takes.
+    /// How long an answer may pause between two pieces, and how long a client may take nothing of it. A stream that goes on is never cut, however long it takes.
     idle_timeout: Duration = "300s", at "timeouts.idle", env ["IDLE_TIMEOUT"], from "1s" to "24h";
     /// How long a policy may take over one decision, its judge included; then its `on_error` decides.
     policy_timeout: Duration = "60s", at "timeouts.policy", env ["POLICY_TIMEOUT"], from "100ms" to "1h";
