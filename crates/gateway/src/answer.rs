@@ -64,7 +64,7 @@ pub(crate) async fn of_upstream(
     let recording = transaction.recording();
     recording.with(|record| record.upstream_response(head.status.as_u16(), for_record(&head.headers)));
     let reviews = reviews.filter(|_| head.status.is_success());
-    if !head.status.is_success() || !is_stream(&head.headers, wants_stream) {
+    if !head.status.is_success() || is_bodiless(head.status) || !is_stream(&head.headers, wants_stream) {
         return whole(core, transaction, upstream, reviews, head, body).await;
     }
     let coded = encodings(&head.headers);
@@ -147,10 +147,16 @@ fn undecodable(upstream: &Upstream) -> GatewayError {
     }
 }
 
-/// The answer is a stream: it says so, or it was asked for and is not JSON.
+/// There is never a body with this status.
+fn is_bodiless(status: StatusCode) -> bool {
+    matches!(status, StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT)
+}
+
+/// The answer is a stream: it says so, or it was asked for and is neither JSON nor of a known length.
 fn is_stream(headers: &HeaderMap, wanted: bool) -> bool {
     let kind = headers.get(CONTENT_TYPE).map(|value| value.as_bytes().to_ascii_lowercase()).unwrap_or_default();
-    kind.starts_with(b"text/event-stream") || (wanted && !kind.starts_with(b"application/json"))
+    kind.starts_with(b"text/event-stream")
+        || (wanted && !kind.starts_with(b"application/json") && !headers.contains_key(CONTENT_LENGTH))
 }
 
 /// Takes out what was true of the upstream's bytes and need not be of the client's.

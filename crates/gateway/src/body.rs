@@ -116,6 +116,15 @@ pub(crate) trait Pieces {
     fn outcome(&self) -> Outcome;
 }
 
+impl GatewayBody {
+    /// The client asked for the head alone: that nobody reads the body does not mean that it has gone.
+    pub(crate) fn head_only(&mut self) {
+        if let Self::Whole(body) = self {
+            body.head_only();
+        }
+    }
+}
+
 impl Body for GatewayBody {
     type Data = Bytes;
     type Error = BoxError;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::extract::ConnectInfo;
 use bytes::Bytes;
 use http::request::Parts;
-use http::{Request as HttpRequest, Response};
+use http::{Method, Request as HttpRequest, Response};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use luthien_policy::contract::{EventSink, ReviewContext};
@@ -70,7 +70,7 @@ pub(crate) async fn travel(core: Arc<Core>, peer: SocketAddr, request: HttpReque
     else {
         return beside(&core, peer, request).await;
     };
-    let live = core.live.load();
+    let (live, head_only) = (core.live.load(), request.method() == Method::HEAD);
     let mut transaction = match accept(&core, &live, &route, &request) {
         Ok(transaction) => transaction,
         Err(error) => return unrecorded(&core, &route, &error),
@@ -80,10 +80,14 @@ pub(crate) async fn travel(core: Arc<Core>, peer: SocketAddr, request: HttpReque
         carried = carry(&core, &live, &mut transaction, &route, request) => carried,
         () = core.stop.cancelled() => Err(GatewayError::ShuttingDown),
     };
-    match carried {
+    let mut response = match carried {
         Ok(answer) => answer.write(&core, &live, transaction),
         Err(error) => answer::of_error(&error, &live, transaction),
+    };
+    if head_only {
+        response.body_mut().head_only();
     }
+    response
 }
 
 /// authenticate → read → policies(request) → prepare → execute → decode → policies(response) → encode

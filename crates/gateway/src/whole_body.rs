@@ -10,7 +10,7 @@ use crate::transaction::Recording;
 use crate::upstream::Upstream;
 use crate::upstream::execute::{broken, silent};
 
-/// The whole body. Where it breaks off, what came is put on the record.
+/// The whole body; one that is announced as too large is not read. Where it breaks off, what came is put on the record.
 pub(crate) async fn collect<B>(
     mut body: B,
     limit: usize,
@@ -20,6 +20,9 @@ pub(crate) async fn collect<B>(
 where
     B: Body<Data = Bytes, Error = SourceError> + Unpin,
 {
+    if body.size_hint().lower() > limit as u64 {
+        return Err(GatewayError::AnswerTooLarge { upstream: upstream.name.clone(), limit });
+    }
     let mut first = Bytes::new();
     let mut all = BytesMut::new();
     while let Some(frame) = body.frame().await {
@@ -36,6 +39,8 @@ where
             }
         };
         if first.len() + all.len() + data.len() > limit {
+            recording.upstream_bytes(&first);
+            recording.upstream_bytes(&all);
             return Err(GatewayError::AnswerTooLarge { upstream: upstream.name.clone(), limit });
         }
         if first.is_empty() && all.is_empty() {

@@ -15,12 +15,18 @@ pub(crate) struct Whole {
     outcome: Option<Outcome>,
     transaction: Option<Transaction>,
     taken: bool,
+    head_only: bool,
 }
 
 impl Whole {
     pub(crate) fn new(bytes: Bytes, outcome: Outcome, transaction: Transaction) -> Self {
         let taken = bytes.is_empty();
-        Self { bytes, outcome: Some(outcome), transaction: Some(transaction), taken }
+        Self { bytes, outcome: Some(outcome), transaction: Some(transaction), taken, head_only: false }
+    }
+
+    /// The client asked for the head alone and will have had its answer without the bytes.
+    pub(crate) fn head_only(&mut self) {
+        self.head_only = true;
     }
 }
 
@@ -52,7 +58,7 @@ impl Body for Whole {
 impl Drop for Whole {
     fn drop(&mut self) {
         let (Some(mut transaction), Some(outcome)) = (self.transaction.take(), self.outcome.take()) else { return };
-        if self.taken {
+        if self.taken || self.head_only {
             transaction.close(outcome);
         } else {
             transaction.note_evaluation(outcome.evaluation);

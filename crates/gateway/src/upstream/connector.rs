@@ -18,6 +18,7 @@ use tokio::net::TcpStream;
 use tower::{Service, ServiceExt};
 
 use super::UpstreamError;
+use super::execute::root_cause;
 use crate::config::Network;
 
 pub(crate) type BoxError = Box<dyn Error + Send + Sync>;
@@ -96,7 +97,7 @@ impl Service<Uri> for Dial {
         let name = proxy.uri().authority().map_or("", |authority| authority.as_str()).to_owned();
         let name = name.rsplit('@').next().unwrap_or_default().to_owned();
         Box::pin(async move {
-            tunnel.oneshot(to).await.map_err(|error| format!("through the proxy {name}: {error}").into())
+            tunnel.oneshot(to).await.map_err(|error| format!("through the proxy {name}: {}", root_cause(&error)).into())
         })
     }
 }

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper_util::client::legacy;
@@ -20,6 +20,10 @@ pub(crate) async fn execute(
 ) -> Result<Response<Incoming>, GatewayError> {
     let sending = upstream.client.send(request).ok_or_else(|| broken(upstream, "no connection"))?;
     match tokio::time::timeout(upstream.first_byte, sending).await {
+        // Nobody asked for another protocol, and no policy could read it.
+        Ok(Ok(response)) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
+            Err(broken(upstream, "it answered 101 Switching Protocols, which nobody had asked for"))
+        }
         Ok(Ok(response)) => Ok(response),
         Ok(Err(error)) => Err(failed(upstream, &error)),
         Err(_) => Err(silent(upstream, upstream.first_byte)),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use luthien_record::model::Status;
-use luthien_testkit::{Answer, Reply, Script, Step};
+use luthien_testkit::{Answer, Gate, Reply, Script, Step};
 use luthien_wire::Dialect;
 use rstest::rstest;
 use serde_json::Value;
@@ -125,9 +125,22 @@ async fn a_whole_answer_that_breaks_off_is_a_502() {
 #[tokio::test]
 async fn an_answer_over_the_limit_is_a_502() {
     let reply = Reply::whole(200, "application/json", "x".repeat(101));
-    let rig = Rig::with(Script::always(reply), Vec::new(), |config| config.limits.response_bytes = 100).await;
+    let gate = Gate::new();
+    let steps = vec![Step::Send("y".repeat(90).into()), Step::Wait(gate.clone()), Step::Send("z".repeat(90).into())];
+    let unannounced = Reply::new(200, steps).header("content-type", "application/json");
+    let rig = Rig::with(Script::in_turn([reply, unannounced]), Vec::new(), |config| config.limits.response_bytes = 100);
+    let rig = rig.await;
     let exchange = rig.ask("/v1/messages", &turn(false)).await;
     assert_eq!((exchange.status, exchange.header("x-should-retry")), (502, Some("false")));
+    let body = turn(false);
+    let asking = rig.ask("/v1/messages", &body);
+    let opening = async {
+        gate.reached().await;
+        gate.open();
+    };
+    let (exchange, ()) = tokio::join!(asking, opening);
+    assert_eq!(exchange.status, 502);
+    assert!(rig.record(&id(&exchange)).await.upstream_response.starts_with(b"yyy"));
     rig.stop().await;
 }
 

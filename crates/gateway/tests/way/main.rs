@@ -9,6 +9,8 @@ mod credentials;
 #[cfg(test)]
 mod disconnects;
 #[cfg(test)]
+mod edges;
+#[cfg(test)]
 mod headers;
 #[cfg(test)]
 mod input;

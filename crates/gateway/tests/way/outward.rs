@@ -162,6 +162,18 @@ async fn https_goes_through_the_operators_proxy() {
 }
 
 #[tokio::test]
+async fn a_proxy_that_is_not_there_is_named_with_the_cause() {
+    let rig = Rig::with(Answer::text("unused"), Vec::new(), |config| {
+        config.upstreams[0].base_url = "https://upstream.test".to_owned();
+        config.network.https_proxy = Some("http://127.0.0.1:1".to_owned());
+    })
+    .await;
+    let text = text(rig.ask("/v1/messages", &turn(false)).await).await;
+    assert!(text.contains("through the proxy 127.0.0.1:1: Connection refused"), "{text}");
+    rig.stop().await;
+}
+
+#[tokio::test]
 async fn an_upstream_may_speak_http2_and_so_may_a_client() {
     let inner = Rig::new(Answer::text("over two").delta_size(2)).await;
     let outer = Rig::with(Answer::text("not this one"), Vec::new(), |config| {
