@@ -90,16 +90,25 @@ impl Shared {
 
     /// Brings the journal up to date with what is in flight, and with what has ended and waits too long.
     pub(super) fn keep_in_flight(&self, patience: Duration) {
+        let mut left_out = 0;
         for gather in self.registry.all() {
             let recent = gather.lock().finished.is_some_and(|finished| finished.elapsed() < patience);
             if recent {
                 continue;
             }
             // What does not fit now is tried again, and is dropped only when it has ended and cannot stay in memory.
-            if let Err(error) = self.journal.keep(&gather) {
-                tracing::warn!(%error, "what is in flight is not in the journal");
-                return;
+            match self.journal.keep(&gather) {
+                Ok(()) => {}
+                // A smaller one may fit.
+                Err(AppendError::Full) => left_out += 1,
+                Err(error @ AppendError::Io(_)) => {
+                    tracing::warn!(%error, "what is in flight is not in the journal");
+                    return;
+                }
             }
+        }
+        if left_out > 0 {
+            tracing::warn!(count = left_out, "the journal has reached its limit and has not all that is in flight");
         }
     }
 

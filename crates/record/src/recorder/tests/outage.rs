@@ -106,6 +106,20 @@ async fn at_the_journals_limit_records_are_dropped_and_counted() {
 }
 
 #[tokio::test]
+async fn what_is_too_large_for_the_journal_keeps_no_other_out() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = RecorderConfig { journal_max_bytes: 4096, ..config(folder.path()) };
+    let recorder = Recorder::open(config).await.expect("a recorder");
+    let large = answered(&recorder, start(1, None, "{}"), &[b'x'; 5000]);
+    let small = answered(&recorder, start(2, None, "{}"), b"kept");
+    recorder.inner.shared.tick();
+    let left = killed(folder.path());
+    let again = Recorder::open(RecorderConfig::in_dir(left.path())).await.expect("a recorder");
+    assert_eq!(stored(&again, 2).await.expect("stored").upstream_response, "kept");
+    drop((large, small));
+}
+
+#[tokio::test]
 async fn a_required_record_refuses_what_it_could_not_keep() {
     let folder = tempfile::tempdir().expect("a folder");
     let config = RecorderConfig { journal_max_bytes: 600, required: true, ..config(folder.path()) };
