@@ -105,6 +105,7 @@ impl Reviews {
                 acting: false,
                 head_sent: false,
                 held: 0,
+                failed: None,
                 inner,
             },
         }

@@ -3,7 +3,7 @@
 //! Serial: each member sees what the former let out. Block messages and notices are not reviewed again. A shadow member is
 //! asked about a copy, on a task of its own, and its answer is only recorded.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -15,9 +15,11 @@ use crate::member::Member;
 mod ask;
 mod items;
 mod request;
+mod stream;
 
 pub(crate) use items::{Item, Outcome};
 pub use request::RequestOutcome;
+pub(crate) use stream::Panicked;
 
 /// The policies in force. Immutable; a stream keeps the plan it began with.
 #[derive(Clone, Debug, Default)]
@@ -77,6 +79,7 @@ impl Plan {
             mode: member.mode,
             watch: member.policy.watches(),
             review: Arc::from(member.policy.review(if member.mode == Mode::Shadow { &shadow } else { &context })),
+            panicked: AtomicBool::new(false),
         });
         Reviews(Arc::new(Inner {
             members: members.collect(),
@@ -165,6 +168,8 @@ pub(crate) struct Opened {
     pub(crate) mode: Mode,
     pub(crate) watch: Watch,
     pub(crate) review: Arc<dyn Review>,
+    /// Its streaming half has panicked.
+    panicked: AtomicBool,
 }
 
 /// What reviews of one request share.

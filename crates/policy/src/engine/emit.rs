@@ -22,6 +22,8 @@ pub(super) struct Emitter {
     pub(super) head_sent: bool,
     /// Bytes in hand.
     pub(super) held: usize,
+    /// A streaming member that blocks has panicked: nothing more may be written, and the answer ends with this message.
+    pub(super) failed: Option<String>,
 }
 
 impl StreamReview {
@@ -31,6 +33,9 @@ impl StreamReview {
         for (at, choice) in choices.iter_mut() {
             choice.ask_about_turn(&emit.inner, asked);
             emit.choice(*at, choice);
+        }
+        if let Some(message) = self.emit.failed.take() {
+            return self.close(&message);
         }
         if !self.tail.is_empty() && self.choices.values().all(|choice| choice.released) {
             for atom in std::mem::take(&mut self.tail) {
@@ -63,7 +68,7 @@ impl Emitter {
     }
 
     pub(super) fn choice(&mut self, at: u32, choice: &mut Choice) {
-        if choice.released || choice.awaits_turn(&self.inner) {
+        if self.failed.is_some() || choice.released || choice.awaits_turn(&self.inner) {
             return;
         }
         if choice.instead.is_none() {
@@ -73,7 +78,7 @@ impl Emitter {
                 self.drain_channels(choice);
             }
         }
-        if choice.stopped() && choice.slots.iter().all(Slot::decided) {
+        if self.failed.is_none() && choice.stopped() && choice.slots.iter().all(Slot::decided) {
             self.release(at, choice);
         }
     }
@@ -121,6 +126,9 @@ impl Emitter {
 
     /// Writes what may go out of one block.
     pub(super) fn write_slot(&mut self, choice: &mut Choice, at: usize) {
+        if self.failed.is_some() {
+            return;
+        }
         let slot = &mut choice.slots[at];
         if let Lane::Result(call) = &slot.lane
             && slot.is_held()
@@ -137,14 +145,16 @@ impl Emitter {
         if slot.changed {
             return self.write_items(choice, at);
         }
-        while let Some(atom) = choice.slots[at].atoms.pop_front() {
+        while self.failed.is_none()
+            && let Some(atom) = choice.slots[at].atoms.pop_front()
+        {
             self.held = self.held.saturating_sub(atom.weight());
             match choice.slots[at].hold {
                 Hold::Transform => self.write_transformed(choice, at, atom),
                 Hold::Live | Hold::Verdict => self.write_atom(choice, at, atom, None),
             }
         }
-        if choice.slots[at].ended && choice.slots[at].decided() {
+        if self.failed.is_none() && choice.slots[at].ended && choice.slots[at].decided() {
             self.finish_slot(choice, at);
         }
     }

@@ -6,7 +6,7 @@ use luthien_wire::turn::BlockId;
 use super::choice::Choice;
 use super::emit::Emitter;
 use crate::contract::{Mode, TextWatch};
-use crate::plan::Opened;
+use crate::plan::{Opened, Panicked};
 
 impl Emitter {
     /// A part of a text block, through the streaming members.
@@ -27,9 +27,13 @@ impl Emitter {
             Piece::Text(text) => {
                 choice.slots[at].transform_began.get_or_insert_with(tokio::time::Instant::now);
                 let begins = start.is_some() && self.encoder.sequential();
-                let Some(new) = self.transform(id, text) else {
-                    self.write_start(choice, at);
-                    return self.write_atom(choice, at, atom, None);
+                let new = match self.transform(id, text) {
+                    Ok(Some(new)) => new,
+                    Ok(None) => {
+                        self.write_start(choice, at);
+                        return self.write_atom(choice, at, atom, None);
+                    }
+                    Err(Panicked(message)) => return self.failed = Some(message),
                 };
                 choice.slots[at].transformed = true;
                 self.acting = true;
@@ -60,7 +64,10 @@ impl Emitter {
     /// What the streaming members held back.
     pub(super) fn flush_transform(&mut self, choice: &mut Choice, at: usize) {
         let id = choice.slots[at].id;
-        let rest = self.transform_end(id);
+        let rest = match self.transform_end(id) {
+            Ok(rest) => rest,
+            Err(Panicked(message)) => return self.failed = Some(message),
+        };
         if !rest.is_empty() {
             self.acting = true;
             choice.slots[at].transformed = true;
@@ -72,26 +79,26 @@ impl Emitter {
     }
 
     /// What the streaming members make of a text; `None`: what it is.
-    pub(super) fn transform(&self, id: BlockId, text: &str) -> Option<String> {
+    pub(super) fn transform(&self, id: BlockId, text: &str) -> Result<Option<String>, Panicked> {
         let mut now: Option<String> = None;
         for member in self.streaming() {
-            now = member.review.text_delta(id, now.as_deref().unwrap_or(text)).or(now);
+            now = self.inner.piece(member, id, now.as_deref().unwrap_or(text))?.or(now);
         }
-        now.filter(|now| now != text)
+        Ok(now.filter(|now| now != text))
     }
 
     /// Each member's rest goes through the members after it.
-    pub(super) fn transform_end(&self, id: BlockId) -> String {
+    pub(super) fn transform_end(&self, id: BlockId) -> Result<String, Panicked> {
         let mut rest = String::new();
         for member in self.streaming() {
             if !rest.is_empty()
-                && let Some(new) = member.review.text_delta(id, &rest)
+                && let Some(new) = self.inner.piece(member, id, &rest)?
             {
                 rest = new;
             }
-            rest.push_str(&member.review.text_end(id));
+            rest.push_str(&self.inner.rest(member, id)?);
         }
-        rest
+        Ok(rest)
     }
 
     pub(super) fn streaming(&self) -> impl Iterator<Item = &Opened> {

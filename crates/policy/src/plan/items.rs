@@ -5,7 +5,7 @@ use std::sync::Arc;
 use luthien_wire::turn::{Block, BlockId, ToolCall};
 use tokio::time::Instant;
 
-use super::{Decision, Inner, Opened};
+use super::{Decision, Inner, Opened, Panicked};
 use crate::contract::{Action, Answer, BlockScope, Mode, Target, TextWatch};
 use crate::message::tool_name;
 
@@ -94,11 +94,10 @@ impl Inner {
                 self.ask(member, &target, deadline, async { member.review.text(text, earlier).await }).await
             }
             Item::Block(Block::Text(text)) if member.watch.text == TextWatch::Streamed => {
-                let new = self.transform_whole(member, id, text);
-                if new == *text {
-                    Answer::pass()
-                } else {
-                    Answer { action: Action::Replace(vec![Block::Text(new)]), ..Answer::default() }
+                match self.transform_whole(member, id, text) {
+                    Ok(new) if new == *text => Answer::pass(),
+                    Ok(new) => Answer { action: Action::Replace(vec![Block::Text(new)]), ..Answer::default() },
+                    Err(Panicked(message)) => Answer::block(message),
                 }
             }
             Item::Block(Block::ToolCall(call)) if member.watch.tool_calls => {
@@ -141,14 +140,14 @@ impl Inner {
     }
 
     /// Runs a streaming member over a text that is held anyway. Recorded where it changes something.
-    fn transform_whole(&self, member: &Opened, id: BlockId, text: &str) -> String {
+    fn transform_whole(&self, member: &Opened, id: BlockId, text: &str) -> Result<String, Panicked> {
         let asked = Instant::now();
-        let mut new = member.review.text_delta(id, text).unwrap_or_else(|| text.to_owned());
-        new.push_str(&member.review.text_end(id));
+        let mut new = self.piece(member, id, text)?.unwrap_or_else(|| text.to_owned());
+        new.push_str(&self.rest(member, id)?);
         if new != text {
             self.replaced(member, id, asked);
         }
-        new
+        Ok(new)
     }
 
     /// Records that a streaming member changed a text.

@@ -159,6 +159,28 @@ async fn streamed_text_is_changed_as_it_comes_and_never_left_empty() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_streaming_policy_that_panics_blocks_or_passes_as_it_says() {
+    let panics = |on_error| Scripted {
+        watch: Watch { text: TextWatch::Streamed, ..Watch::default() },
+        stream: |_| panic!("policy bug"),
+        on_error,
+        ..block_tool("none")
+    };
+    let input = start() + &text(0, "secret") + &text(1, "more") + &stop("end_turn");
+    let opened = enforce(panics(OnError::Block));
+    let out = run(&opened.reviews, &input).await;
+    assert!(!out.contains("secret") && !out.contains("more"), "{out}");
+    let message = accumulate_messages(out.as_bytes()).unwrap();
+    assert_eq!((message["content"].as_array().unwrap().len(), &message["stop_reason"]), (1, &json!("end_turn")));
+    let opened = enforce(panics(OnError::Pass));
+    assert_eq!(run(&opened.reviews, &input).await, input);
+    assert!(opened.reviews.summary().failed_open);
+    let whole = Scripted { watch: Watch { text: TextWatch::Whole, ..Watch::default() }, ..block_tool("none") };
+    let opened = open(Dialect::Messages, vec![(panics(OnError::Block), Mode::Enforce), (whole, Mode::Enforce)]);
+    assert!(!run(&opened.reviews, &input).await.contains("secret"));
+}
+
+#[tokio::test(start_paused = true)]
 async fn shadow_changes_no_byte_and_is_recorded() {
     let opened = open(Dialect::Messages, vec![(block_tool("bad"), Mode::Shadow)]);
     let input = start() + &text(0, "hi") + &tool(1, "bad", "{}") + &stop("tool_use");
