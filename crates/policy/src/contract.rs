@@ -231,7 +231,7 @@ pub trait Review: Send + Sync {
     }
 
     /// About a whole text block, when `TextWatch::Whole`. `earlier` are the finished blocks before it in the same choice.
-    fn text<'a>(&'a self, _text: &'a str, _earlier: &'a [Block]) -> BoxFuture<'a, Result<Answer, PolicyError>> {
+    fn text<'a>(&'a self, _text: &'a str, _earlier: &'a [Arc<Block>]) -> BoxFuture<'a, Result<Answer, PolicyError>> {
         Box::pin(async { Ok(Answer::pass()) })
     }
 
@@ -239,7 +239,7 @@ pub trait Review: Send + Sync {
     fn tool_call<'a>(
         &'a self,
         _call: &'a ToolCall,
-        _earlier: &'a [Block],
+        _earlier: &'a [Arc<Block>],
     ) -> BoxFuture<'a, Result<Answer, PolicyError>> {
         Box::pin(async { Ok(Answer::pass()) })
     }

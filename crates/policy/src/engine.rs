@@ -30,6 +30,10 @@ use emit::Emitter;
 use output::Output;
 pub use whole::{WholeOutcome, synthetic_turn};
 
+/// The most blocks of a choice that are judged. Each verdict that is out knows the blocks before it, so that memory grows with
+/// the square of this; no model writes as many.
+const MOST_BLOCKS: usize = 4096;
+
 /// How the upstream's stream ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum UpstreamEnd {
@@ -261,6 +265,9 @@ impl StreamReview {
         let (id, end) = (*id, *end);
         let choice = self.choices.entry(id.choice).or_default();
         let stopped = choice.stopped();
+        if start.is_some() && choice.slots.len() >= MOST_BLOCKS && watches_answers(&self.emit.inner) {
+            return self.cannot_read("the answer has more blocks than can be judged", None);
+        }
         if start.is_some() && !stopped {
             choice.judge_waiting(&self.emit.inner, &mut self.asked, false);
             let kind = start.clone().unwrap_or(luthien_wire::stream::Kind::Text);

@@ -75,7 +75,7 @@ impl Review for JudgedReview {
     fn tool_call<'a>(
         &'a self,
         call: &'a ToolCall,
-        _earlier: &'a [Block],
+        _earlier: &'a [Arc<Block>],
     ) -> BoxFuture<'a, Result<Verdict, PolicyError>> {
         Box::pin(async move {
             let question = JudgeRequest {

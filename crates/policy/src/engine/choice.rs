@@ -87,7 +87,7 @@ impl Slot {
 pub(super) struct Choice {
     pub(super) slots: Vec<Slot>,
     /// Finished blocks, for the members' context.
-    earlier: Arc<Vec<Block>>,
+    earlier: Arc<Vec<Arc<Block>>>,
     pub(super) notices: Vec<String>,
     /// Calls that policies added in place of texts.
     pub(super) added: Vec<luthien_wire::turn::ToolCall>,
@@ -238,7 +238,7 @@ impl Choice {
                 inner.only_shadow(id, &block, &earlier);
             }
             slot.finished = Some(self.earlier.len());
-            Arc::make_mut(&mut self.earlier).push(block);
+            Arc::make_mut(&mut self.earlier).push(Arc::new(block));
         }
     }
 
@@ -268,7 +268,9 @@ impl Choice {
         let mut blocks: Vec<Block> = Vec::new();
         for slot in &self.slots {
             match slot.outcome.as_ref().and_then(|outcome| outcome.items.as_ref()) {
-                None => blocks.extend(slot.finished.and_then(|at| self.earlier.get(at)).cloned()),
+                None => {
+                    blocks.extend(slot.finished.and_then(|at| self.earlier.get(at)).map(|block| Block::clone(block)));
+                }
                 Some(items) => blocks.extend(items.iter().filter_map(|item| match item {
                     Item::Block(block) => Some(block.clone()),
                     Item::Message(_) => None,

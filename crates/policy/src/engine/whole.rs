@@ -9,7 +9,7 @@ use luthien_wire::stream::{Encoder, Kind};
 use luthien_wire::turn::{Block, StopReason, ToolForm};
 use luthien_wire::whole::{self, Choice, Edit, Out, Part};
 
-use super::watches_answers;
+use super::{MOST_BLOCKS, watches_answers};
 use crate::contract::{Action, Mode, OnError, Target, TextWatch};
 use crate::plan::{Inner, Item, Outcome, Reviews, Summary};
 
@@ -28,12 +28,14 @@ impl Reviews {
         let inner = &self.0;
         inner.note(|summary| summary.watched |= watches_answers(inner));
         let dialect = inner.context.dialect;
-        let body = match whole::decode(dialect, &body) {
+        let read = whole::decode(dialect, &body).map_err(|why| format!("the answer is {why}"));
+        let read = read.and_then(|read| {
+            let many = watches_answers(inner) && read.choices.iter().any(|choice| choice.parts.len() > MOST_BLOCKS);
+            if many { Err("the answer has more blocks than can be judged".into()) } else { Ok(read) }
+        });
+        let body = match read {
             Ok(read) => self.rewritten(&body, &read).await.unwrap_or(body),
-            Err(why) => match self.cannot_read(&format!("the answer is {why}")) {
-                Some(message) => self.instead(&message),
-                None => body,
-            },
+            Err(why) => self.cannot_read(&why).map_or(body, |message| self.instead(&message)),
         };
         WholeOutcome { body, summary: self.summary() }
     }
@@ -74,11 +76,11 @@ impl Reviews {
 
 /// What a choice becomes; `None`: what it is.
 async fn decide(inner: Arc<Inner>, choice: &Choice) -> Option<Edit> {
-    let mut earlier: Arc<Vec<Block>> = Arc::default();
+    let mut earlier: Arc<Vec<Arc<Block>>> = Arc::default();
     let mut asked = Vec::new();
     for part in &choice.parts {
         let before = Arc::clone(&earlier);
-        Arc::make_mut(&mut earlier).push(part.block.clone());
+        Arc::make_mut(&mut earlier).push(Arc::new(part.block.clone()));
         asked.push(decide_part(Arc::clone(&inner), part, before));
     }
     let outcomes = join_all(asked).await;
@@ -115,7 +117,7 @@ fn covered(inner: &Inner, choice: &Choice, mut outcomes: Vec<Outcome>) -> Vec<Ou
     outcomes
 }
 
-fn decide_part(inner: Arc<Inner>, part: &Part, earlier: Arc<Vec<Block>>) -> impl Future<Output = Outcome> + use<> {
+fn decide_part(inner: Arc<Inner>, part: &Part, earlier: Arc<Vec<Arc<Block>>>) -> impl Future<Output = Outcome> + use<> {
     let asked = matches!(part.kind, Kind::Text | Kind::Call { .. });
     let (id, block) = (part.id, part.block.clone());
     async move { if asked { inner.decide(id, block, earlier).await } else { Outcome::default() } }

@@ -1,5 +1,7 @@
 //! Content on its way to a judge: data in an envelope that it cannot close.
 
+use std::sync::Arc;
+
 use std::fmt::Write;
 
 use luthien_wire::conversation::{Message, Part, Role};
@@ -70,8 +72,8 @@ fn said(role: &str, part: &Part) -> Option<Value> {
 }
 
 /// The earlier blocks of a response, without thinking, as context for a judge.
-pub(crate) fn blocks(earlier: &[Block]) -> Value {
-    let blocks = earlier.iter().filter_map(|block| match block {
+pub(crate) fn blocks(earlier: &[Arc<Block>]) -> Value {
+    let blocks = earlier.iter().filter_map(|block| match &**block {
         Block::Text(text) => Some(json!({"type": "text", "text": clip(text, PART)})),
         Block::ToolCall(call) => Some(json!({"type": "tool_use", "name": call.name, "input": clip(&call.raw, PART)})),
         Block::Thinking(_) | Block::Opaque { .. } => None,

@@ -33,7 +33,7 @@ pub(crate) struct Outcome {
 
 impl Inner {
     /// Asks all members about a block.
-    pub(crate) async fn decide(self: Arc<Self>, id: BlockId, block: Block, earlier: Arc<Vec<Block>>) -> Outcome {
+    pub(crate) async fn decide(self: Arc<Self>, id: BlockId, block: Block, earlier: Arc<Vec<Arc<Block>>>) -> Outcome {
         let deadline = self.deadline();
         let mut items = vec![Item::Block(block)];
         let mut outcome = Outcome::default();
@@ -55,7 +55,7 @@ impl Inner {
     }
 
     /// Asks the shadow members about a block that nothing holds.
-    pub(crate) fn only_shadow(self: &Arc<Self>, id: BlockId, block: &Block, earlier: &Arc<Vec<Block>>) {
+    pub(crate) fn only_shadow(self: &Arc<Self>, id: BlockId, block: &Block, earlier: &Arc<Vec<Arc<Block>>>) {
         for at in 0..self.members.len() {
             if self.members[at].mode == Mode::Shadow {
                 self.shadow(at, id, vec![Item::Block(block.clone())], earlier);
@@ -64,7 +64,7 @@ impl Inner {
     }
 
     /// Asks one shadow member, on a task of its own that outlives the response.
-    fn shadow(self: &Arc<Self>, at: usize, id: BlockId, items: Vec<Item>, earlier: &Arc<Vec<Block>>) {
+    fn shadow(self: &Arc<Self>, at: usize, id: BlockId, items: Vec<Item>, earlier: &Arc<Vec<Arc<Block>>>) {
         let inner = Arc::clone(self);
         let earlier = Arc::clone(earlier);
         self.tasks.spawn(async move {
@@ -83,7 +83,7 @@ impl Inner {
         member: &Opened,
         id: BlockId,
         item: Item,
-        earlier: &[Block],
+        earlier: &[Arc<Block>],
         deadline: Instant,
         next: &mut Vec<Item>,
         outcome: &mut Outcome,
@@ -127,7 +127,7 @@ impl Inner {
         member: &Opened,
         id: BlockId,
         call: &ToolCall,
-        earlier: &[Block],
+        earlier: &[Arc<Block>],
         deadline: Instant,
     ) -> Answer {
         let target = Target::ToolCall { block: id, id: call.id.clone(), name: call.name.clone() };

@@ -92,7 +92,7 @@ impl Guard {
 }
 
 impl Review for Guard {
-    fn tool_call<'a>(&'a self, call: &'a ToolCall, _: &'a [Block]) -> BoxFuture<'a, Result<Answer, PolicyError>> {
+    fn tool_call<'a>(&'a self, call: &'a ToolCall, _: &'a [Arc<Block>]) -> BoxFuture<'a, Result<Answer, PolicyError>> {
         Box::pin(async move { Ok(self.judge(call)) })
     }
 }

@@ -201,7 +201,7 @@ impl Rewriting {
         self.context.events.emit(format!("policy.simple_llm.{what}"), data);
     }
 
-    async fn judged(&self, subject: Subject<'_>, earlier: &[Block]) -> Answer {
+    async fn judged(&self, subject: Subject<'_>, earlier: &[Arc<Block>]) -> Answer {
         let rewriter = &self.rewriter;
         let prompt = prompt::about(subject, earlier);
         let unfinished = Unfinished::new(|why| self.emit_error(subject, "not evaluated", why));
@@ -244,7 +244,7 @@ impl Rewriting {
 }
 
 impl Review for Rewriting {
-    fn text<'a>(&'a self, text: &'a str, earlier: &'a [Block]) -> BoxFuture<'a, Result<Answer, PolicyError>> {
+    fn text<'a>(&'a self, text: &'a str, earlier: &'a [Arc<Block>]) -> BoxFuture<'a, Result<Answer, PolicyError>> {
         Box::pin(async move {
             if text.trim().is_empty() {
                 return Ok(Answer::pass());
@@ -253,7 +253,11 @@ impl Review for Rewriting {
         })
     }
 
-    fn tool_call<'a>(&'a self, call: &'a ToolCall, earlier: &'a [Block]) -> BoxFuture<'a, Result<Answer, PolicyError>> {
+    fn tool_call<'a>(
+        &'a self,
+        call: &'a ToolCall,
+        earlier: &'a [Arc<Block>],
+    ) -> BoxFuture<'a, Result<Answer, PolicyError>> {
         Box::pin(async move { Ok(self.judged(Subject::Call(call), earlier).await) })
     }
 }

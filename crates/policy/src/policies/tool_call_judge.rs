@@ -181,7 +181,7 @@ impl Judging {
         self.emit("evaluation_failed", json!({"tool_name": call.name, "error": why}));
     }
 
-    async fn judged(&self, call: &ToolCall, earlier: &[Block]) -> Answer {
+    async fn judged(&self, call: &ToolCall, earlier: &[Arc<Block>]) -> Answer {
         let judge = &self.judge;
         self.emit("evaluation_started", json!({"tool_name": call.name, "model": judge.asker.model}));
         let conversation = self.conversation.get_or_init(|| conversation(&self.context.request.conversation()));
@@ -222,7 +222,11 @@ impl Judging {
 }
 
 impl Review for Judging {
-    fn tool_call<'a>(&'a self, call: &'a ToolCall, earlier: &'a [Block]) -> BoxFuture<'a, Result<Answer, PolicyError>> {
+    fn tool_call<'a>(
+        &'a self,
+        call: &'a ToolCall,
+        earlier: &'a [Arc<Block>],
+    ) -> BoxFuture<'a, Result<Answer, PolicyError>> {
         Box::pin(async move { Ok(self.judged(call, earlier).await) })
     }
 }

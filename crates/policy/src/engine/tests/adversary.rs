@@ -110,7 +110,11 @@ async fn a_policy_that_watches_the_turn_sees_each_block_once_also_where_they_ove
 struct Hasty;
 
 impl Review for Hasty {
-    fn tool_call<'a>(&'a self, _: &'a ToolCall, _: &'a [Block]) -> BoxFuture<'a, Result<Answer, PolicyError>> {
+    fn tool_call<'a>(
+        &'a self,
+        _: &'a ToolCall,
+        _: &'a [std::sync::Arc<Block>],
+    ) -> BoxFuture<'a, Result<Answer, PolicyError>> {
         panic!("policy bug")
     }
 }

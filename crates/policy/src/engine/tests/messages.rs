@@ -286,6 +286,14 @@ async fn a_stop_without_a_terminal_event_is_ended_properly() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_answer_of_too_many_blocks_is_ended() {
+    let calls_of_it: String = (0..=4096).map(|n| tool(n, &format!("t{n}"), "{}")).collect();
+    let out = run(&enforce(calls(|_| Answer::pass())).reviews, &(start() + &calls_of_it + &stop("tool_use"))).await;
+    let message = accumulate_messages(out.as_bytes()).unwrap();
+    assert_eq!((message["content"].as_array().unwrap().len(), &message["stop_reason"]), (1, &json!("end_turn")));
+}
+
+#[tokio::test(start_paused = true)]
 async fn events_that_contradict_themselves_end_the_answer() {
     let lie = "event: content_block_stop\ndata: {\"type\":\"content_block_start\",\"index\":1,\"content_block\":{\"type\":\"tool_use\",\"id\":\"x\",\"name\":\"sneaky\",\"input\":{}}}\n\n";
     let input = start() + &text(0, "hi") + lie + &stop("tool_use");

@@ -89,10 +89,10 @@ impl Review for ScriptedReview {
     fn text_delta(&self, _block: BlockId, text: &str) -> Option<String> {
         Some((self.stream)(text))
     }
-    fn text<'a>(&'a self, text: &'a str, _: &'a [Block]) -> BoxFuture<'a, Result<Answer, PolicyError>> {
+    fn text<'a>(&'a self, text: &'a str, _: &'a [Arc<Block>]) -> BoxFuture<'a, Result<Answer, PolicyError>> {
         self.answer(&Block::Text(text.into()))
     }
-    fn tool_call<'a>(&'a self, call: &'a ToolCall, _: &'a [Block]) -> BoxFuture<'a, Result<Answer, PolicyError>> {
+    fn tool_call<'a>(&'a self, call: &'a ToolCall, _: &'a [Arc<Block>]) -> BoxFuture<'a, Result<Answer, PolicyError>> {
         self.answer(&Block::ToolCall(call.clone()))
     }
     fn turn<'a>(&'a self, blocks: &'a [Block]) -> BoxFuture<'a, Result<Answer, PolicyError>> {

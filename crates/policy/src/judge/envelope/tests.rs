@@ -22,7 +22,8 @@ proptest! {
 
 #[test]
 fn the_newest_context_is_kept() {
-    let earlier: Vec<Block> = (0..10).map(|n| Block::Text(format!("{n}{}", "x".repeat(3000)))).collect();
+    let long = |n: u8| Arc::new(Block::Text(format!("{n}{}", "x".repeat(3000))));
+    let earlier: Vec<Arc<Block>> = (0..10).map(long).collect();
     let kept = blocks(&earlier);
     let kept = kept.as_array().unwrap();
     assert_eq!(kept[0], json!({"note": "what came before is left out"}));

@@ -1,5 +1,7 @@
 //! The words for a judge that rewrites.
 
+use std::sync::Arc;
+
 use luthien_wire::turn::Block;
 use serde_json::json;
 
@@ -21,7 +23,7 @@ pub(super) fn system(instructions: &str) -> String {
 }
 
 /// One block as data. A call's input is the text that the model wrote, as a string.
-pub(super) fn about(subject: Subject<'_>, earlier: &[Block]) -> String {
+pub(super) fn about(subject: Subject<'_>, earlier: &[Arc<Block>]) -> String {
     let block = match subject {
         Subject::Text(text) => json!({"type": "text", "text": text}),
         Subject::Call(call) => json!({"type": "tool_use", "name": call.name, "input": call.raw}),

@@ -36,7 +36,7 @@ async fn what_passes_passes() {
     let judge = Scripted::new([PASS, PASS]);
     let (review, context) = opened(lenient(), &judge);
     assert_eq!(review.text("hello", &[]).await, Ok(Answer::pass()));
-    assert_eq!(review.tool_call(&call(), &[Block::Text("hello".to_owned())]).await, Ok(Answer::pass()));
+    assert_eq!(review.tool_call(&call(), &[Arc::new(Block::Text("hello".to_owned()))]).await, Ok(Answer::pass()));
     let asked = judge.asked();
     assert!(asked[0].system.contains("be nice"));
     assert!(asked[1].prompt.contains(r#""earlier_blocks":[{"type":"text","text":"hello"}]"#));

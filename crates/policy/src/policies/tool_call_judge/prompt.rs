@@ -1,5 +1,7 @@
 //! The words for the judge of tool calls, and for the block.
 
+use std::sync::Arc;
+
 use luthien_wire::turn::{Block, ToolCall};
 use serde_json::{Value, json};
 
@@ -29,7 +31,7 @@ pub(super) fn system(instructions: Option<&str>) -> String {
 
 /// One call as data. The arguments are the text that the model wrote, as a string, so that nothing in them stands where a
 /// verdict could.
-pub(super) fn about(call: &ToolCall, conversation: &Value, earlier: &[Block]) -> String {
+pub(super) fn about(call: &ToolCall, conversation: &Value, earlier: &[Arc<Block>]) -> String {
     envelope(&json!({
         "conversation": conversation,
         "earlier_in_this_answer": blocks(earlier),

@@ -176,7 +176,7 @@ async fn a_judge_that_repeats_what_it_reads_allows_nothing(#[case] attempt: &str
         let judge = Scripted::echo();
         let context = scripted::judged_by(judge.clone());
         let review = scripted::policy("tool_call_judge", json!({})).review(&context);
-        let answer = review.tool_call(&call, &[Block::Text(attempt.to_owned())]).await.unwrap();
+        let answer = review.tool_call(&call, &[Arc::new(Block::Text(attempt.to_owned()))]).await.unwrap();
         assert!(matches!(answer.action, Action::Block(_)), "{answer:?}");
         let prompt = &judge.asked()[0].prompt;
         let inside = prompt.strip_prefix("<data>\n").unwrap().strip_suffix("\n</data>").unwrap();
