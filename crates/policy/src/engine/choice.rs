@@ -9,6 +9,7 @@ use luthien_wire::stream::{Atom, BlockBuilder, Kind};
 use luthien_wire::turn::{Block, BlockId, StopReason, ToolForm};
 
 use super::Answered;
+use super::transform::Likeness;
 use crate::contract::TextWatch;
 use crate::plan::{Inner, Item, Outcome};
 
@@ -58,8 +59,10 @@ pub(super) struct Slot {
     pub(super) start: Option<Atom>,
     /// Something else stands in its place.
     pub(super) changed: bool,
-    /// The streaming members have changed its text.
-    pub(super) transformed: bool,
+    /// What each streaming member has made of its text, in their order.
+    pub(super) likeness: Vec<Likeness>,
+    /// What the streaming members held back is out.
+    pub(super) flushed: bool,
     /// The upstream's own end of it has gone out.
     pub(super) end_sent: bool,
     /// When the first transform happened, for the record.
@@ -179,7 +182,8 @@ impl Choice {
             at: None,
             start: None,
             changed: false,
-            transformed: false,
+            likeness: Vec::new(),
+            flushed: false,
             end_sent: false,
             transform_began: None,
             call,

@@ -216,8 +216,11 @@ impl Emitter {
     pub(super) fn finish_slot(&mut self, choice: &mut Choice, at: usize) {
         let slot = &choice.slots[at];
         let ended_on_the_wire = slot.end_written(self.encoder.sequential());
-        if slot.hold == Hold::Transform && !ended_on_the_wire {
+        if slot.hold == Hold::Transform {
             self.flush_transform(choice, at);
+            if self.failed.is_some() {
+                return;
+            }
         }
         let slot = &mut choice.slots[at];
         if let (false, true, Some(place)) = (ended_on_the_wire, self.acting, slot.at) {
@@ -227,14 +230,14 @@ impl Emitter {
             }
             self.own(&bytes);
         }
-        if slot.hold == Hold::Transform && slot.transformed {
-            let began = slot.transform_began.unwrap_or_else(tokio::time::Instant::now);
-            for member in self.streaming() {
-                self.inner.replaced(member, slot.id, began);
-            }
-        }
         slot.start = None;
         slot.done = true;
+        let began = slot.transform_began.unwrap_or_else(tokio::time::Instant::now);
+        for (member, likeness) in self.streaming().zip(&choice.slots[at].likeness) {
+            if likeness.differs() {
+                self.inner.replaced(member, choice.slots[at].id, began);
+            }
+        }
     }
 
     pub(super) fn forget(&mut self, slot: &mut Slot) {

@@ -27,7 +27,7 @@ impl Emitter {
             Piece::Text(text) => {
                 choice.slots[at].transform_began.get_or_insert_with(tokio::time::Instant::now);
                 let begins = start.is_some() && self.encoder.sequential();
-                let new = match self.transform(id, text) {
+                let new = match self.transform(id, text, &mut choice.slots[at].likeness) {
                     Ok(Some(new)) => new,
                     Ok(None) => {
                         self.write_start(choice, at);
@@ -35,7 +35,6 @@ impl Emitter {
                     }
                     Err(Panicked(message)) => return self.failed = Some(message),
                 };
-                choice.slots[at].transformed = true;
                 self.acting = true;
                 if begins && new.is_empty() {
                     choice.slots[at].start = Some(atom);
@@ -63,14 +62,17 @@ impl Emitter {
 
     /// What the streaming members held back.
     pub(super) fn flush_transform(&mut self, choice: &mut Choice, at: usize) {
-        let id = choice.slots[at].id;
-        let rest = match self.transform_end(id) {
+        let slot = &mut choice.slots[at];
+        if std::mem::replace(&mut slot.flushed, true) {
+            return;
+        }
+        let id = slot.id;
+        let rest = match self.transform_end(id, &mut slot.likeness) {
             Ok(rest) => rest,
             Err(Panicked(message)) => return self.failed = Some(message),
         };
         if !rest.is_empty() {
             self.acting = true;
-            choice.slots[at].transformed = true;
             self.write_start(choice, at);
             let place = choice.slots[at].at.unwrap_or(choice.next);
             choice.text_sent = true;
@@ -79,24 +81,29 @@ impl Emitter {
     }
 
     /// What the streaming members make of a text; `None`: what it is.
-    pub(super) fn transform(&self, id: BlockId, text: &str) -> Result<Option<String>, Panicked> {
+    fn transform(&self, id: BlockId, text: &str, seen: &mut Vec<Likeness>) -> Result<Option<String>, Panicked> {
         let mut now: Option<String> = None;
-        for member in self.streaming() {
-            now = self.inner.piece(member, id, now.as_deref().unwrap_or(text))?.or(now);
+        for (at, member) in self.streaming().enumerate() {
+            let before = now.as_deref().unwrap_or(text);
+            let new = self.inner.piece(member, id, before)?;
+            of(seen, at).saw(before, new.as_deref().unwrap_or(before));
+            now = new.or(now);
         }
         Ok(now.filter(|now| now != text))
     }
 
     /// Each member's rest goes through the members after it.
-    pub(super) fn transform_end(&self, id: BlockId) -> Result<String, Panicked> {
+    fn transform_end(&self, id: BlockId, seen: &mut Vec<Likeness>) -> Result<String, Panicked> {
         let mut rest = String::new();
-        for member in self.streaming() {
+        for (at, member) in self.streaming().enumerate() {
+            let before = rest.clone();
             if !rest.is_empty()
                 && let Some(new) = self.inner.piece(member, id, &rest)?
             {
                 rest = new;
             }
             rest.push_str(&self.inner.rest(member, id)?);
+            of(seen, at).saw(&before, &rest);
         }
         Ok(rest)
     }
@@ -104,5 +111,40 @@ impl Emitter {
     pub(super) fn streaming(&self) -> impl Iterator<Item = &Opened> {
         let streams = |m: &&Opened| m.mode == Mode::Enforce && m.watch.text == TextWatch::Streamed;
         self.inner.members.iter().filter(streams)
+    }
+}
+
+fn of(seen: &mut Vec<Likeness>, at: usize) -> &mut Likeness {
+    if seen.len() <= at {
+        seen.resize_with(at + 1, Likeness::default);
+    }
+    &mut seen[at]
+}
+
+/// Whether what a member has let out is what came in, however it was cut. Keeps only what the member holds back.
+#[derive(Debug, Default)]
+pub(super) struct Likeness {
+    /// What came in and has not come out.
+    behind: String,
+    differs: bool,
+}
+
+impl Likeness {
+    fn saw(&mut self, came: &str, left: &str) {
+        if self.differs || (self.behind.is_empty() && came == left) {
+            return;
+        }
+        self.behind.push_str(came);
+        if self.behind.starts_with(left) {
+            self.behind.drain(..left.len());
+        } else {
+            self.differs = true;
+            self.behind = String::new();
+        }
+    }
+
+    /// The member has changed the text, which has ended.
+    pub(super) fn differs(&self) -> bool {
+        self.differs || !self.behind.is_empty()
     }
 }

@@ -2,6 +2,7 @@
 
 use luthien_testkit::accumulate::accumulate_chat;
 use luthien_wire::Dialect;
+use luthien_wire::turn::BlockId;
 use serde_json::json;
 
 use super::support::*;
@@ -113,6 +114,24 @@ async fn text_is_changed_in_content_and_the_rest_of_the_chunk_stays() {
     let input = begin() + &delta(r#"{"content":"hi","x":1.50}"#) + &finish("stop");
     let expected = begin() + &delta(r#"{"content":"HI","x":1.50}"#) + &finish("stop");
     assert_eq!(run(&enforce(upper).reviews, &input).await, expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_streaming_policy_held_back_comes_before_the_finish() {
+    struct Holds;
+    impl Review for Holds {
+        fn text_delta(&self, _: BlockId, _: &str) -> Option<String> {
+            Some(String::new())
+        }
+        fn text_end(&self, _: BlockId) -> String {
+            "tail".into()
+        }
+    }
+    let watch = Watch { text: TextWatch::Streamed, ..Watch::default() };
+    let holds = Scripted { watch, review: Some(|| Box::new(Holds)), ..block_tool("none") };
+    let input = begin() + &delta(r#"{"content":"hi"}"#) + &finish("stop");
+    let expected = begin() + &delta(r#"{"content":"tail"}"#) + &finish("stop");
+    assert_eq!(run(&enforce(holds).reviews, &input).await, expected);
 }
 
 #[tokio::test(start_paused = true)]

@@ -159,6 +159,21 @@ async fn streamed_text_is_changed_as_it_comes_and_never_left_empty() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn only_the_policy_that_changed_a_text_is_recorded_for_it() {
+    let streaming = |stream, on_error| Scripted {
+        watch: Watch { text: TextWatch::Streamed, ..Watch::default() },
+        stream,
+        on_error,
+        ..block_tool("none")
+    };
+    let (upper, same) = (streaming(str::to_uppercase, OnError::Block), streaming(str::to_owned, OnError::Pass));
+    let opened = open(Dialect::Messages, vec![(same, Mode::Enforce), (upper, Mode::Enforce)]);
+    let input = start() + &text(0, "ab") + &stop("end_turn");
+    assert_eq!(run(&opened.reviews, &input).await, start() + &text(0, "AB") + &stop("end_turn"));
+    assert_eq!(opened.decisions.0.lock().unwrap().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_streaming_policy_that_panics_blocks_or_passes_as_it_says() {
     let panics = |on_error| Scripted {
         watch: Watch { text: TextWatch::Streamed, ..Watch::default() },
