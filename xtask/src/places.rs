@@ -17,8 +17,9 @@ pub(crate) struct Places {
 impl Places {
     /// Asks cargo for the target folder and the environment for the user's cache.
     pub(crate) fn find() -> Result<Self, Failure> {
-        let root =
-            Path::new(env!("CARGO_MANIFEST_DIR")).parent().ok_or("xtask is not inside a workspace")?.to_path_buf();
+        // Read at run time: with a shared target folder this program may have been built for another checkout.
+        let package = std::env::var_os("CARGO_MANIFEST_DIR").ok_or("run it as `cargo xtask`")?;
+        let root = Path::new(&package).parent().ok_or("xtask is not inside a workspace")?.to_path_buf();
         let metadata = command::output(command::cargo(&root).args(["metadata", "--no-deps", "--format-version", "1"]))?;
         let metadata: serde_json::Value =
             serde_json::from_str(&metadata).map_err(|error| format!("`cargo metadata` printed no JSON: {error}"))?;

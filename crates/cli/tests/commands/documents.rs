@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::support::Home;
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+    Path::new(&std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default()).join("../..")
 }
 
 fn document(name: &str) -> String {

@@ -273,7 +273,7 @@ fn what_is_no_time_is_refused(#[case] text: &str) {
 #[case("docs/settings.md", settings_reference())]
 #[case(".env.example", env_example())]
 fn the_written_reference_is_the_table(#[case] file: &str, #[case] generated: String) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(file);
+    let path = Path::new(&std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default()).join("../..").join(file);
     let environment: BTreeMap<_, _> = std::env::vars().collect();
     if environment.contains_key("UPDATE_DOCS") {
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
