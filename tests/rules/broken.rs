@@ -72,6 +72,7 @@ async fn a_cut_stream_never_ends_well() {
                 let error = match dialect {
                     Dialect::Messages => "event: error\ndata: {\"type\":\"error\"",
                     Dialect::Chat => "data: {\"error\":{",
+                    Dialect::Responses => "event: response.failed\ndata: {\"type\":\"response.failed\"",
                 };
                 assert!(last.starts_with(error) && text.ends_with("\n\n"), "{name} under {policy:?}: {text}");
                 assert!(!text.contains("message_stop") && !text.contains("[DONE]"), "{name}: {text}");

@@ -142,5 +142,6 @@ fn structure(dialect: Dialect, word: &str) -> bool {
     match dialect {
         Dialect::Messages => ["input_json_delta", "partial_json", "tool_use"].contains(&word),
         Dialect::Chat => ["tool_calls", "function_call", "function", "arguments"].contains(&word),
+        Dialect::Responses => ["function_call", "custom_tool_call", "arguments", "output_item"].contains(&word),
     }
 }

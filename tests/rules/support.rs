@@ -122,6 +122,7 @@ pub(crate) fn path(dialect: Dialect) -> &'static str {
     match dialect {
         Dialect::Messages => "/v1/messages",
         Dialect::Chat => "/v1/chat/completions",
+        Dialect::Responses => "/v1/responses",
     }
 }
 
@@ -135,6 +136,7 @@ pub(crate) fn read(dialect: Dialect, bytes: &[u8]) -> Result<Value, String> {
     match dialect {
         Dialect::Messages => accumulate_messages(bytes),
         Dialect::Chat => accumulate_chat(bytes),
+        Dialect::Responses => Err("not read yet".to_owned()),
     }
 }
 

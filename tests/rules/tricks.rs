@@ -219,6 +219,7 @@ fn bodies(dialect: Dialect) -> Vec<(&'static str, String)> {
                 completion(&format!(r#""message":{{"role":"assistant","content":null,"tool_calls":[{call}]}}"#)),
             ),
         ],
+        Dialect::Responses => Vec::new(),
         Dialect::Chat => vec![
             (
                 "plainly",

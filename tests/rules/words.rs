@@ -34,7 +34,7 @@ pub(crate) fn only_in_calls(fixture: &Fixture) -> BTreeSet<String> {
     for value in values(fixture.bytes, fixture.streamed) {
         let (call, other) = match fixture.dialect {
             Dialect::Messages => messages(value, &mut held),
-            Dialect::Chat => chat(value),
+            Dialect::Chat | Dialect::Responses => chat(value),
         };
         words(&call, &mut calls);
         words(&other, &mut rest);

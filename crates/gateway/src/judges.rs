@@ -131,7 +131,9 @@ impl Judges {
                 body["system"] = question.system.into();
                 body["messages"] = json!([user]);
             }
-            Dialect::Chat => body["messages"] = json!([{"role": "system", "content": question.system}, user]),
+            Dialect::Chat | Dialect::Responses => {
+                body["messages"] = json!([{"role": "system", "content": question.system}, user])
+            }
         }
         loop {
             let (status, answer) = send(&seat, &body).await?;
@@ -163,11 +165,11 @@ fn adapt(body: &mut Value, refusal: &[u8]) -> bool {
 }
 
 async fn send(seat: &Seat, body: &Value) -> Result<(u16, Bytes), JudgeError> {
-    let path = match seat.dialect {
-        Dialect::Messages => "/messages",
-        Dialect::Chat => "/chat/completions",
-    };
-    let url = seat.upstream.base.url(seat.dialect, path, "").map_err(|error| JudgeError::Refused(error.to_string()))?;
+    let url = seat
+        .upstream
+        .base
+        .url(seat.dialect, seat.dialect.path(), "")
+        .map_err(|error| JudgeError::Refused(error.to_string()))?;
     let mut request = Request::new(Full::new(Bytes::from(body.to_string())));
     *request.method_mut() = Method::POST;
     *request.uri_mut() = url;
@@ -221,7 +223,9 @@ fn read(dialect: Dialect, status: u16, body: &[u8]) -> Result<String, JudgeError
                 .filter_map(|block| block["text"].as_str())
                 .collect::<String>()
         }),
-        Dialect::Chat => value.pointer("/choices/0/message/content").and_then(Value::as_str).map(str::to_owned),
+        Dialect::Chat | Dialect::Responses => {
+            value.pointer("/choices/0/message/content").and_then(Value::as_str).map(str::to_owned)
+        }
     };
     text.ok_or_else(|| JudgeError::Unavailable("the judge's answer holds no text".to_owned()))
 }

@@ -161,7 +161,7 @@ impl Base {
     pub(crate) fn url(&self, dialect: Dialect, path: &str, query: &str) -> Result<Uri, http::Error> {
         let version = match dialect {
             Dialect::Messages if !self.path.ends_with("/v1") => "/v1",
-            Dialect::Chat if self.path.is_empty() => "/v1",
+            Dialect::Chat | Dialect::Responses if self.path.is_empty() => "/v1",
             _ => "",
         };
         let mark = if query.is_empty() { "" } else { "?" };

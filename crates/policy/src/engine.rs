@@ -372,7 +372,7 @@ impl StreamReview {
                 _ => ("api_error", "the upstream ended its answer before it was complete".into()),
             };
             let context = &self.emit.inner.context;
-            let frame = context.dialect.error_frame(kind, &message, &context.transaction_id);
+            let frame = context.dialect.error_frame(kind, &message, &context.transaction_id, None);
             self.emit.own(&frame);
         }
         self.complete = true;

@@ -216,7 +216,7 @@ impl Inner {
         let transaction = self.context.transaction_id.replace('-', "");
         match self.context.dialect {
             luthien_wire::Dialect::Messages => format!("toolu_{transaction}{n}"),
-            luthien_wire::Dialect::Chat => format!("call_{transaction}{n}"),
+            luthien_wire::Dialect::Chat | luthien_wire::Dialect::Responses => format!("call_{transaction}{n}"),
         }
     }
 }

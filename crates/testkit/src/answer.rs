@@ -217,14 +217,14 @@ impl Answer {
     fn steps(&self, asked: &Asked) -> Vec<Step> {
         match asked.dialect {
             Dialect::Messages => messages::steps(self, asked),
-            Dialect::Chat => chat::steps(self, asked),
+            Dialect::Chat | Dialect::Responses => chat::steps(self, asked),
         }
     }
 
     fn unstreamed(&self, asked: &Asked) -> Reply {
         let body = match asked.dialect {
             Dialect::Messages => messages::whole(self, asked),
-            Dialect::Chat => chat::whole(self, asked),
+            Dialect::Chat | Dialect::Responses => chat::whole(self, asked),
         };
         let mut reply = Reply::json(200, &body);
         for piece in &self.pieces {

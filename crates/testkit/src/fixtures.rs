@@ -29,6 +29,7 @@ pub fn all(dialect: Dialect) -> &'static [Fixture] {
     match dialect {
         Dialect::Messages => messages::ALL,
         Dialect::Chat => chat::ALL,
+        Dialect::Responses => &[],
     }
 }
 

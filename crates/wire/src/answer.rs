@@ -76,6 +76,7 @@ fn add(dialect: Dialect, value: &Value, ending: &mut Ending) {
     let stop = match dialect {
         Dialect::Messages => value.get("delta").unwrap_or(value).get("stop_reason"),
         Dialect::Chat => value.pointer("/choices/0/finish_reason"),
+        Dialect::Responses => value.get("response").unwrap_or(value).get("status"),
     };
     ending.model = ending.model.take().or_else(|| head.get("model").and_then(text));
     ending.stop_reason = stop.and_then(text).or_else(|| ending.stop_reason.take());

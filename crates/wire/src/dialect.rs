@@ -1,7 +1,10 @@
 //! Which protocol a request speaks, and how that protocol says that something failed.
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
+
+use crate::sse::Frame;
 
 /// A protocol between an agent and a model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -11,14 +14,29 @@ pub enum Dialect {
     Messages,
     /// OpenAI Chat Completions, `POST /v1/chat/completions`.
     Chat,
+    /// OpenAI Responses, `POST /v1/responses`.
+    Responses,
 }
 
 impl Dialect {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Messages, Self::Chat, Self::Responses];
+
     /// The name used in configuration, the record and messages.
     pub fn name(self) -> &'static str {
         match self {
             Self::Messages => "messages",
             Self::Chat => "chat",
+            Self::Responses => "responses",
+        }
+    }
+
+    /// Where turns are asked for, as it stands after `/v1`.
+    pub fn path(self) -> &'static str {
+        match self {
+            Self::Messages => "/messages",
+            Self::Chat => "/chat/completions",
+            Self::Responses => "/responses",
         }
     }
 
@@ -26,7 +44,7 @@ impl Dialect {
     pub fn request_id_header(self) -> &'static str {
         match self {
             Self::Messages => "request-id",
-            Self::Chat => "x-request-id",
+            Self::Chat | Self::Responses => "x-request-id",
         }
     }
 
@@ -34,7 +52,7 @@ impl Dialect {
     pub fn error_body(self, kind: &str, message: &str, id: &str) -> Vec<u8> {
         match self {
             Self::Messages => json!({"type": "error", "error": {"type": kind, "message": message}, "request_id": id}),
-            Self::Chat => {
+            Self::Chat | Self::Responses => {
                 json!({"error": {"message": message, "type": kind, "param": null, "code": null, "request_id": id}})
             }
         }
@@ -42,23 +60,40 @@ impl Dialect {
         .into_bytes()
     }
 
-    /// A stream frame that tells the client the answer has failed (W-54).
-    pub fn error_frame(self, kind: &str, message: &str, id: &str) -> Vec<u8> {
-        let body = self.error_body(kind, message, id);
-        let (before, after): (&[u8], &[u8]) = match self {
-            Self::Messages => (b"event: error\ndata: ", b"\n\n"),
-            Self::Chat => (b"data: ", b"\n\n"),
-        };
-        [before, &body, after].concat()
-    }
-
-    /// A frame that resets the client's idle timer and means nothing else (W-51).
-    pub fn ping_frame(self) -> &'static [u8] {
+    /// A stream frame that tells the client the answer has failed (W-54). `last` is the number of the last event that went
+    /// out, where events are numbered (Responses); `None` before the first.
+    pub fn error_frame(self, kind: &str, message: &str, id: &str, last: Option<u64>) -> Bytes {
+        let body = || String::from_utf8(self.error_body(kind, message, id)).unwrap_or_default();
         match self {
-            Self::Messages => b"event: ping\ndata: {\"type\": \"ping\"}\n\n",
-            Self::Chat => b": keep-alive\n\n",
+            Self::Messages => Frame::write("error", &body()),
+            Self::Chat => Frame::write("", &body()),
+            Self::Responses => failed_frame(kind, message, id, last.map_or(0, |last| last.saturating_add(1))),
         }
     }
+
+    /// A frame that resets the client's idle timer and means nothing else (W-51). `last` as in [`Self::error_frame`]: the
+    /// number is repeated, so that no later frame changes.
+    pub fn ping_frame(self, last: Option<u64>) -> Bytes {
+        match self {
+            Self::Messages => Bytes::from_static(b"event: ping\ndata: {\"type\": \"ping\"}\n\n"),
+            Self::Chat => Bytes::from_static(b": keep-alive\n\n"),
+            Self::Responses => {
+                let data = json!({"type": "keepalive", "sequence_number": last.unwrap_or(0)});
+                Frame::write("keepalive", &data.to_string())
+            }
+        }
+    }
+}
+
+/// The terminal event of a response that failed. Codex reads `error.code` and takes nothing else for a failure.
+fn failed_frame(kind: &str, message: &str, id: &str, number: u64) -> Bytes {
+    let error = json!({"code": kind, "message": message});
+    let response = json!({
+        "id": format!("resp_{}", id.replace('-', "")), "object": "response", "created_at": 0, "status": "failed",
+        "error": error, "incomplete_details": null, "output": [], "usage": null, "metadata": {}, "model": Value::Null,
+    });
+    let data = json!({"type": "response.failed", "sequence_number": number, "response": response});
+    Frame::write("response.failed", &data.to_string())
 }
 
 impl std::fmt::Display for Dialect {

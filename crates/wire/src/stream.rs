@@ -12,7 +12,7 @@ use crate::dialect::Dialect;
 use crate::json::parse_strict;
 use crate::sse::Frame;
 use crate::turn::{Block, BlockId, StopReason, ToolCall, ToolForm, Unreadable};
-use crate::{chat, messages};
+use crate::{chat, messages, responses};
 
 /// A part of a frame.
 #[derive(Clone, Debug)]
@@ -235,6 +235,8 @@ pub enum Decoder {
     Messages(messages::Decoder),
     /// Chat.
     Chat(chat::Decoder),
+    /// Responses.
+    Responses(responses::Decoder),
 }
 
 impl Decoder {
@@ -243,6 +245,7 @@ impl Decoder {
         match dialect {
             Dialect::Messages => Self::Messages(messages::Decoder::default()),
             Dialect::Chat => Self::Chat(chat::Decoder::default()),
+            Dialect::Responses => Self::Responses(responses::Decoder::default()),
         }
     }
 
@@ -251,6 +254,7 @@ impl Decoder {
         match self {
             Self::Messages(decoder) => out.push(decoder.decode(frame)),
             Self::Chat(decoder) => decoder.decode(frame, out),
+            Self::Responses(decoder) => decoder.decode(frame, out),
         }
     }
 }
@@ -262,6 +266,8 @@ pub enum Encoder {
     Messages(messages::Encoder),
     /// Chat.
     Chat(chat::Encoder),
+    /// Responses.
+    Responses(responses::Encoder),
 }
 
 impl Encoder {
@@ -270,12 +276,13 @@ impl Encoder {
         match dialect {
             Dialect::Messages => Self::Messages(messages::Encoder::new(model, id)),
             Dialect::Chat => Self::Chat(chat::Encoder::new(model, id)),
+            Dialect::Responses => Self::Responses(responses::Encoder::new(model, id)),
         }
     }
 
     /// Blocks follow one another (Messages), or each is a channel of its own (Chat).
     pub fn sequential(&self) -> bool {
-        matches!(self, Self::Messages(_))
+        matches!(self, Self::Messages(_) | Self::Responses(_))
     }
 
     /// Learns from a frame of the upstream what the gateway's own frames must repeat (id, model, usage).
@@ -283,6 +290,7 @@ impl Encoder {
         match self {
             Self::Messages(encoder) => encoder.learn(atom),
             Self::Chat(encoder) => encoder.learn(atom),
+            Self::Responses(_) => {}
         }
     }
 
@@ -291,6 +299,7 @@ impl Encoder {
         match self {
             Self::Messages(encoder) => encoder.head(),
             Self::Chat(encoder) => encoder.head(),
+            Self::Responses(_) => Bytes::new(),
         }
     }
 
@@ -300,6 +309,7 @@ impl Encoder {
         match self {
             Self::Messages(_) => messages::block_part(atom, from, at, text),
             Self::Chat(_) => chat::block_part(atom, from, at, text),
+            Self::Responses(_) => Bytes::new(),
         }
     }
 
@@ -308,6 +318,7 @@ impl Encoder {
         match self {
             Self::Messages(_) => messages::text_block(at, text),
             Self::Chat(encoder) => encoder.text(choice, text),
+            Self::Responses(_) => Bytes::new(),
         }
     }
 
@@ -316,6 +327,7 @@ impl Encoder {
         match self {
             Self::Messages(_) => messages::text_delta(at, text),
             Self::Chat(encoder) => encoder.text(choice, text),
+            Self::Responses(_) => Bytes::new(),
         }
     }
 
@@ -323,7 +335,7 @@ impl Encoder {
     pub fn block_end(&self, at: u32) -> Bytes {
         match self {
             Self::Messages(_) => messages::block_end(at),
-            Self::Chat(_) => Bytes::new(),
+            Self::Chat(_) | Self::Responses(_) => Bytes::new(),
         }
     }
 
@@ -332,6 +344,7 @@ impl Encoder {
         match self {
             Self::Messages(_) => messages::call_block(at, call),
             Self::Chat(encoder) => encoder.call(choice, at, call),
+            Self::Responses(_) => Bytes::new(),
         }
     }
 
@@ -340,6 +353,7 @@ impl Encoder {
         match self {
             Self::Messages(_) => messages::stop(atom, reason),
             Self::Chat(_) => chat::stop(atom, reason),
+            Self::Responses(_) => Bytes::new(),
         }
     }
 
@@ -348,6 +362,7 @@ impl Encoder {
         match self {
             Self::Messages(encoder) => encoder.own_stop(reason),
             Self::Chat(encoder) => encoder.own_stop(choice, reason),
+            Self::Responses(_) => Bytes::new(),
         }
     }
 
@@ -356,6 +371,7 @@ impl Encoder {
         match self {
             Self::Messages(_) => messages::done(),
             Self::Chat(_) => chat::done(),
+            Self::Responses(_) => Bytes::new(),
         }
     }
 
@@ -364,6 +380,7 @@ impl Encoder {
         match self {
             Self::Messages(_) => messages::strict(atom),
             Self::Chat(_) => chat::part(atom),
+            Self::Responses(_) => Bytes::new(),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::ops::Range;
 use crate::dialect::Dialect;
 use crate::stream::Kind;
 use crate::turn::{Block, BlockId, StopReason, ToolCall, Unreadable};
-use crate::{chat, messages};
+use crate::{chat, messages, responses};
 
 /// A whole answer, read.
 #[derive(Clone, Debug, PartialEq)]
@@ -64,6 +64,7 @@ pub fn decode(dialect: Dialect, body: &[u8]) -> Result<Whole, Unreadable> {
     match dialect {
         Dialect::Messages => messages::decode_whole(text),
         Dialect::Chat => chat::decode_whole(text),
+        Dialect::Responses => responses::decode_whole(text),
     }
 }
 
@@ -72,6 +73,7 @@ pub fn rewrite(dialect: Dialect, body: &str, whole: &Whole, edits: &[Option<Edit
     match dialect {
         Dialect::Messages => messages::rewrite_whole(body, whole, edits),
         Dialect::Chat => chat::rewrite_whole(body, whole, edits),
+        Dialect::Responses => responses::rewrite_whole(body, whole, edits),
     }
 }
 
@@ -80,5 +82,6 @@ pub fn synthetic(dialect: Dialect, model: &str, id: &str, text: &str) -> String 
     match dialect {
         Dialect::Messages => messages::synthetic_whole(model, id, text),
         Dialect::Chat => chat::synthetic_whole(model, id, text),
+        Dialect::Responses => responses::synthetic_whole(model, id, text),
     }
 }

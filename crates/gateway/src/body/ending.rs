@@ -38,6 +38,7 @@ impl EndWatch {
         let (stop, terminal): (&[u8], &[u8]) = match self.dialect {
             Dialect::Messages => (b"\"stop_reason\"", b"message_stop"),
             Dialect::Chat => (b"\"finish_reason\"", b"[DONE]"),
+            Dialect::Responses => (b"\"response.failed\"", b"response.completed"),
         };
         if names_a_word(frames, stop) {
             self.stop = frames.clone();
@@ -85,6 +86,11 @@ fn means(dialect: Dialect, frame: &Frame) -> Ending {
             Some("message_delta") if value.pointer("/delta/stop_reason").is_some_and(Value::is_string) => {
                 Ending::Stopped
             }
+            _ => Ending::Open,
+        },
+        Dialect::Responses => match value.get("type").and_then(Value::as_str) {
+            Some("response.completed" | "response.incomplete") => Ending::Terminal,
+            Some("response.failed" | "error") => Ending::Failed,
             _ => Ending::Open,
         },
         Dialect::Chat => {

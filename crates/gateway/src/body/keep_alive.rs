@@ -60,7 +60,7 @@ impl<B: Body<Data = Bytes, Error = SourceError> + Pingable + Unpin> Body for Kee
             if this.last + this.every <= now {
                 this.last = now;
                 timer.as_mut().reset(now + this.every);
-                return Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(this.dialect.ping_frame())))));
+                return Poll::Ready(Some(Ok(Frame::data(this.dialect.ping_frame(None)))));
             }
             timer.as_mut().reset(this.last + this.every);
         }

@@ -101,7 +101,7 @@ impl<B> Pass<B> {
                     if error == Some(SourceError::Stopped) { Status::Interrupted } else { Status::UpstreamBroken };
                 let error =
                     error.unwrap_or_else(|| SourceError::Broken("its answer ended before it was complete".to_owned()));
-                let frame = self.dialect.error_frame(error.kind(), &error.to_string(), &self.id);
+                let frame = self.dialect.error_frame(error.kind(), &error.to_string(), &self.id, None);
                 // What stands of an event that was cut would garble the error.
                 (Piece::own(frame.into()), broken(status, error.to_string()))
             }
@@ -120,6 +120,7 @@ fn with_end(dialect: Dialect, rest: &Bytes) -> Piece {
     let end: &[u8] = match dialect {
         Dialect::Messages => b"event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n",
         Dialect::Chat => b"data: [DONE]\n\n",
+        Dialect::Responses => b"",
     };
     let gap: &[u8] = if rest.is_empty() { b"" } else { b"\n\n" };
     Piece { bytes: [rest, gap, end].concat().into(), same: rest.len() }

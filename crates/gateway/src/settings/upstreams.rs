@@ -23,13 +23,17 @@ enum Speaks {
     Openai,
     /// OpenAI Chat alone, as local servers do.
     Chat,
+    /// OpenAI Responses alone.
+    Responses,
 }
 
 impl Speaks {
     fn dialects(self) -> Vec<Dialect> {
         match self {
             Self::Messages => vec![Dialect::Messages],
-            Self::Openai | Self::Chat => vec![Dialect::Chat],
+            Self::Openai => vec![Dialect::Chat, Dialect::Responses],
+            Self::Chat => vec![Dialect::Chat],
+            Self::Responses => vec![Dialect::Responses],
         }
     }
 }

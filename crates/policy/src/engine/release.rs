@@ -47,7 +47,7 @@ impl StreamReview {
     fn close_as_error(&mut self, message: &str) {
         self.drop_held();
         let context = &self.emit.inner.context;
-        let frame = context.dialect.error_frame("api_error", message, &context.transaction_id);
+        let frame = context.dialect.error_frame("api_error", message, &context.transaction_id, None);
         self.emit.own(&frame);
         (self.closed, self.complete) = (true, true);
     }

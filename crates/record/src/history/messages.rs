@@ -134,7 +134,7 @@ pub(super) fn as_json(dialect: Dialect, body: &[u8]) -> Value {
             "content": blocks.iter().map(|block| Value::Object(block_json(block, "tool_use"))).collect::<Vec<_>>(),
             "stop_reason": ending.stop_reason, "usage": ending.usage,
         }),
-        Dialect::Chat => json!({
+        Dialect::Chat | Dialect::Responses => json!({
             "object": "chat.completion", "model": ending.model,
             "choices": [{"index": 0, "message": chat_message(&blocks), "finish_reason": ending.stop_reason}],
             "usage": ending.usage,

@@ -169,7 +169,7 @@ impl<'c> Rebuild<'c> {
 }
 
 fn dialect(name: &str) -> Option<Dialect> {
-    [Dialect::Messages, Dialect::Chat].into_iter().find(|dialect| dialect.name() == name)
+    Dialect::ALL.into_iter().find(|dialect| dialect.name() == name)
 }
 
 fn list<T: serde::de::DeserializeOwned>(json: Option<&str>) -> Result<Vec<T>, serde_json::Error> {

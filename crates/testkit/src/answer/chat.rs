@@ -135,13 +135,13 @@ impl Stream<'_> {
                 }
             }
             Piece::Break => {}
-            Piece::Ping => self.steps.push(Step::Send(Bytes::from_static(Dialect::Chat.ping_frame()))),
+            Piece::Ping => self.steps.push(Step::Send(Dialect::Chat.ping_frame(None))),
             Piece::Comment(text) => self.steps.push(Step::Send(format!(": {text}\n\n").into())),
             Piece::Raw(bytes) => self.steps.push(Step::Send(bytes.clone())),
             Piece::Hold(gate) => self.steps.push(Step::Wait(gate.clone())),
             Piece::Error { kind, message } => {
-                let frame = Dialect::Chat.error_frame(kind, message, "req_scripted");
-                self.steps.push(Step::Send(frame.into()));
+                let frame = Dialect::Chat.error_frame(kind, message, "req_scripted", None);
+                self.steps.push(Step::Send(frame));
                 return false;
             }
             Piece::End(how) => {

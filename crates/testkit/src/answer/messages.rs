@@ -143,12 +143,12 @@ impl Stream {
                 }
             }
             Piece::Break => self.close(),
-            Piece::Ping => self.bytes(Bytes::from_static(Dialect::Messages.ping_frame())),
+            Piece::Ping => self.bytes(Dialect::Messages.ping_frame(None)),
             Piece::Comment(text) => self.bytes(format!(": {text}\n\n").into()),
             Piece::Raw(bytes) => self.bytes(bytes.clone()),
             Piece::Hold(gate) => self.steps.push(Step::Wait(gate.clone())),
             Piece::Error { kind, message } => {
-                self.bytes(Dialect::Messages.error_frame(kind, message, "req_scripted").into());
+                self.bytes(Dialect::Messages.error_frame(kind, message, "req_scripted", None));
                 return false;
             }
             Piece::End(how) => {

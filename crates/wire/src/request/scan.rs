@@ -93,6 +93,7 @@ pub(super) fn fields(
             )
         }
         (Dialect::Messages, RequestKind::CountTokens) => raw("max_tokens").and_then(whole_number),
+        (Dialect::Responses, _) => raw("max_output_tokens").and_then(whole_number),
         (Dialect::Chat, _) => {
             raw("max_completion_tokens").and_then(whole_number).or_else(|| raw("max_tokens").and_then(whole_number))
         }

@@ -1,0 +1,12 @@
+//! OpenAI Responses: streamed events and whole answers.
+//!
+//! An output item is a block. What it says is repeated up to three times (the part's end, the item's end, the completed
+//! response), and all must agree.
+
+mod decode;
+mod encode;
+mod whole;
+
+pub use decode::Decoder;
+pub use encode::Encoder;
+pub(crate) use whole::{decode as decode_whole, rewrite as rewrite_whole, synthetic as synthetic_whole};
