@@ -132,7 +132,7 @@ impl Judges {
                 body["messages"] = json!([user]);
             }
             Dialect::Chat | Dialect::Responses => {
-                body["messages"] = json!([{"role": "system", "content": question.system}, user])
+                body["messages"] = json!([{"role": "system", "content": question.system}, user]);
             }
         }
         loop {

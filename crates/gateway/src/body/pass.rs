@@ -103,7 +103,7 @@ impl<B> Pass<B> {
                     error.unwrap_or_else(|| SourceError::Broken("its answer ended before it was complete".to_owned()));
                 let frame = self.dialect.error_frame(error.kind(), &error.to_string(), &self.id, None);
                 // What stands of an event that was cut would garble the error.
-                (Piece::own(frame.into()), broken(status, error.to_string()))
+                (Piece::own(frame), broken(status, error.to_string()))
             }
         };
         self.last = Some(last).filter(|piece| !piece.bytes.is_empty());
