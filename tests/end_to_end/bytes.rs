@@ -10,7 +10,7 @@ use rstest::rstest;
 fn path(dialect: Dialect) -> &'static str {
     match dialect {
         Dialect::Messages => "/v1/messages?beta=true",
-        Dialect::Chat => "/v1/chat/completions?beta=true",
+        Dialect::Chat | Dialect::Responses => "/v1/chat/completions?beta=true",
     }
 }
 

@@ -13,7 +13,7 @@ use crate::said::{Call, said};
 fn name(dialect: Dialect) -> &'static str {
     match dialect {
         Dialect::Messages => "messages",
-        Dialect::Chat => "chat",
+        Dialect::Chat | Dialect::Responses => "chat",
     }
 }
 
