@@ -100,7 +100,7 @@ fn with_judge(word: &'static str, answer: Answer) -> Script {
 fn accumulate(dialect: Dialect, bytes: &[u8]) -> Value {
     match dialect {
         Dialect::Messages => accumulate_messages(bytes).unwrap(),
-        Dialect::Chat => accumulate_chat(bytes).unwrap(),
+        Dialect::Chat | Dialect::Responses => accumulate_chat(bytes).unwrap(),
     }
 }
 

@@ -158,5 +158,6 @@ pub(crate) fn path(dialect: Dialect) -> &'static str {
     match dialect {
         Dialect::Messages => "/v1/messages",
         Dialect::Chat => "/v1/chat/completions",
+        Dialect::Responses => "/v1/responses",
     }
 }
