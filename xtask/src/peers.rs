@@ -3,19 +3,35 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::thread;
 use std::time::Instant;
 
 use crate::places::Places;
 use crate::{Failure, command, say};
 
-/// Installs what is not there yet in the pinned versions.
+/// The Python environments, each with what it is pinned by. The largest come first.
+const PYTHON: &[(&str, &str)] = &[
+    ("litellm", "litellm/requirements.txt"),
+    ("inspect", "inspect/requirements.txt"),
+    ("llama", "llama/requirements.txt"),
+    ("python-new", "python/new.txt"),
+    ("python-old", "python/old.txt"),
+];
+
+/// Installs what is not there yet in the pinned versions, all of it at once: most of the time goes into unpacking.
 pub(crate) fn install(places: &Places) -> Result<(), Failure> {
     let pins = places.root.join("tests/peers");
     let peers = places.peers();
-    node(&pins.join("node"), &peers.join("node"))?;
-    python(&pins.join("python/new.txt"), &peers.join("python-new"))?;
-    python(&pins.join("python/old.txt"), &peers.join("python-old"))?;
-    python(&pins.join("llama/requirements.txt"), &peers.join("llama"))
+    thread::scope(|scope| {
+        let (pins, peers) = (&pins, &peers);
+        let mut installs = vec![scope.spawn(|| node(&pins.join("node"), &peers.join("node")))];
+        for (environment, pinned) in PYTHON {
+            installs.push(scope.spawn(move || python(&pins.join(pinned), &peers.join(environment))));
+        }
+        // All of them end before the first failure is told, so that none is left half done.
+        let ended: Vec<_> = installs.into_iter().map(thread::ScopedJoinHandle::join).collect();
+        ended.into_iter().try_for_each(|install| install.map_err(|_| "an installation panicked")?)
+    })
 }
 
 fn node(pins: &Path, folder: &Path) -> Result<(), Failure> {
@@ -57,7 +73,7 @@ fn provided(folder: &Path, wanted: &str, install: impl FnOnce() -> Result<(), Fa
     let _ = fs::remove_file(&stamp);
     install()?;
     fs::write(&stamp, wanted).map_err(|error| format!("cannot write {}: {error}", stamp.display()))?;
-    say(format_args!("  took {:.1} s", started.elapsed().as_secs_f64()));
+    say(format_args!("{} took {:.1} s", folder.display(), started.elapsed().as_secs_f64()));
     Ok(())
 }
 
