@@ -150,6 +150,7 @@ pub(super) fn open(dialect: Dialect, members: Vec<(Scripted, Mode)>) -> Opened {
     let body = match dialect {
         Dialect::Messages => r#"{"model":"m","max_tokens":9,"messages":[{"role":"user","content":"hi"}]}"#,
         Dialect::Chat => r#"{"model":"m","messages":[{"role":"user","content":"hi"}]}"#,
+        Dialect::Responses => r#"{"model":"m","input":"hi"}"#,
     };
     let context = ReviewContext {
         transaction_id: "0190-1".into(),
