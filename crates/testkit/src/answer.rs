@@ -12,6 +12,7 @@ use crate::reply::{Chunking, Reply, Step};
 
 mod chat;
 mod messages;
+mod responses;
 
 /// One thing that happens in an answer.
 #[derive(Clone, Debug)]
@@ -31,6 +32,12 @@ pub(crate) enum Piece {
     },
     /// A piece of the open tool call's arguments, whole or not.
     Input(String),
+    /// A call of a tool that takes free text.
+    Custom {
+        id: Option<String>,
+        name: String,
+        input: String,
+    },
     Ping,
     Comment(String),
     /// Bytes as they are (streams only).
@@ -83,7 +90,8 @@ impl Answer {
         self.with(Piece::Break)
     }
 
-    /// Adds a thinking block (Chat: `reasoning_content`).
+    /// Adds a thinking block (Chat: `reasoning_content`; Responses: a reasoning item with a summary, and the signature as
+    /// its encrypted content where the request includes that).
     #[must_use]
     pub fn think(self, text: &str, signature: &str) -> Self {
         self.with(Piece::Thinking { text: text.to_owned(), signature: signature.to_owned() })
@@ -101,6 +109,12 @@ impl Answer {
         self.with(Piece::Tool { id: Some(id.to_owned()), name: name.to_owned() }).input(&input.to_string())
     }
 
+    /// Adds a call of a tool that takes free text (Messages, which has none: a call with the one field `input`).
+    #[must_use]
+    pub fn call_custom(self, name: &str, input: &str) -> Self {
+        self.with(Piece::Custom { id: None, name: name.to_owned(), input: input.to_owned() })
+    }
+
     /// Starts a tool call whose arguments follow by [`Answer::input`].
     #[must_use]
     pub fn start_call(self, name: &str) -> Self {
@@ -113,7 +127,7 @@ impl Answer {
         self.with(Piece::Input(json.to_owned()))
     }
 
-    /// Adds a ping (a comment on Chat), also inside a block.
+    /// Adds a ping (a comment on Chat, a `keepalive` on Responses), also inside a block.
     #[must_use]
     pub fn ping(self) -> Self {
         self.with(Piece::Ping)
@@ -185,14 +199,14 @@ impl Answer {
 
     /// Whether it calls a tool that the client runs.
     pub(crate) fn has_tools(&self) -> bool {
-        self.pieces.iter().any(|piece| matches!(piece, Piece::Tool { .. }))
+        self.pieces.iter().any(|piece| matches!(piece, Piece::Tool { .. } | Piece::Custom { .. }))
     }
 
     /// The HTTP answer to this request.
     pub fn reply(&self, asked: &Asked) -> Reply {
         let reply = match (self.early_error(asked), asked.stream()) {
             (Some(reply), _) => reply,
-            (None, true) => Reply::frames(self.steps(asked)).chunking(self.chunking),
+            (None, true) => Reply::frames(self.frames(asked)).chunking(self.chunking),
             (None, false) => self.unstreamed(asked),
         };
         self.headers.iter().fold(reply, |reply, (name, value)| reply.header(name, value))
@@ -214,19 +228,29 @@ impl Answer {
         self
     }
 
-    fn steps(&self, asked: &Asked) -> Vec<Step> {
+    /// The answer as a stream, a step for each frame.
+    pub(crate) fn frames(&self, asked: &Asked) -> Vec<Step> {
         match asked.dialect {
             Dialect::Messages => messages::steps(self, asked),
-            Dialect::Chat | Dialect::Responses => chat::steps(self, asked),
+            Dialect::Chat => chat::steps(self, asked),
+            Dialect::Responses => responses::steps(self, asked),
+        }
+    }
+
+    /// The answer in one piece, waits, breaks and errors left out.
+    pub(crate) fn whole(&self, asked: &Asked) -> Value {
+        match asked.dialect {
+            Dialect::Messages => messages::whole(self, asked),
+            Dialect::Chat => chat::whole(self, asked),
+            Dialect::Responses => responses::whole(self, asked),
         }
     }
 
     fn unstreamed(&self, asked: &Asked) -> Reply {
-        let body = match asked.dialect {
-            Dialect::Messages => messages::whole(self, asked),
-            Dialect::Chat | Dialect::Responses => chat::whole(self, asked),
-        };
-        let mut reply = Reply::json(200, &body);
+        if asked.background() {
+            return Reply::json(200, &responses::queued(self, asked));
+        }
+        let mut reply = Reply::json(200, &self.whole(asked));
         for piece in &self.pieces {
             match piece {
                 Piece::Hold(gate) => reply.before.push(Step::Wait(gate.clone())),
@@ -269,6 +293,7 @@ impl Answer {
         let length = |piece: &Piece| match piece {
             Piece::Text(text) | Piece::Input(text) | Piece::Thinking { text, .. } => text.len(),
             Piece::Tool { name, .. } => name.len() + 16,
+            Piece::Custom { name, input, .. } => name.len() + input.len() + 16,
             _ => 0,
         };
         1 + self.pieces.iter().map(length).sum::<usize>() / 4

@@ -16,7 +16,7 @@ pub struct Asked {
     pub dialect: Dialect,
     /// The headers, in order, as they came.
     pub headers: Vec<(String, String)>,
-    /// The body, as it came.
+    /// The body, as it came, without the coding that `content-encoding` names.
     pub body: Bytes,
     head: Head,
     value: OnceLock<Value>,
@@ -29,6 +29,8 @@ struct Head {
     model: String,
     stream: Option<bool>,
     stream_options: Option<StreamOptions>,
+    background: Option<bool>,
+    store: Option<bool>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -64,38 +66,65 @@ impl Asked {
         self.head.stream_options.as_ref().is_some_and(|options| options.include_usage == Some(true))
     }
 
+    /// Whether a response is to be worked on in the background.
+    pub fn background(&self) -> bool {
+        self.dialect == Dialect::Responses && self.head.background == Some(true)
+    }
+
+    /// Whether the vendor keeps the response.
+    pub fn stored(&self) -> bool {
+        self.dialect == Dialect::Responses && self.head.store != Some(false)
+    }
+
+    /// Whether this is asked for in `include`.
+    pub fn includes(&self, what: &str) -> bool {
+        self.value()["include"].as_array().is_some_and(|include| include.iter().any(|one| one == what))
+    }
+
+    /// The id of the response to this request.
+    pub fn response_id(&self) -> String {
+        format!("resp_Script{}", self.tag())
+    }
+
     /// The body as a value.
     pub fn value(&self) -> &Value {
         self.value.get_or_init(|| serde_json::from_slice(&self.body).unwrap_or_default())
     }
 
-    /// The messages.
+    /// The messages (Responses: the items of the input; none where it is a string).
     pub fn messages(&self) -> &[Value] {
-        self.value()["messages"].as_array().map_or(&[], Vec::as_slice)
+        let field = if self.dialect == Dialect::Responses { "input" } else { "messages" };
+        self.value()[field].as_array().map_or(&[], Vec::as_slice)
     }
 
     /// The text of the last user message that carries no tool results; its text blocks joined by newlines.
     pub fn last_user_text(&self) -> String {
+        if let Some(input) = self.input() {
+            return input.to_owned();
+        }
         let user = self.messages().iter().rev().find(|message| message["role"] == "user" && !has_result(message));
         user.map(|message| text(&message["content"])).unwrap_or_default()
     }
 
     /// Whether any message says this, or any tool result.
     pub fn says(&self, words: &str) -> bool {
-        self.messages().iter().any(|message| text(&message["content"]).contains(words))
+        self.input().is_some_and(|input| input.contains(words))
+            || self
+                .messages()
+                .iter()
+                .any(|message| text(&message["content"]).contains(words) || text(&message["output"]).contains(words))
     }
 
     /// Whether the conversation ends with tool results.
     pub fn ends_with_result(&self) -> bool {
-        self.messages().iter().rev().find(|message| message["role"] != "system").is_some_and(has_result)
+        self.messages().iter().rev().find(|message| spoken(message)).is_some_and(has_result)
     }
 
     /// How often tools have been run for the model: consecutive results count once.
     pub fn tool_rounds(&self) -> usize {
-        let mut spoken = self.messages().iter().filter(|message| message["role"] != "system");
         let mut rounds = 0;
         let mut inside = false;
-        for message in &mut spoken {
+        for message in self.messages().iter().filter(|message| spoken(message)) {
             let result = has_result(message);
             rounds += usize::from(result && !inside);
             inside = result;
@@ -103,10 +132,10 @@ impl Asked {
         rounds
     }
 
-    /// The names of the tools offered.
+    /// The names of the tools offered; the type where a tool has no name.
     pub fn tools(&self) -> Vec<&str> {
         let tools = self.value()["tools"].as_array().map_or(&[][..], Vec::as_slice);
-        tools.iter().filter_map(|tool| tool["name"].as_str().or_else(|| tool["function"]["name"].as_str())).collect()
+        tools.iter().filter_map(tool_name).collect()
     }
 
     /// Whether this tool is offered.
@@ -118,12 +147,30 @@ impl Asked {
     pub fn tag(&self) -> String {
         format!("{:08x}", crc32fast::hash(&self.body))
     }
+
+    /// The input of a Responses request where it is a string.
+    fn input(&self) -> Option<&str> {
+        (self.dialect == Dialect::Responses).then(|| self.value()["input"].as_str()).flatten()
+    }
+}
+
+fn tool_name(tool: &Value) -> Option<&str> {
+    let places = [&tool["name"], &tool["function"]["name"], &tool["custom"]["name"], &tool["type"]];
+    places.into_iter().find_map(Value::as_str)
+}
+
+/// Whether it is part of what user and model say to each other.
+fn spoken(message: &Value) -> bool {
+    message["role"] != "system" && message["role"] != "developer"
 }
 
 fn has_result(message: &Value) -> bool {
     let blocks = message["content"].as_array().map_or(&[][..], Vec::as_slice);
+    let item = message["type"].as_str().unwrap_or_default();
     message["role"] == "tool"
         || message["role"] == "function"
+        || item.ends_with("_call_output")
+        || item == "mcp_approval_response"
         || blocks.iter().any(|block| block["type"] == "tool_result")
 }
 

@@ -1,10 +1,11 @@
-//! What tests, the demo and benchmarks play models with: an upstream that follows scripts, fixtures of both dialects, and
+//! What tests, the demo and benchmarks play models with: an upstream that follows scripts, fixtures of every dialect, and
 //! readers as strict as the vendors' own.
 
 pub mod accumulate;
 pub mod answer;
 pub mod asked;
 pub mod client;
+pub mod coding;
 pub mod fixtures;
 pub mod gate;
 mod gzip;

@@ -1,7 +1,8 @@
 //! An upstream on a loopback port that plays scripts and keeps every request as it came.
 //!
-//! `/v1/messages` and `/v1/chat/completions` play the default script, `/s/<name>/v1/…` the script of that name.
-//! `/v1/messages/count_tokens` and `/v1/models` have fixed answers; anything else is a 404.
+//! `/v1/messages`, `/v1/chat/completions` and `/v1/responses` play the default script, `/s/<name>/v1/…` the script of that
+//! name. Responses are kept as their vendor keeps them, to be read, cancelled and deleted below `/v1/responses/<id>`.
+//! Token counts, `/v1/responses/compact` and `/v1/models` have fixed answers; anything else is a 404.
 
 use std::collections::HashMap;
 use std::io;
@@ -15,11 +16,13 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::reply::Reply;
 use crate::script::Script;
 
 mod body;
 mod log;
 mod serve;
+mod stored;
 mod tap;
 
 pub use log::{Ending, Recorded};
@@ -38,6 +41,7 @@ pub struct Upstream {
 pub(crate) struct Shared {
     scripts: Mutex<HashMap<String, Slot>>,
     log: Arc<log::Log>,
+    stored: stored::Stored,
 }
 
 /// A script and how many requests it has answered.
@@ -84,12 +88,17 @@ impl Upstream {
         self.put("", script.into());
     }
 
+    /// Keeps an answer to be read as `/v1/responses/<id>`, with or without `stream=true`.
+    pub fn store(&self, id: &str, reply: &Reply) {
+        self.shared.stored.put(id, reply);
+    }
+
     /// Every request so far, in order of arrival.
     pub fn requests(&self) -> Vec<Recorded> {
         self.shared.log.all()
     }
 
-    /// The requests for turns so far (`POST` to `/v1/messages` or `/v1/chat/completions`, whatever the script).
+    /// The requests for turns so far (`POST` to where a dialect asks for turns, whatever the script).
     pub fn turns(&self) -> Vec<Recorded> {
         self.requests().into_iter().filter(Recorded::is_turn).collect()
     }

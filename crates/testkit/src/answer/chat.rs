@@ -33,19 +33,24 @@ pub(super) fn steps(answer: &Answer, asked: &Asked) -> Vec<Step> {
 pub(super) fn whole(answer: &Answer, asked: &Asked) -> Value {
     let mut content: Option<String> = None;
     let mut reasoning: Option<String> = None;
-    let mut calls: Vec<(String, &str, String)> = Vec::new();
+    let mut calls: Vec<Value> = Vec::new();
     for piece in &answer.pieces {
         match piece {
             Piece::Text(text) => content.get_or_insert_default().push_str(text),
             Piece::Thinking { text, .. } => reasoning.get_or_insert_default().push_str(text),
             Piece::Tool { id, name } => {
                 let id = id.clone().unwrap_or_else(|| call_id(asked, calls.len()));
-                calls.push((id, name, String::new()));
+                calls.push(json!({"id": id, "type": "function", "function": {"name": name, "arguments": ""}}));
             }
             Piece::Input(json) => {
-                if let Some((_, _, arguments)) = calls.last_mut() {
+                if let Some(Value::String(arguments)) = calls.last_mut().map(|call| &mut call["function"]["arguments"])
+                {
                     arguments.push_str(json);
                 }
+            }
+            Piece::Custom { id, name, input } => {
+                let id = id.clone().unwrap_or_else(|| call_id(asked, calls.len()));
+                calls.push(json!({"id": id, "type": "custom", "custom": {"name": name, "input": input}}));
             }
             _ => {}
         }
@@ -55,8 +60,7 @@ pub(super) fn whole(answer: &Answer, asked: &Asked) -> Value {
         message["reasoning_content"] = reasoning.into();
     }
     if !calls.is_empty() {
-        let call = |(id, name, arguments): (String, &str, String)| json!({"id": id, "type": "function", "function": {"name": name, "arguments": arguments}});
-        message["tool_calls"] = calls.into_iter().map(call).collect();
+        message["tool_calls"] = calls.into();
     }
     json!({
         "id": id(asked),
@@ -132,6 +136,15 @@ impl Stream<'_> {
                 for arguments in deltas(json, self.delta) {
                     let index = self.calls.saturating_sub(1);
                     self.send(&json!({"tool_calls": [{"index": index, "function": {"arguments": arguments}}]}));
+                }
+            }
+            Piece::Custom { id, name, input } => {
+                let id = id.clone().unwrap_or_else(|| call_id(self.asked, self.calls));
+                let (index, custom) = (self.calls, json!({"name": name, "input": ""}));
+                self.send(&json!({"tool_calls": [{"index": index, "id": id, "type": "custom", "custom": custom}]}));
+                self.calls += 1;
+                for input in deltas(input, self.delta) {
+                    self.send(&json!({"tool_calls": [{"index": index, "custom": {"input": input}}]}));
                 }
             }
             Piece::Break => {}

@@ -56,6 +56,11 @@ pub(super) fn whole(answer: &Answer, asked: &Asked) -> Value {
                     input.push_str(json);
                 }
             }
+            Piece::Custom { id, name, input } => {
+                let id = id.clone().unwrap_or_else(|| call_id(&asked.tag(), inputs.len()));
+                inputs.push((content.len(), json!({"input": input}).to_string()));
+                content.push(json!({"type": "tool_use", "id": id, "name": name, "input": {}}));
+            }
             // What only a stream has does not part two texts.
             Piece::Ping | Piece::Comment(_) | Piece::Raw(_) | Piece::Hold(_) => in_text = was_text,
             Piece::Break | Piece::Error { .. } | Piece::End(_) => {}
@@ -130,17 +135,11 @@ impl Stream {
                 self.send(&json!({"type": "signature_delta", "signature": signature}));
                 self.stop();
             }
-            Piece::Tool { id, name } => {
-                let id = id.clone().unwrap_or_else(|| call_id(&self.tag, self.calls));
-                self.calls += 1;
-                self.start(&json!({"type": "tool_use", "id": id, "name": name, "input": {}}));
-                self.open = Some(Open::Tool);
-                self.send(&json!({"type": "input_json_delta", "partial_json": ""}));
-            }
-            Piece::Input(json) => {
-                for part in deltas(json, self.delta) {
-                    self.send(&json!({"type": "input_json_delta", "partial_json": part}));
-                }
+            Piece::Tool { id, name } => self.call(id.clone(), name),
+            Piece::Input(json) => self.input(json),
+            Piece::Custom { id, name, input } => {
+                self.call(id.clone(), name);
+                self.input(&json!({"input": input}).to_string());
             }
             Piece::Break => self.close(),
             Piece::Ping => self.bytes(Dialect::Messages.ping_frame(None)),
@@ -157,6 +156,20 @@ impl Stream {
             }
         }
         true
+    }
+
+    fn call(&mut self, id: Option<String>, name: &str) {
+        let id = id.unwrap_or_else(|| call_id(&self.tag, self.calls));
+        self.calls += 1;
+        self.start(&json!({"type": "tool_use", "id": id, "name": name, "input": {}}));
+        self.open = Some(Open::Tool);
+        self.send(&json!({"type": "input_json_delta", "partial_json": ""}));
+    }
+
+    fn input(&mut self, json: &str) {
+        for part in deltas(json, self.delta) {
+            self.send(&json!({"type": "input_json_delta", "partial_json": part}));
+        }
     }
 
     fn start(&mut self, block: &Value) {

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
+use luthien_wire::Dialect;
 use tokio::sync::watch;
 
 /// How an answer ended.
@@ -30,6 +31,8 @@ pub struct Recorded {
     pub headers: Vec<(String, String)>,
     /// The body, as sent.
     pub body: Bytes,
+    /// The body without its content coding.
+    pub plain: Bytes,
     /// The connection it came on, from 1.
     pub connection: u64,
     /// How its answer ended.
@@ -42,15 +45,15 @@ impl Recorded {
         self.headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
 
-    /// The body as JSON; null where it is none.
+    /// The body as JSON, its content coding undone; null where it is none.
     pub fn json(&self) -> serde_json::Value {
-        serde_json::from_slice(&self.body).unwrap_or_default()
+        serde_json::from_slice(&self.plain).unwrap_or_default()
     }
 
     /// Whether a model was asked for an answer.
     pub(super) fn is_turn(&self) -> bool {
         let path = self.path.split('?').next().unwrap_or_default();
-        self.method == "POST" && (path.ends_with("/messages") || path.ends_with("/chat/completions"))
+        self.method == "POST" && Dialect::ALL.iter().any(|dialect| path.ends_with(dialect.path()))
     }
 }
 

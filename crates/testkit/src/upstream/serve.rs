@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Method, Request, Response};
+use http::{HeaderName, HeaderValue, Method, Request, Response, Uri};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use luthien_wire::Dialect;
@@ -16,6 +16,7 @@ use super::log::{Ending, Guard, Recorded};
 use super::tap::Line;
 use super::{Shared, Slot};
 use crate::asked::Asked;
+use crate::coding;
 use crate::reply::{Reply, Step};
 use crate::script::Play;
 
@@ -32,16 +33,18 @@ pub(super) async fn serve(
     let (head, body) = request.into_parts();
     let body = Limited::new(body, BODY_LIMIT).collect().await.map_err(io::Error::other)?.to_bytes();
     line.listen();
+    let plain = coding::plain(&headers, &body).await;
     let path = head.uri.path_and_query().map_or_else(|| head.uri.path().to_owned(), ToString::to_string);
     let mut guard = shared.log.enter(Recorded {
         method: head.method.to_string(),
         path,
         headers: headers.clone(),
-        body: body.clone(),
+        body,
+        plain: plain.clone(),
         connection,
         ending: Ending::Playing,
     });
-    let reply = answer(shared, &head.method, head.uri.path(), headers, body);
+    let reply = answer(shared, &head.method, &head.uri, headers, plain);
     before(&reply.before, &mut guard, line).await?;
     respond(reply, guard, line.clone())
 }
@@ -78,21 +81,26 @@ fn respond(reply: Reply, guard: Guard, line: Arc<Line>) -> io::Result<Response<P
     response.body(Playing::new(reply.steps, length, guard, line)).map_err(io::Error::other)
 }
 
-fn answer(shared: &Shared, method: &Method, path: &str, headers: Vec<(String, String)>, body: Bytes) -> Reply {
-    let (name, path) = match path.strip_prefix("/s/") {
+fn answer(shared: &Shared, method: &Method, uri: &Uri, headers: Vec<(String, String)>, body: Bytes) -> Reply {
+    let (name, path) = match uri.path().strip_prefix("/s/") {
         Some(rest) => rest.split_once('/').unwrap_or((rest, "")),
-        None => ("", path.trim_start_matches('/')),
+        None => ("", uri.path().trim_start_matches('/')),
     };
     let path = path.strip_prefix("v1/").unwrap_or(path);
-    let dialect = match path {
-        "chat/completions" => Dialect::Chat,
+    let (first, below) = path.split_once('/').unwrap_or((path, ""));
+    let dialect = match first {
+        "chat" => Dialect::Chat,
+        "responses" => Dialect::Responses,
         _ => Dialect::Messages,
     };
     let reply = match (method, path) {
-        (&Method::POST, "messages" | "chat/completions") => turn(shared, name, dialect, headers, body),
+        (&Method::POST, "messages" | "chat/completions" | "responses") => turn(shared, name, dialect, headers, body),
         (&Method::POST, "messages/count_tokens") => Reply::json(200, &json!({"input_tokens": body.len() / 4})),
         (&Method::GET, "models") => Reply::json(200, &models(&headers)),
         (&Method::HEAD, _) => Reply { sized: true, ..Reply::new(200, Vec::new()) },
+        _ if first == "responses" && !below.is_empty() => {
+            shared.stored.answer(method, below, uri.query().unwrap_or_default(), &body)
+        }
         _ => Reply::error(dialect, 404, "not_found_error", "no such path on the scripted upstream"),
     };
     let id = dialect.request_id_header();
@@ -108,7 +116,10 @@ fn turn(shared: &Shared, name: &str, dialect: Dialect, headers: Vec<(String, Str
     let number = slot.asked.fetch_add(1, Ordering::Relaxed);
     match Asked::new(number, dialect, headers, body) {
         Ok(asked) => match slot.script.play(&asked) {
-            Play::Answer(answer) => answer.reply(&asked),
+            Play::Answer(answer) => {
+                shared.stored.keep(&answer, &asked);
+                answer.reply(&asked)
+            }
             Play::Reply(reply) => reply,
         },
         Err(_) => Reply::error(dialect, 400, "invalid_request_error", "the body is not a JSON request"),

@@ -10,7 +10,7 @@ use crate::accumulate::{accumulate_chat, accumulate_messages};
 use crate::client::{get, post, send};
 use crate::reply::{Chunking, Reply, Step};
 use crate::script::{Play, Script};
-use crate::{Answer, Gate, fixtures};
+use crate::{Answer, Gate, coding, fixtures};
 
 async fn start() -> Upstream {
     Upstream::start().await.expect("a port")
@@ -252,4 +252,76 @@ async fn a_stopped_upstream_refuses() {
     upstream.stop().await;
     assert!(open.chunk().await.is_err());
     assert!(post(&url, &[], question(true)).await.is_err());
+}
+
+#[tokio::test]
+async fn responses_are_kept_read_cancelled_and_deleted() {
+    let upstream = start().await;
+    let url = format!("{}/v1/responses", upstream.base_url());
+    let read = async |url: &str| {
+        let answer = get(url, &[]).await.expect("an answer");
+        (answer.status, answer.rest().await.expect("a body"))
+    };
+    let json = |body: &[u8]| serde_json::from_slice::<Value>(body).expect("JSON");
+
+    let made = post(&url, &[], json!({"model": "m", "input": "hi"}).to_string()).await.expect("an answer");
+    assert_eq!(made.header("x-request-id"), Some("req_scripted"));
+    let made = json(&made.rest().await.expect("a body"));
+    assert_eq!(made["output"][0]["content"][0]["text"], "Hello from the scripted upstream.");
+    let one = format!("{url}/{}", made["id"].as_str().expect("an id"));
+    assert_eq!(json(&read(&one).await.1), made);
+    let items = json(&read(&format!("{one}/input_items?order=asc")).await.1);
+    assert_eq!(items["data"][0]["content"][0]["text"], "hi");
+    let (_, stream) = read(&format!("{one}?stream=true")).await;
+    let (_, later) = read(&format!("{one}?stream=true&starting_after=3")).await;
+    assert!(stream.ends_with(&later) && later.starts_with(b"event: response.output_text.delta"));
+    let cancelled = post(&format!("{one}/cancel"), &[], "").await.expect("an answer").rest().await.expect("a body");
+    assert_eq!(json(&cancelled)["status"], "cancelled");
+    let gone = send(Method::DELETE, &one, &[], "").await.expect("an answer").rest().await.expect("a body");
+    assert_eq!(json(&gone)["deleted"], true);
+    assert_eq!(read(&one).await.0, 404);
+
+    upstream.store("resp_mine", &Reply::json(200, &json!({"id": "resp_mine"})));
+    assert_eq!(json(&read(&format!("{url}/resp_mine")).await.1)["id"], "resp_mine");
+    let compacted = post(&format!("{url}/compact"), &[], json!({"input": []}).to_string()).await.expect("an answer");
+    assert_eq!(json(&compacted.rest().await.expect("a body"))["output"][0]["type"], "compaction");
+    let counted = post(&format!("{url}/input_tokens"), &[], "{}").await.expect("an answer");
+    assert_eq!(json(&counted.rest().await.expect("a body"))["object"], "response.input_tokens");
+    assert_eq!(upstream.turns().len(), 1);
+}
+
+#[tokio::test]
+async fn what_is_worked_on_in_the_background_is_read_later() {
+    let upstream = start().await;
+    let url = format!("{}/v1/responses", upstream.base_url());
+    let body = json!({"model": "m", "input": "hi", "background": true}).to_string();
+    let queued = post(&url, &[], body).await.expect("an answer").rest().await.expect("a body");
+    let queued: Value = serde_json::from_slice(&queued).expect("JSON");
+    assert_eq!((&queued["status"], &queued["output"]), (&json!("queued"), &json!([])));
+    let later = format!("{url}/{}", queued["id"].as_str().expect("an id"));
+    let done = get(&later, &[]).await.expect("an answer").rest().await.expect("a body");
+    let done: Value = serde_json::from_slice(&done).expect("JSON");
+    assert_eq!((&done["status"], &done["id"]), (&json!("completed"), &queued["id"]));
+
+    let not_kept = json!({"model": "m", "input": "hi", "store": false}).to_string();
+    let made = post(&url, &[], not_kept).await.expect("an answer").rest().await.expect("a body");
+    let made: Value = serde_json::from_slice(&made).expect("JSON");
+    let gone = get(&format!("{url}/{}", made["id"].as_str().expect("an id")), &[]).await.expect("an answer");
+    assert_eq!(gone.status, 404);
+}
+
+#[tokio::test]
+async fn a_coded_request_is_kept_as_it_came_and_read() {
+    let upstream = start().await;
+    let base = upstream.script("echo", Script::new(|asked| Answer::text(&asked.last_user_text())));
+    for coding in coding::ALL {
+        upstream.clear();
+        let coded = coding::encode(coding, question(false).as_bytes()).await.expect(coding);
+        let headers = [("content-encoding", coding)];
+        let answer = post(&format!("{base}/v1/messages"), &headers, coded.clone()).await.expect(coding);
+        let answer: Value = serde_json::from_slice(&answer.rest().await.expect("a body")).expect("JSON");
+        assert_eq!(answer["content"][0]["text"], "hi", "{coding}");
+        let request = upstream.requests().remove(0);
+        assert_eq!((request.body.as_ref(), request.plain.as_ref()), (coded.as_ref(), question(false).as_bytes()));
+    }
 }
