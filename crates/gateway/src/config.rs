@@ -6,6 +6,10 @@ use std::time::Duration;
 use luthien_wire::Dialect;
 use secrecy::SecretString;
 
+mod models;
+
+pub use models::{ModelPattern, ModelRoute, RouteTarget};
+
 /// Everything that the way of a request depends on and that does not change while the gateway runs.
 #[derive(Clone, Debug)]
 pub struct GatewayConfig {
@@ -13,6 +17,8 @@ pub struct GatewayConfig {
     pub listen: String,
     /// Where requests go. The first upstream that speaks a dialect is that dialect's default.
     pub upstreams: Vec<UpstreamConfig>,
+    /// Which models go elsewhere. The first rule that matches counts.
+    pub models: Vec<ModelRoute>,
     /// Sizes and counts.
     pub limits: Limits,
     /// How long each step may take.
@@ -61,8 +67,11 @@ pub struct UpstreamConfig {
     /// `http` or `https`, as the vendors' SDKs take it: `/v1` is added for Messages where it does not end in it, and for
     /// Chat where it has no path at all.
     pub base_url: String,
-    /// The server key, for clients that come with the gateway key and for judges.
+    /// The server key: for clients that come with the gateway key, for judges, and for whatever a rule or a conversion sends
+    /// there, since a caller's own credential goes only to the default upstream of its dialect.
     pub key: Option<SecretString>,
+    /// It asks for no credential, and none is ever sent to it.
+    pub keyless: bool,
     /// Talks HTTP/2, over several connections. Without it HTTP/1.1.
     pub http2: bool,
     /// A PEM file with certificate authorities trusted beside the system's.

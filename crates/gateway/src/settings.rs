@@ -7,6 +7,7 @@
 mod definition;
 mod file;
 mod fill;
+mod models;
 #[cfg(test)]
 mod reference;
 mod sources;

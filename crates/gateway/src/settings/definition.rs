@@ -77,6 +77,8 @@ macro_rules! settings {
             $( $(#[doc = $doc])+ pub $name: $type, )+
             /// The upstreams: `anthropic`, `openai`, and those that the file adds.
             pub upstreams: Vec<crate::config::UpstreamConfig>,
+            /// Which models go elsewhere than to their dialect's default.
+            pub models: Vec<crate::config::ModelRoute>,
             /// The policy as the file's `policy` section has it, if it names one.
             pub policy: Option<serde_json::Value>,
             /// The file that was read.
@@ -104,6 +106,7 @@ macro_rules! settings {
                 Some(Self {
                     $( $name: $name?, )+
                     upstreams: Vec::new(),
+                    models: Vec::new(),
                     policy: rest.policy,
                     file: rest.file,
                 })

@@ -6,6 +6,7 @@ use serde_json::{Map, Value as Json};
 
 use super::DEFINITIONS;
 use super::definition::{Definition, Kind};
+use super::models::RawModels;
 use super::sources::{Problem, SettingsError, Sources};
 use super::upstreams::RawEntry;
 
@@ -13,7 +14,7 @@ use super::upstreams::RawEntry;
 pub(super) const NAME: &str = "luthien.yaml";
 
 /// Sections that hold more than single settings.
-const OPEN: [&str; 2] = ["upstreams", "policy"];
+const OPEN: [&str; 3] = ["upstreams", "models", "policy"];
 
 /// What a file holds and nobody has taken yet.
 #[derive(Default)]
@@ -115,6 +116,11 @@ impl Contents {
         };
         let entry = |(name, value)| RawEntry { place: self.place(&format!("upstreams.{name}")), name, value };
         entries.into_iter().map(entry).collect()
+    }
+
+    /// The rules for models.
+    pub(super) fn take_models(&mut self) -> RawModels {
+        RawModels { value: self.root.shift_remove("models").unwrap_or_default(), place: self.place("models") }
     }
 
     /// What is left of the policy section: the policy itself.

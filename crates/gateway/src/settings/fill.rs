@@ -18,6 +18,7 @@ impl Settings {
         GatewayConfig {
             listen: format!("{host}:{}", self.port),
             upstreams: self.upstreams.clone(),
+            models: self.models.clone(),
             limits: self.limits(),
             timeouts: self.timeouts(),
             network: Network {

@@ -10,7 +10,7 @@ use serde_json::Value as Json;
 use super::definition::{Definition, Kind};
 use super::file::{self, Contents};
 use super::value::Value;
-use super::{DEFINITIONS, Settings, upstreams};
+use super::{DEFINITIONS, Settings, models, upstreams};
 use crate::config::AuthMode;
 
 /// What was given to the program, before anything is checked.
@@ -158,6 +158,7 @@ pub(super) fn load(sources: &Sources) -> Result<Settings, SettingsError> {
         gather(definition, sources, &mut contents, &mut found);
     }
     let entries = contents.take_upstreams();
+    let rules = contents.take_models();
     found.policy = contents.take_policy();
     contents.refuse_the_rest();
     found.problems.append(&mut contents.problems);
@@ -167,6 +168,7 @@ pub(super) fn load(sources: &Sources) -> Result<Settings, SettingsError> {
             together(&settings, &mut found);
             let folder = settings.file.as_deref().and_then(Path::parent).unwrap_or(&sources.folder);
             settings.upstreams = upstreams::build(&settings, entries, folder, &mut found.problems);
+            settings.models = models::build(rules, &settings.upstreams, &mut found.problems);
             if found.problems.is_empty() { Ok(settings) } else { Err(SettingsError::Invalid(found.problems)) }
         }
         None => Err(SettingsError::Invalid(found.problems)),

@@ -12,6 +12,8 @@ use super::*;
 use crate::config::{Limits, Timeouts};
 use crate::data_dir::Keys;
 
+mod models;
+
 /// Sources with a `luthien.yaml` of this text in their folder, which is dropped with the second value.
 fn sources(yaml: &str) -> (Sources, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
@@ -232,7 +234,7 @@ fn upstreams_are_the_two_defaults_and_the_files_own() {
     assert_eq!(names, ["anthropic", "openai", "local"]);
     assert_eq!(upstreams[0].base_url, "http://127.0.0.1:1");
     assert_eq!(upstreams[0].timeouts.first_byte, Some(Duration::from_mins(20)));
-    assert_eq!(upstreams[1].dialects, [Dialect::Chat]);
+    assert_eq!(upstreams[1].dialects, [Dialect::Chat, Dialect::Responses]);
     assert_eq!(upstreams[2].base_url, "http://127.0.0.1:9000/v1");
     assert_eq!(upstreams[2].key.as_ref().unwrap().expose_secret(), "local-key");
     assert_eq!(upstreams[2].timeouts.idle, Some(Duration::from_secs(90)));

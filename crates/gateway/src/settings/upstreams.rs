@@ -46,12 +46,21 @@ struct Entry {
     base_url: Option<BaseUrl>,
     api_key: Option<SecretString>,
     api_key_file: Option<PathBuf>,
+    auth: Option<Auth>,
     http2: Option<bool>,
     ca_file: Option<PathBuf>,
     client_certificate: Option<PathBuf>,
     client_key: Option<PathBuf>,
     #[serde(default)]
     timeouts: EntryTimeouts,
+}
+
+/// How the upstream knows who asks, where it is not by a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Auth {
+    /// Not at all.
+    None,
 }
 
 #[derive(Default, Deserialize)]
@@ -97,7 +106,7 @@ pub(super) struct RawEntry {
     pub(super) place: String,
 }
 
-/// All upstreams, the two defaults first. What is wrong with an entry is noted.
+/// All upstreams, the two defaults first unless the file switches them off. What is wrong with an entry is noted.
 pub(super) fn build(
     settings: &Settings,
     entries: Vec<RawEntry>,
@@ -120,6 +129,10 @@ pub(super) fn build(
             problems.push(Problem { place, message: wrong.message });
         }
     }
+    if upstreams.is_empty() {
+        problems
+            .push(Problem { place: "upstreams".to_owned(), message: "none is left to send requests to".to_owned() });
+    }
     upstreams
 }
 
@@ -137,6 +150,7 @@ fn general(
         dialects: speaks.dialects(),
         base_url: base_url.as_str().to_owned(),
         key,
+        keyless: false,
         http2: settings.upstream_http2,
         ca_file: settings.extra_ca_file.clone(),
         client_certificate: pair.map(|(certificate, key)| ClientCertificate { certificate, key }),
@@ -144,7 +158,7 @@ fn general(
     }
 }
 
-/// Adds one entry, or changes the default of its name.
+/// Adds one entry, or changes or removes the default of its name.
 fn add(
     settings: &Settings,
     name: &str,
@@ -153,6 +167,10 @@ fn add(
     upstreams: &mut Vec<UpstreamConfig>,
 ) -> Result<(), Wrong> {
     let entry: Entry = match value {
+        Json::Bool(false) if upstreams.iter().any(|upstream| upstream.name == name) => {
+            upstreams.retain(|upstream| upstream.name != name);
+            return Ok(());
+        }
         Json::Null => Entry::default(),
         value => serde_path_to_error::deserialize(value)
             .map_err(|error| Wrong::at(&error.path().to_string(), error.inner().to_string()))?,
@@ -169,7 +187,8 @@ fn add(
         }
         position
     } else {
-        let speaks = entry.dialect.ok_or_else(|| Wrong::at("", "`dialect` is missing: messages, openai or chat"))?;
+        let speaks =
+            entry.dialect.ok_or_else(|| Wrong::at("", "`dialect` is missing: messages, openai, chat or responses"))?;
         let base_url = entry.base_url.as_ref().ok_or_else(|| Wrong::at("", "`base_url` is missing"))?;
         let key = key_of(&entry, folder)?;
         upstreams.push(general(settings, name, speaks, base_url, key));
@@ -194,6 +213,10 @@ fn key_of(entry: &Entry, folder: &Path) -> Result<Option<SecretString>, Wrong> {
 
 /// Puts what the entry says of its own in place of the general settings.
 fn refine(upstream: &mut UpstreamConfig, entry: Entry, folder: &Path) -> Result<(), Wrong> {
+    upstream.keyless = entry.auth == Some(Auth::None);
+    if upstream.keyless && upstream.key.is_some() {
+        return Err(Wrong::at("auth", "`none` is said, and an API key is set too; keep one of them"));
+    }
     upstream.http2 = entry.http2.unwrap_or(upstream.http2);
     upstream.ca_file = entry.ca_file.map(|path| folder.join(path)).or(upstream.ca_file.take());
     upstream.timeouts = UpstreamTimeouts {

@@ -41,6 +41,7 @@ pub(crate) fn config(upstream: &str) -> GatewayConfig {
         dialects: vec![dialect],
         base_url: upstream.to_owned(),
         key: None,
+        keyless: false,
         http2: false,
         ca_file: None,
         client_certificate: None,
@@ -49,6 +50,7 @@ pub(crate) fn config(upstream: &str) -> GatewayConfig {
     GatewayConfig {
         listen: "127.0.0.1:0".to_owned(),
         upstreams: vec![one("anthropic", Dialect::Messages), one("openai", Dialect::Chat)],
+        models: Vec::new(),
         limits: Limits::default(),
         timeouts: Timeouts::default(),
         network: Network::default(),
