@@ -5,6 +5,7 @@ use serde_json::Value;
 use crate::dialect::Dialect;
 use crate::request::{Request, walk};
 
+mod items;
 mod parts;
 
 /// Who speaks.
@@ -16,7 +17,7 @@ pub enum Role {
     User,
     /// The model.
     Assistant,
-    /// A tool's result, in Chat.
+    /// A tool's result, in Chat and Responses.
     Tool,
     /// Any other, by its name; empty where there is none.
     Other(String),
@@ -91,13 +92,17 @@ pub enum Part {
 pub(crate) fn read(request: &Request) -> Vec<Message> {
     let body = request.text();
     let mut out = Vec::with_capacity(request.message_count() + 1);
-    let system = (request.dialect() == Dialect::Messages).then(|| request.raw("system")).flatten();
+    let system = match request.dialect() {
+        Dialect::Messages => request.raw("system"),
+        Dialect::Chat => None,
+        Dialect::Responses => request.raw("instructions"),
+    };
     let parts = system.map(parts::content).unwrap_or_default();
     if !parts.is_empty() {
         out.push(Message { role: Role::System, parts });
     }
     for raw in request.message_spans().iter().filter_map(|span| body.get(span.clone())) {
-        out.push(message(raw));
+        out.push(if request.dialect() == Dialect::Responses { items::item(raw) } else { message(raw) });
     }
     out
 }

@@ -24,6 +24,8 @@ pub enum RequestKind {
     Turn,
     /// A count of the tokens a turn would have.
     CountTokens,
+    /// The conversation so far made short by the model (`POST /v1/responses/compact`).
+    Compact,
 }
 
 /// Why a body is not a request: for the client, in its dialect's 400.
@@ -52,10 +54,12 @@ pub struct Request {
 impl Request {
     /// Reads a body. Fails where it is not UTF-8, not one JSON object, repeats a field that the gateway reads, or lacks
     /// a usable `model`, `messages` or (for a turn in Messages) `max_tokens`, or has a `stream` that is no boolean.
+    /// In Responses `input` stands for `messages`; there `prompt` may bring both it and the model, and a conversation that
+    /// the vendor keeps needs no `input`.
     pub fn parse(dialect: Dialect, kind: RequestKind, body: Bytes) -> Result<Self, RequestError> {
         let text =
             std::str::from_utf8(&body).map_err(|_| RequestError::whole("the body is not valid UTF-8".to_owned()))?;
-        let found = scan::scan(text)?;
+        let found = scan::scan(dialect, text)?;
         let fields = scan::fields(dialect, kind, text, &found.members)?;
         let scan::Fields { model, stream, max_tokens } = fields;
         let scan::Found { members, messages } = found;
@@ -77,7 +81,7 @@ impl Request {
         self.slice(0..self.body.len())
     }
 
-    /// The model's name, decoded.
+    /// The model's name, decoded; empty where a stored prompt (Responses) brings its own.
     pub fn model(&self) -> &str {
         &self.model
     }
@@ -87,12 +91,12 @@ impl Request {
         self.stream
     }
 
-    /// The answer's token limit: `max_tokens`, on Chat `max_completion_tokens` first.
+    /// The answer's token limit: `max_tokens`, on Chat `max_completion_tokens` first, on Responses `max_output_tokens`.
     pub fn max_tokens(&self) -> Option<u64> {
         self.max_tokens
     }
 
-    /// The number of elements in `messages`.
+    /// The number of elements in `messages`; on Responses in `input`, where a string is one.
     pub fn message_count(&self) -> usize {
         self.messages.len()
     }
@@ -102,7 +106,7 @@ impl Request {
         self.span(member).map(|span| self.slice(span))
     }
 
-    /// The spans in the body of the elements of `messages`.
+    /// The spans in the body of the elements of `messages`; on Responses of `input`, where a string is one.
     pub fn message_spans(&self) -> &[Range<usize>] {
         &self.messages
     }
@@ -119,6 +123,26 @@ impl Request {
         walk::string(self.raw("prompt_cache_key")?)
     }
 
+    /// Responses: the stored response that this request goes on from.
+    pub fn previous_response_id(&self) -> Option<String> {
+        walk::string(self.raw("previous_response_id")?)
+    }
+
+    /// Whether the vendor is asked to keep the answer: `store`, which on Responses is meant where the body does not say
+    /// `false`.
+    pub fn store(&self) -> bool {
+        match self.dialect {
+            Dialect::Messages => false,
+            Dialect::Chat => self.raw("store") == Some("true"),
+            Dialect::Responses => self.raw("store") != Some("false"),
+        }
+    }
+
+    /// Responses: the answer is to be made after this request has been answered, and fetched later.
+    pub fn background(&self) -> bool {
+        self.dialect == Dialect::Responses && !matches!(self.raw("background"), None | Some("null" | "false"))
+    }
+
     /// The same request for another model; every other byte stays.
     #[must_use]
     pub fn with_model(&self, model: &str) -> Self {
@@ -128,8 +152,8 @@ impl Request {
         }
     }
 
-    /// Every string that a policy may rewrite, in the order of the body: string contents, text blocks and tool results'
-    /// texts. Of a `system` array only the entries after the first (W-44). Never thinking (W-25) or tool calls.
+    /// Every string that a policy may rewrite, in the order of the body: instructions, string contents, text blocks and tool
+    /// results' texts. Of a `system` array only the entries after the first (W-44). Never thinking (W-25) or tool calls.
     pub fn texts(&self) -> Vec<TextSlot> {
         texts::slots(self)
     }
@@ -155,8 +179,8 @@ impl Request {
         if literals.is_empty() { self.clone() } else { self.spliced(&literals) }
     }
 
-    /// The conversation as judges and histories read it: the system prompt first, then the messages. Parts that this
-    /// version does not know appear by their type.
+    /// The conversation as judges and histories read it: the system prompt first, then the messages (Responses: one for each
+    /// item of `input`). Parts that this version does not know appear by their type.
     pub fn conversation(&self) -> Vec<Message> {
         conversation::read(self)
     }

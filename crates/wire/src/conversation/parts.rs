@@ -1,4 +1,4 @@
-//! The parts of one message, from either dialect's blocks.
+//! The parts of one message, from any dialect's blocks.
 
 use std::borrow::Cow;
 
@@ -38,11 +38,16 @@ fn gather(raw: &str, texts: &mut Vec<String>, depth: usize) {
                 "text" | "content" | "stdout" | "stderr" | "title" | "url" | "tool_name" | "error_code" => {
                     gather(value, texts, depth + 1);
                 }
-                "type" if walk::is(value, "image") => texts.push("[image]".to_owned()),
+                "type" if picture(value) => texts.push("[image]".to_owned()),
                 _ => {}
             }
         }
     }
+}
+
+/// A type that is a picture's.
+fn picture(raw: &str) -> bool {
+    ["image", "image_url", "input_image", "computer_screenshot"].iter().any(|kind| walk::is(raw, kind))
 }
 
 /// A Chat tool call: a function, a custom tool, or a kind that is new.
@@ -70,8 +75,8 @@ pub(super) fn function(id: String, raw: &str) -> Part {
     Part::ToolCall { id, name: get("name").and_then(walk::string).unwrap_or_default(), input }
 }
 
-/// Arguments as Chat carries them: JSON in a string, nothing meaning none.
-fn argument(raw: &str) -> Value {
+/// Arguments as Chat and Responses carry them: JSON in a string, nothing meaning none.
+pub(super) fn argument(raw: &str) -> Value {
     match walk::string(raw) {
         None => value(raw),
         Some(text) if text.trim().is_empty() => Value::Object(serde_json::Map::new()),
@@ -87,10 +92,11 @@ fn block(raw: &str) -> Part {
     let text = |name: &str| get(name).and_then(walk::string).unwrap_or_default();
     let kind = text("type");
     match kind.as_str() {
-        "text" | "mid_conv_system" => Part::Text(text("text")),
+        "text" | "mid_conv_system" | "input_text" | "output_text" | "summary_text" => Part::Text(text("text")),
         "refusal" => Part::Text(text("refusal")),
         "thinking" => Part::Thinking(text("thinking")),
-        "image" | "image_url" => Part::Image,
+        "reasoning_text" => Part::Thinking(text("text")),
+        "image" | "image_url" | "input_image" | "computer_screenshot" => Part::Image,
         "tool_use" | "server_tool_use" | "mcp_tool_use" => {
             Part::ToolCall { id: text("id"), name: text("name"), input: get("input").map_or(Value::Null, value) }
         }
@@ -103,11 +109,11 @@ fn block(raw: &str) -> Part {
     }
 }
 
-fn last<'a>(members: &[(Cow<'a, str>, &'a str)], name: &str) -> Option<&'a str> {
+pub(super) fn last<'a>(members: &[(Cow<'a, str>, &'a str)], name: &str) -> Option<&'a str> {
     members.iter().rev().find(|(key, _)| key == name).map(|(_, raw)| *raw)
 }
 
 /// A value; the raw text where it cannot be built (too deep, half surrogates).
-fn value(raw: &str) -> Value {
+pub(super) fn value(raw: &str) -> Value {
     serde_json::from_str(raw).unwrap_or_else(|_| Value::String(raw.to_owned()))
 }

@@ -31,6 +31,30 @@ const READ: [&str; 16] = [
     "n",
 ];
 
+/// The same for Responses.
+const READ_RESPONSES: [&str; 17] = [
+    "model",
+    "input",
+    "instructions",
+    "prompt",
+    "previous_response_id",
+    "conversation",
+    "store",
+    "background",
+    "stream",
+    "stream_options",
+    "tools",
+    "tool_choice",
+    "text",
+    "reasoning",
+    "max_output_tokens",
+    "metadata",
+    "prompt_cache_key",
+];
+
+/// What may stand in place of `input`: the vendor knows what was said.
+const INSTEAD_OF_INPUT: [&str; 3] = ["prompt", "previous_response_id", "conversation"];
+
 /// Where things stand in a body.
 pub(super) struct Found {
     pub(super) members: Vec<(String, Range<usize>)>,
@@ -44,10 +68,10 @@ pub(super) struct Fields {
     pub(super) max_tokens: Option<u64>,
 }
 
-/// Notes the spans of the top-level members and of the messages.
-pub(super) fn scan(text: &str) -> Result<Found, RequestError> {
-    let mut top =
-        Top { text, found: Found { members: Vec::with_capacity(16), messages: Vec::new() }, in_messages: false };
+/// Notes the spans of the top-level members and of the messages (Responses: of what is in `input`).
+pub(super) fn scan(dialect: Dialect, text: &str) -> Result<Found, RequestError> {
+    let found = Found { members: Vec::with_capacity(16), messages: Vec::new() };
+    let mut top = Top { text, found, input: dialect == Dialect::Responses, in_messages: false };
     let mut reader = serde_json::Deserializer::from_str(text);
     let read = reader.deserialize_map(&mut top).and_then(|()| reader.end());
     match read.map_err(|error| (error.classify(), error)) {
@@ -65,7 +89,8 @@ pub(super) fn fields(
     text: &str,
     members: &[(String, Range<usize>)],
 ) -> Result<Fields, RequestError> {
-    for name in READ {
+    let read: &[&str] = if dialect == Dialect::Responses { &READ_RESPONSES } else { &READ };
+    for name in read {
         if members.iter().filter(|(key, _)| key == name).count() > 1 {
             return Err(RequestError::field(name, "given more than once"));
         }
@@ -74,9 +99,15 @@ pub(super) fn fields(
         let value = members.iter().find(|(key, _)| key == name).and_then(|(_, span)| text.get(span.clone()));
         value.filter(|value| *value != "null")
     };
-    let model = raw("model").ok_or_else(|| RequestError::field("model", "field required"))?;
-    let model = walk::string(model).ok_or_else(|| RequestError::field("model", "must be a string"))?;
-    if raw("messages").is_none() {
+    let model = match raw("model") {
+        Some(model) => walk::string(model).ok_or_else(|| RequestError::field("model", "must be a string"))?,
+        // A stored prompt brings its own.
+        None if dialect == Dialect::Responses && raw("prompt").is_some() => String::new(),
+        None => return Err(RequestError::field("model", "field required")),
+    };
+    if dialect == Dialect::Responses {
+        input(&raw)?;
+    } else if raw("messages").is_none() {
         return Err(RequestError::field("messages", "field required"));
     }
     let stream = match raw("stream") {
@@ -92,13 +123,25 @@ pub(super) fn fields(
                     .ok_or_else(|| RequestError::field("max_tokens", "must be a whole number, 0 or more"))?,
             )
         }
-        (Dialect::Messages, RequestKind::CountTokens) => raw("max_tokens").and_then(whole_number),
+        (Dialect::Messages, RequestKind::CountTokens | RequestKind::Compact) => {
+            raw("max_tokens").and_then(whole_number)
+        }
         (Dialect::Responses, _) => raw("max_output_tokens").and_then(whole_number),
         (Dialect::Chat, _) => {
             raw("max_completion_tokens").and_then(whole_number).or_else(|| raw("max_tokens").and_then(whole_number))
         }
     };
     Ok(Fields { model, stream, max_tokens })
+}
+
+/// `input` is a string or an array, or there is something in its place.
+fn input<'t>(raw: &impl Fn(&str) -> Option<&'t str>) -> Result<(), RequestError> {
+    match raw("input") {
+        Some(input) if input.starts_with(['"', '[']) => Ok(()),
+        Some(_) => Err(RequestError::field("input", "must be a string or an array")),
+        None if INSTEAD_OF_INPUT.iter().any(|name| raw(name).is_some()) => Ok(()),
+        None => Err(RequestError::field("input", "field required")),
+    }
 }
 
 /// A count; `4096.0`, as some clients write it, included.
@@ -113,6 +156,8 @@ fn whole_number(raw: &str) -> Option<u64> {
 struct Top<'t> {
     text: &'t str,
     found: Found,
+    /// The conversation stands in `input`, not in `messages`.
+    input: bool,
     in_messages: bool,
 }
 
@@ -120,6 +165,14 @@ impl Top<'_> {
     fn span(&self, part: &str) -> Range<usize> {
         let start = part.as_ptr() as usize - self.text.as_ptr() as usize;
         start..start + part.len()
+    }
+
+    /// The items of an `input`; a string is one.
+    fn items(&self, input: &str) -> Vec<Range<usize>> {
+        if input.starts_with('"') {
+            return vec![self.span(input)];
+        }
+        walk::array(input).unwrap_or_default().into_iter().map(|item| self.span(item)).collect()
     }
 
     /// The span of the array whose elements were just read: its bracket is the first one after the member before it.
@@ -140,9 +193,12 @@ impl<'de> Visitor<'de> for &mut Top<'de> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         while let Some(Text(key)) = map.next_key()? {
-            if key != "messages" {
+            if self.input || key != "messages" {
                 let value: &RawValue = map.next_value()?;
                 let span = self.span(value.get());
+                if self.input && key == "input" {
+                    self.found.messages = self.items(value.get());
+                }
                 self.found.members.push((key, span));
                 continue;
             }

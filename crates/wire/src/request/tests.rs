@@ -8,6 +8,7 @@ use crate::dialect::Dialect::{self, Chat, Messages};
 
 mod edits;
 mod properties;
+mod responses;
 
 fn parse(dialect: Dialect, body: &str) -> Result<Request, RequestError> {
     Request::parse(dialect, RequestKind::Turn, Bytes::copy_from_slice(body.as_bytes()))

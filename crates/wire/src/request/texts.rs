@@ -5,6 +5,7 @@ use std::ops::Range;
 use super::Request;
 use super::walk::{self, Scan};
 use crate::conversation::Role;
+use crate::dialect::Dialect;
 
 /// How deep results and documents may nest before their texts are left alone.
 const DEPTH: usize = 8;
@@ -23,11 +24,11 @@ pub struct TextSlot {
 /// Where a string stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TextPlace {
-    /// In the top-level `system`: 0 for a plain string, else the entry's number (1 or more, W-44).
+    /// In the top-level `system` or `instructions`: 0 for a plain string, else the entry's number (1 or more, W-44).
     System(usize),
     /// In a message.
     Message {
-        /// The message's number in `messages`.
+        /// The message's number in `messages` or `input`.
         index: usize,
         /// Its role.
         role: Role,
@@ -42,15 +43,20 @@ pub enum TextPlace {
 pub(super) fn slots(request: &Request) -> Vec<TextSlot> {
     let body = request.text();
     let mut finder = Finder { body, slots: Vec::new() };
-    let system =
-        request.members.iter().filter(|(key, _)| key == "system").filter_map(|(_, span)| body.get(span.clone()));
+    let responses = request.dialect == Dialect::Responses;
+    let system = if responses { "instructions" } else { "system" };
+    let system = request.members.iter().filter(|(key, _)| key == system).filter_map(|(_, span)| body.get(span.clone()));
     let messages = request.messages.iter().filter_map(|span| body.get(span.clone())).enumerate();
     // In the order of the body, as edits want them.
     for raw in system {
         finder.system(raw);
     }
     for (index, raw) in messages {
-        finder.message(index, raw);
+        if responses {
+            finder.item(index, raw);
+        } else {
+            finder.message(index, raw);
+        }
     }
     finder.slots.sort_by_key(|slot| slot.span.start);
     finder.slots
@@ -64,6 +70,7 @@ struct Finder<'a> {
 /// What a block is, by all the types it gives itself.
 #[derive(Default)]
 struct Kinds {
+    none: bool,
     text: bool,
     refusal: bool,
     document: bool,
@@ -103,6 +110,26 @@ impl<'a> Finder<'a> {
             }
         }
         done
+    }
+
+    /// An item of `input`: a message, or a tool's output. Whatever type an item gives itself besides, it may be read as that.
+    fn item(&mut self, index: usize, raw: &'a str) -> Option<()> {
+        let Some(members) = walk::object(raw) else {
+            // A string in an array is nothing that the protocol knows, and yet a text.
+            self.take(raw, &TextPlace::Message { index, role: Role::User });
+            return Some(());
+        };
+        let kinds: Vec<_> =
+            members.iter().filter(|(key, _)| key == "type").filter_map(|(_, raw)| walk::string(raw)).collect();
+        if kinds.is_empty() || kinds.iter().any(|kind| kind == "message") {
+            self.message(index, raw)?;
+        }
+        if kinds.iter().any(|kind| kind.ends_with("_output")) {
+            for (_, output) in members.iter().filter(|(key, _)| key == "output") {
+                self.content(&mut Scan::new(output), &TextPlace::ToolResult { index }, 0)?;
+            }
+        }
+        Some(())
     }
 
     fn members(&mut self, index: usize, raw: &'a str, role: &mut Option<&'a str>) -> Option<()> {
@@ -145,14 +172,14 @@ impl<'a> Finder<'a> {
             scan.value()?;
             return Some(());
         }
-        let mut kinds = Kinds::default();
+        let mut kinds = Kinds { none: true, ..Kinds::default() };
         let mut fields = Vec::with_capacity(2);
         while !scan.takes(b'}') {
             let key = scan.key()?;
             let value = scan.value()?;
             match &*key {
                 "type" => kinds.add(value),
-                "text" | "refusal" | "content" | "source" => fields.push((key, value)),
+                "text" | "refusal" | "content" | "source" | "stdout" | "stderr" => fields.push((key, value)),
                 _ => {}
             }
             scan.takes(b',');
@@ -165,6 +192,8 @@ impl<'a> Finder<'a> {
             match &*key {
                 "text" if kinds.text => self.take(value, place),
                 "refusal" if kinds.refusal => self.take(value, place),
+                // What a shell printed, on Responses; its parts have no type.
+                "stdout" | "stderr" if kinds.none => self.take(value, place),
                 "content" if kinds.result || kinds.search => self.content(&mut Scan::new(value), within, depth + 1)?,
                 "source" if kinds.document => self.document(value, place, depth + 1)?,
                 _ => {}
@@ -190,8 +219,9 @@ impl<'a> Finder<'a> {
 
 impl Kinds {
     fn add(&mut self, raw: &str) {
+        self.none = false;
         match walk::string(raw).as_deref() {
-            Some("text") => self.text = true,
+            Some("text" | "input_text" | "output_text") => self.text = true,
             Some("refusal") => self.refusal = true,
             Some("document") => self.document = true,
             Some("tool_result") => self.result = true,

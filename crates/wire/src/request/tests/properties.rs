@@ -27,7 +27,8 @@ fn anything() -> impl Strategy<Value = Value> {
 
 fn key() -> impl Strategy<Value = String> {
     prop_oneof![
-        "(type|text|content|role|source|data|refusal|tool_calls|system|name|input|is_error)".prop_map(String::from),
+        "(type|text|content|role|source|data|refusal|tool_calls|system|name|input|is_error|output|stdout|summary)"
+            .prop_map(String::from),
         ".{0,6}",
     ]
 }
@@ -42,6 +43,8 @@ fn block() -> impl Strategy<Value = Value> {
             |text| json!({"type": "tool_result", "content": [{"type": "text", "text": text}, {"type": "image"}]})
         ),
         ".{0,9}".prop_map(|text| json!({"type": "thinking", "thinking": text, "signature": "s"})),
+        ".{0,9}".prop_map(|text| json!({"type": "input_text", "text": text})),
+        ".{0,9}".prop_map(|text| json!({"stdout": text, "stderr": "", "outcome": {"type": "timeout"}})),
         anything().prop_map(|input| json!({"type": "tool_use", "id": "t", "name": "n", "input": input})),
         anything(),
     ]
@@ -53,37 +56,53 @@ fn message() -> impl Strategy<Value = Value> {
         (role, ".{0,20}").prop_map(|(role, text)| json!({"role": role, "content": text})),
         (role, vec(block(), 0..4), anything())
             .prop_map(|(role, blocks, extra)| json!({"output_config": extra, "role": role, "content": blocks})),
+        item(),
         anything(),
     ]
 }
 
-/// A request's text, packed or laid out.
-fn body() -> impl Strategy<Value = String> {
+/// An item that is no message.
+fn item() -> impl Strategy<Value = Value> {
+    let kind = "(function_call|custom_tool_call|mcp_call|shell_call|reasoning|message|item_reference|odd)(_output)?";
+    let output = prop_oneof![".{0,20}".prop_map(Value::from), vec(block(), 0..4).prop_map(Value::from), anything()];
+    (kind, output, anything()).prop_map(|(kind, output, extra)| {
+        json!({"type": kind, "output": output, "call_id": "c", "arguments": "{}", "summary": extra})
+    })
+}
+
+/// A request in a dialect, packed or laid out.
+fn asked() -> impl Strategy<Value = (Dialect, String)> {
     let system =
         prop_oneof![Just(Value::Null), ".{0,9}".prop_map(Value::from), vec(block(), 0..3).prop_map(Value::from)];
-    (vec(message(), 0..5), system, ".{1,8}", anything(), any::<[bool; 3]>()).prop_map(
-        |(messages, system, model, extra, [stream, late, pretty])| {
+    let single = prop::option::weighted(0.2, ".{0,20}");
+    (dialect(), vec(message(), 0..5), single, system, ".{1,8}", anything(), any::<[bool; 3]>()).prop_map(
+        |(dialect, messages, single, system, model, extra, [stream, late, pretty])| {
+            let (key, instructions, single) = match dialect {
+                Dialect::Responses => ("input", "instructions", single),
+                Dialect::Messages | Dialect::Chat => ("messages", "system", None),
+            };
+            let messages = single.map_or_else(|| messages.into(), Value::from);
             let mut body = Map::new();
             if late {
                 body.insert("metadata".to_owned(), extra);
-                body.insert("messages".to_owned(), messages.into());
+                body.insert(key.to_owned(), messages);
                 body.insert("model".to_owned(), model.into());
             } else {
                 body.insert("model".to_owned(), model.into());
-                body.insert("messages".to_owned(), messages.into());
+                body.insert(key.to_owned(), messages);
                 body.insert("extra".to_owned(), extra);
             }
-            body.insert("system".to_owned(), system);
+            body.insert(instructions.to_owned(), system);
             body.insert("max_tokens".to_owned(), 9.into());
             body.insert("stream".to_owned(), stream.into());
             let body = Value::Object(body);
-            if pretty { format!("{body:#}") } else { body.to_string() }
+            (dialect, if pretty { format!("{body:#}") } else { body.to_string() })
         },
     )
 }
 
 fn dialect() -> impl Strategy<Value = Dialect> {
-    prop_oneof![Just(Dialect::Messages), Just(Dialect::Chat)]
+    prop_oneof![Just(Dialect::Messages), Just(Dialect::Chat), Just(Dialect::Responses)]
 }
 
 fn read(dialect: Dialect, body: &str) -> Request {
@@ -107,7 +126,7 @@ proptest! {
     }
 
     #[test]
-    fn a_damaged_body_is_read_or_refused(dialect in dialect(), body in body(), at in any::<prop::sample::Index>(), byte in any::<u8>()) {
+    fn a_damaged_body_is_read_or_refused((dialect, body) in asked(), at in any::<prop::sample::Index>(), byte in any::<u8>()) {
         let mut bytes = body.into_bytes();
         let at = at.index(bytes.len());
         bytes[at] = byte;
@@ -119,14 +138,18 @@ proptest! {
     }
 
     #[test]
-    fn spans_are_those_of_the_values(dialect in dialect(), body in body()) {
+    fn spans_are_those_of_the_values((dialect, body) in asked()) {
         let request = read(dialect, &body);
         let value: Value = serde_json::from_str(&body).expect("json");
         for (key, member) in value.as_object().expect("an object") {
             let raw = request.raw(key).expect("a member");
             prop_assert_eq!(&serde_json::from_str::<Value>(raw).expect("json"), member);
         }
-        let messages = value["messages"].as_array().expect("messages");
+        let messages = match dialect {
+            Dialect::Messages | Dialect::Chat => &value["messages"],
+            Dialect::Responses => &value["input"],
+        };
+        let messages = messages.as_array().map_or(std::slice::from_ref(messages), Vec::as_slice);
         prop_assert_eq!(messages.len(), request.message_count());
         for (span, message) in request.message_spans().iter().zip(messages) {
             prop_assert_eq!(&serde_json::from_str::<Value>(&body[span.clone()]).expect("json"), message);
@@ -134,7 +157,7 @@ proptest! {
     }
 
     #[test]
-    fn another_model_changes_its_span_alone(dialect in dialect(), body in body(), model in ".{0,20}") {
+    fn another_model_changes_its_span_alone((dialect, body) in asked(), model in ".{0,20}") {
         let request = read(dialect, &body);
         let span = request.span("model").expect("a model");
         let other = request.with_model(&model);
@@ -145,7 +168,7 @@ proptest! {
     }
 
     #[test]
-    fn edits_change_their_spans_alone(dialect in dialect(), body in body(), wanted in vec(prop::option::of(".{0,20}"), 24)) {
+    fn edits_change_their_spans_alone((dialect, body) in asked(), wanted in vec(prop::option::of(".{0,20}"), 24)) {
         let request = read(dialect, &body);
         let slots = request.texts();
         let edits: Vec<_> = slots
