@@ -13,7 +13,7 @@ use crate::whole;
 pub struct Ending {
     /// The model that answered, by its own word.
     pub model: Option<String>,
-    /// The stop reason of the first choice, as on the wire.
+    /// The stop reason of the first choice, as on the wire; on Responses the reason why it is incomplete, else the status.
     pub stop_reason: Option<String>,
     /// The usage, as on the wire; members of a stream's several usages are put together, the last one wins.
     pub usage: Option<Value>,
@@ -71,12 +71,14 @@ pub fn ending(dialect: Dialect, streamed: bool, body: &[u8]) -> Ending {
 }
 
 fn add(dialect: Dialect, value: &Value, ending: &mut Ending) {
-    let text = |value: &Value| value.as_str().map(str::to_owned);
-    let head = value.get("message").unwrap_or(value);
+    let head = match dialect {
+        Dialect::Messages | Dialect::Chat => value.get("message").unwrap_or(value),
+        Dialect::Responses => value.get("response").unwrap_or(value),
+    };
     let stop = match dialect {
         Dialect::Messages => value.get("delta").unwrap_or(value).get("stop_reason"),
         Dialect::Chat => value.pointer("/choices/0/finish_reason"),
-        Dialect::Responses => value.get("response").unwrap_or(value).get("status"),
+        Dialect::Responses => status(value, head),
     };
     ending.model = ending.model.take().or_else(|| head.get("model").and_then(text));
     ending.stop_reason = stop.and_then(text).or_else(|| ending.stop_reason.take());
@@ -89,10 +91,25 @@ fn add(dialect: Dialect, value: &Value, ending: &mut Ending) {
             _ => {}
         }
     }
-    if let Some(error) = value.get("error").filter(|error| !error.is_null()) {
+    if let Some(error) = value.get("error").or_else(|| head.get("error")).filter(|error| !error.is_null()) {
         let message = error.get("message").and_then(text).unwrap_or_else(|| error.to_string());
         ending.error = Some(message);
+    } else if dialect == Dialect::Responses && value.get("type").is_some_and(|kind| kind == "error") {
+        ending.error = value.get("message").and_then(text).or_else(|| ending.error.take());
     }
+}
+
+/// Why a response ended, once it has: an item's status is another matter, and so is a response's on the way.
+fn status<'v>(value: &'v Value, response: &'v Value) -> Option<&'v Value> {
+    let of_response = value.get("response").is_some() || value.get("output").is_some();
+    let status = response.get("status").filter(|_| of_response)?;
+    let on_the_way = status == "in_progress" || status == "queued";
+    let reason = response.pointer("/incomplete_details/reason").filter(|reason| reason.is_string());
+    (!on_the_way).then(|| reason.unwrap_or(status))
+}
+
+fn text(value: &Value) -> Option<String> {
+    value.as_str().map(str::to_owned)
 }
 
 fn frames(body: &[u8]) -> impl Iterator<Item = crate::sse::Frame> {

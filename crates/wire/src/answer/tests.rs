@@ -40,3 +40,41 @@ fn blocks_of_a_cut_stream_are_marked_as_cut_off() {
         .collect();
     assert_eq!(arguments, [Err(crate::turn::Unreadable::CutOff)]);
 }
+
+fn event(value: &Value) -> String {
+    format!("event: {}\ndata: {value}\n\n", value["type"].as_str().expect("a type"))
+}
+
+#[test]
+fn a_response_ends_with_its_terminal_event() {
+    let created = json!({"type": "response.created", "response": {"model": "m", "status": "in_progress", "usage": null, "error": null}});
+    let item = json!({"type": "response.output_item.done", "item": {"type": "message", "status": "completed"}});
+    let usage = json!({"input_tokens": 3, "output_tokens": 1, "total_tokens": 4});
+    let completed = json!({"type": "response.completed", "response": {"model": "m-1", "status": "completed", "usage": usage, "error": null, "incomplete_details": null}});
+    let cut = [event(&created), event(&item)].concat();
+    let found = ending(Dialect::Responses, true, cut.as_bytes());
+    assert_eq!(found, Ending { model: Some("m".to_owned()), ..Ending::default() });
+    let found = ending(Dialect::Responses, true, (cut + &event(&completed)).as_bytes());
+    let (model, stop_reason) = (Some("m".to_owned()), Some("completed".to_owned()));
+    assert_eq!(found, Ending { model, stop_reason, usage: Some(usage), error: None });
+}
+
+#[test]
+fn an_incomplete_response_says_why() {
+    let body = json!({"object": "response", "model": "m", "status": "incomplete", "incomplete_details": {"reason": "max_output_tokens"}, "output": [], "error": null, "usage": {"input_tokens": 1}});
+    let found = ending(Dialect::Responses, false, body.to_string().as_bytes());
+    assert_eq!(found.stop_reason.as_deref(), Some("max_output_tokens"));
+    assert_eq!((found.usage, found.error), (Some(json!({"input_tokens": 1})), None));
+}
+
+#[test]
+fn a_failed_response_tells_the_error() {
+    let failed = json!({"type": "response.failed", "response": {"status": "failed", "error": {"code": "rate_limit_exceeded", "message": "try again in 1.5s"}}});
+    let found = ending(Dialect::Responses, true, event(&failed).as_bytes());
+    assert_eq!(found.stop_reason.as_deref(), Some("failed"));
+    assert_eq!(found.error.as_deref(), Some("try again in 1.5s"));
+    let error = json!({"type": "error", "code": "server_error", "message": "broken", "param": null});
+    assert_eq!(ending(Dialect::Responses, true, event(&error).as_bytes()).error.as_deref(), Some("broken"));
+    let refused = br#"{"error":{"message":"no such model","type":"invalid_request_error"}}"#;
+    assert_eq!(ending(Dialect::Responses, false, refused).error.as_deref(), Some("no such model"));
+}
