@@ -7,7 +7,8 @@ use serde_json::Value;
 /// Longer names than this are not believed to be ids, in bytes.
 const LONGEST: usize = 256;
 
-/// The session of a request: from the body of a Messages client, else from headers, else from the prompt cache key.
+/// The session of a request: from the body of a Messages client, else from headers (Codex tells its session, and the thread
+/// where it is another agent's, in several), else from the prompt cache key.
 pub(crate) fn session_id(headers: &HeaderMap, request: &Request) -> Option<String> {
     let named = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
     request
@@ -17,6 +18,8 @@ pub(crate) fn session_id(headers: &HeaderMap, request: &Request) -> Option<Strin
         .or_else(|| named("x-session-id"))
         .or_else(|| named("session_id"))
         .or_else(|| named("session-id"))
+        .or_else(|| named("x-codex-turn-metadata").and_then(|metadata| of_json(&metadata)))
+        .or_else(|| named("thread-id"))
         .or_else(|| request.prompt_cache_key())
         .filter(|id| !id.is_empty() && id.len() <= LONGEST)
 }
@@ -24,11 +27,16 @@ pub(crate) fn session_id(headers: &HeaderMap, request: &Request) -> Option<Strin
 /// The session in `metadata.user_id`: `…_session_<uuid>`, or a JSON object with `session_id`.
 fn of_user_id(user_id: &str) -> Option<String> {
     if user_id.starts_with('{') {
-        let object: Value = serde_json::from_str(user_id).ok()?;
-        return object.get("session_id")?.as_str().map(str::to_owned);
+        return of_json(user_id);
     }
     let (_, id) = user_id.rsplit_once("_session_")?;
     uuid::Uuid::try_parse(id).is_ok().then(|| id.to_owned())
+}
+
+/// The session in a JSON object with `session_id`.
+fn of_json(text: &str) -> Option<String> {
+    let object: Value = serde_json::from_str(text).ok()?;
+    object.get("session_id")?.as_str().map(str::to_owned)
 }
 
 /// The user, where a header that may be believed names one.
@@ -73,6 +81,21 @@ mod tests {
         assert_eq!(session_id(&headers, &request(&json!({}))).as_deref(), Some("codex"));
         headers.insert("x-session-id", "plain".parse().unwrap());
         assert_eq!(session_id(&headers, &request(&json!({"user_id": "a_session_no-uuid"}))).as_deref(), Some("plain"));
+    }
+
+    #[test]
+    fn codex_names_it_in_any_of_its_headers_or_its_cache_key() {
+        let body = json!({"model": "gpt-5", "input": [], "prompt_cache_key": "key"}).to_string();
+        let request = Request::parse(Dialect::Responses, RequestKind::Turn, Bytes::from(body)).unwrap();
+        let mut headers = HeaderMap::new();
+        assert_eq!(session_id(&headers, &request).as_deref(), Some("key"));
+        headers.insert("thread-id", "thread".parse().unwrap());
+        assert_eq!(session_id(&headers, &request).as_deref(), Some("thread"));
+        let metadata = json!({"session_id": "of-metadata", "thread_id": "thread", "request_kind": "turn"});
+        headers.insert("x-codex-turn-metadata", metadata.to_string().parse().unwrap());
+        assert_eq!(session_id(&headers, &request).as_deref(), Some("of-metadata"));
+        headers.insert("session-id", ID.parse().unwrap());
+        assert_eq!(session_id(&headers, &request).as_deref(), Some(ID));
     }
 
     #[test]
