@@ -1,7 +1,7 @@
 //! What goes back to the client: an upstream's answer, reviewed, or the gateway's own.
 
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG};
+use http::header::{CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, UPGRADE};
 use http::response::Parts;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, Version};
 use hyper::body::Incoming;
@@ -25,7 +25,8 @@ use crate::decode_body::{Encoding, decode, encodings};
 use crate::errors::{Fault, GatewayError};
 use crate::headers::{POLICY, SHOULD_RETRY, for_record, mark, strip_hop_by_hop};
 use crate::live::Live;
-use crate::routes::{Kind, Route};
+use crate::routes::{Kind, Route, Stored};
+use crate::stored;
 use crate::transaction::{Outcome, Transaction};
 use crate::upstream::Upstream;
 use crate::way::Core;
@@ -65,7 +66,7 @@ pub(crate) async fn of_upstream(
     recording.with(|record| record.upstream_response(head.status.as_u16(), for_record(&head.headers)));
     let reviews = reviews.filter(|_| head.status.is_success());
     if !head.status.is_success() || is_bodiless(head.status) || !is_stream(&head.headers, wants_stream) {
-        return whole(core, transaction, upstream, reviews, head, body).await;
+        return whole(core, transaction, upstream, route, reviews, head, body).await;
     }
     let coded = encodings(&head.headers);
     let plain = coded.as_ref().is_ok_and(Vec::is_empty);
@@ -82,7 +83,7 @@ pub(crate) async fn of_upstream(
                 Content::WatchedDecoded(Decoded::new(watchdog, &coded, recording.clone()), reviews)
             }
         }
-        None if plain && route.kind == Kind::Turn => {
+        None if plain && route.kind.is_reviewed() => {
             own_body(&mut head.headers);
             Content::Unwatched(tee(body))
         }
@@ -96,6 +97,7 @@ async fn whole(
     core: &Core,
     transaction: &Transaction,
     upstream: &Upstream,
+    route: &Route,
     reviews: Option<Reviews>,
     mut head: Parts,
     body: Incoming,
@@ -121,7 +123,10 @@ async fn whole(
         return Ok(Answer { head, content: Content::Whole { bytes: raw, outcome }, evaluated: None });
     };
     let plain = plain?;
-    let reviewed = reviews.whole(plain.clone()).await;
+    let reviewed = match &route.kind {
+        Kind::Stored(Stored::Items) => stored::review_items(&reviews, plain.clone()).await?,
+        _ => reviews.whole(plain.clone()).await,
+    };
     reviews.end();
     let evaluation = evaluation(reviewed.summary);
     let bytes = if reviewed.body == plain {
@@ -259,6 +264,11 @@ pub(crate) fn error_head(error: &GatewayError) -> Parts {
     }
     if error.status() == StatusCode::METHOD_NOT_ALLOWED {
         head.headers.insert(http::header::ALLOW, HeaderValue::from_static("POST, GET"));
+    }
+    if error.status() == StatusCode::UPGRADE_REQUIRED {
+        // What the client is to speak instead.
+        head.headers.insert(UPGRADE, HeaderValue::from_static("HTTP/1.1"));
+        head.headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
     }
     head
 }

@@ -55,6 +55,9 @@ pub(crate) enum GatewayError {
     /// The path is there, the method is not.
     #[error("`{0}` does not take this method")]
     BadMethod(String),
+    /// A WebSocket was asked for. Agents that know HTTP too go on with that at once when they get this answer (W-57).
+    #[error("this gateway speaks no WebSocket: send the same request by POST over plain HTTP")]
+    NoWebSocket,
     /// The gateway does not pass this path on.
     #[error(
         "`{0}` is not passed on: policies could not see its answers. The operator can allow it with the setting `ALLOWED_PATHS`"
@@ -134,6 +137,7 @@ impl GatewayError {
             | Self::SlowBody(_)
             | Self::BodyBroken
             | Self::NotFound(_)
+            | Self::NoWebSocket
             | Self::BadMethod(_) => Fault::Client,
             Self::NoServerKey(_)
             | Self::PathNotAllowed(_)
@@ -159,6 +163,7 @@ impl GatewayError {
             Self::SlowBody(_) => StatusCode::REQUEST_TIMEOUT,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::BadMethod(_) => StatusCode::METHOD_NOT_ALLOWED,
+            Self::NoWebSocket => StatusCode::UPGRADE_REQUIRED,
             Self::PathNotAllowed(_) => StatusCode::FORBIDDEN,
             Self::NoUpstream(_)
             | Self::Unreachable { .. }
@@ -177,6 +182,7 @@ impl GatewayError {
             | Self::BodyBroken
             | Self::UnknownEncoding(_)
             | Self::SlowBody(_)
+            | Self::NoWebSocket
             | Self::BadMethod(_) => "invalid_request_error",
             Self::TooLarge(_) => "request_too_large",
             Self::NotFound(_) => "not_found_error",

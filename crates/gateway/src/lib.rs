@@ -12,6 +12,7 @@ mod receive;
 mod routes;
 mod server;
 mod session;
+mod stored;
 mod transaction;
 mod upstream;
 mod way;

@@ -1,5 +1,6 @@
 //! Which requests are model traffic, and of what kind.
 
+use http::header::UPGRADE;
 use http::{HeaderMap, Method};
 use luthien_wire::Dialect;
 
@@ -20,12 +21,32 @@ pub(crate) struct Route {
 pub(crate) enum Kind {
     /// A turn of a conversation: request and response policies apply.
     Turn,
+    /// Makes a shorter conversation of one: what the model writes for it is an answer like any other.
+    Compact,
     /// Counts the tokens of a turn: request policies apply.
     CountTokens,
+    /// A response that the vendor keeps: response policies apply to what is read of it.
+    Stored(Stored),
     /// Passed on; no policy can read it.
     Side,
     /// Not passed on.
     Refused(GatewayError),
+}
+
+/// What is asked for of a response that the vendor keeps.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Stored {
+    /// The response, whose id this is.
+    Response(String),
+    /// What had been put in, earlier answers of the model included.
+    Items,
+}
+
+impl Kind {
+    /// The answer is a model's words: response policies apply.
+    pub(crate) fn is_reviewed(&self) -> bool {
+        matches!(self, Self::Turn | Self::Compact | Self::Stored(_))
+    }
 }
 
 /// The route of a request; `None` where it is not for a model. `allowed` are further paths that pass.
@@ -33,6 +54,7 @@ pub(crate) fn find(method: &Method, path: &str, headers: &HeaderMap, allowed: &[
     let rest = match path.strip_prefix("/v1") {
         Some(rest) if rest.starts_with('/') => rest,
         _ if matches!(path, "/messages" | "/messages/count_tokens" | "/chat/completions" | "/responses") => path,
+        _ if path.starts_with("/responses/") => path,
         _ => return None,
     };
     let callers = if headers.contains_key("anthropic-version") || headers.contains_key(API_KEY) {
@@ -47,25 +69,45 @@ pub(crate) fn find(method: &Method, path: &str, headers: &HeaderMap, allowed: &[
         "/messages" => post(Dialect::Messages, Kind::Turn),
         "/messages/count_tokens" => post(Dialect::Messages, Kind::CountTokens),
         "/chat/completions" => post(Dialect::Chat, Kind::Turn),
-        "/responses" => (Dialect::Chat, Kind::Refused(no_responses())),
+        "/responses" if method == Method::GET && headers.contains_key(UPGRADE) => {
+            (Dialect::Responses, Kind::Refused(GatewayError::NoWebSocket))
+        }
+        "/responses" => post(Dialect::Responses, Kind::Turn),
+        "/responses/compact" => post(Dialect::Responses, Kind::Compact),
+        "/responses/input_tokens" => post(Dialect::Responses, Kind::CountTokens),
         _ if is_crooked(rest) => {
             (callers, Kind::Refused(GatewayError::NotFound(format!("there is nothing at `{path}`"))))
         }
         _ if rest == "/models" || rest.starts_with("/models/") => (callers, models(method, path)),
-        _ if allowed.iter().any(|pattern| matches(pattern, &format!("/v1{rest}"))) => (callers, Kind::Side),
-        _ => (callers, Kind::Refused(GatewayError::PathNotAllowed(path.to_owned()))),
+        _ => {
+            let allowed = allowed.iter().any(|pattern| matches(pattern, &format!("/v1{rest}")));
+            match rest.strip_prefix("/responses/").and_then(|rest| stored(method, path, rest, allowed)) {
+                Some(kind) => (Dialect::Responses, kind),
+                None if allowed => (callers, Kind::Side),
+                None => (callers, Kind::Refused(GatewayError::PathNotAllowed(path.to_owned()))),
+            }
+        }
     };
     Some(Route { dialect, kind, path: rest.to_owned() })
 }
 
-fn models(method: &Method, path: &str) -> Kind {
-    if method == Method::GET { Kind::Side } else { Kind::Refused(GatewayError::BadMethod(path.to_owned())) }
+/// What is asked for of a stored response; `rest` is the path from its id on. `None` for what nobody knows.
+fn stored(method: &Method, path: &str, rest: &str, allowed: bool) -> Option<Kind> {
+    let (id, what) = rest.split_once('/').unwrap_or((rest, ""));
+    let response = || Kind::Stored(Stored::Response(id.to_owned()));
+    let (takes, kind) = match what {
+        "" if method == Method::DELETE => (Method::DELETE, Kind::Side),
+        "" => (Method::GET, response()),
+        "cancel" => (Method::POST, response()),
+        "input_items" if allowed => (Method::GET, Kind::Side),
+        "input_items" => (Method::GET, Kind::Stored(Stored::Items)),
+        _ => return None,
+    };
+    Some(if *method == takes { kind } else { Kind::Refused(GatewayError::BadMethod(path.to_owned())) })
 }
 
-fn no_responses() -> GatewayError {
-    GatewayError::NotFound(
-        "this gateway does not speak the Responses API yet: use /v1/chat/completions or /v1/messages".to_owned(),
-    )
+fn models(method: &Method, path: &str) -> Kind {
+    if method == Method::GET { Kind::Side } else { Kind::Refused(GatewayError::BadMethod(path.to_owned())) }
 }
 
 /// A path that an upstream may read as another one than the gateway does.
@@ -127,6 +169,53 @@ mod tests {
     fn a_path_that_could_be_read_in_two_ways_is_refused() {
         for path in ["/v1/files/../messages", "/v1/files/%2e%2e/messages", "/v1/files//x", "/v1/models/..%2Fmessages"] {
             assert!(matches!(kind(path), Kind::Refused(GatewayError::NotFound(_))), "{path}");
+        }
+    }
+
+    #[test]
+    fn responses_have_endpoints_of_their_own() {
+        let kind = |method: &Method, path: &str| {
+            let route = route(method, path).unwrap();
+            assert_eq!(route.dialect, Dialect::Responses, "{path}");
+            route.kind
+        };
+        let response = Kind::Stored(Stored::Response("resp_1".to_owned()));
+        for path in ["/v1/responses", "/responses"] {
+            assert_eq!(kind(&Method::POST, path), Kind::Turn);
+            assert!(matches!(kind(&Method::GET, path), Kind::Refused(GatewayError::BadMethod(_))));
+        }
+        for path in ["/v1/responses/compact", "/responses/compact"] {
+            assert_eq!(kind(&Method::POST, path), Kind::Compact);
+        }
+        assert_eq!(kind(&Method::POST, "/v1/responses/input_tokens"), Kind::CountTokens);
+        assert_eq!(kind(&Method::GET, "/v1/responses/resp_1"), response);
+        assert_eq!(kind(&Method::POST, "/v1/responses/resp_1/cancel"), response);
+        assert_eq!(kind(&Method::DELETE, "/v1/responses/resp_1"), Kind::Side);
+        assert_eq!(kind(&Method::GET, "/v1/responses/resp_1/input_items"), Kind::Stored(Stored::Items));
+        for path in ["/v1/responses/resp_1", "/v1/responses/compact", "/v1/responses/resp_1/cancel"] {
+            assert!(matches!(kind(&Method::PUT, path), Kind::Refused(GatewayError::BadMethod(_))), "{path}");
+        }
+    }
+
+    #[test]
+    fn what_else_the_vendor_keeps_is_refused() {
+        for path in ["/v1/responses/resp_1/other", "/v1/conversations/conv_1/items", "/v1/batches", "/v1/responses/"] {
+            let kind = route(&Method::GET, path).unwrap().kind;
+            assert!(matches!(kind, Kind::Refused(error) if matches!(error.status().as_u16(), 403 | 404)), "{path}");
+        }
+        let allowed = ["/v1/responses/*".to_owned()];
+        let kind = |path: &str| find(&Method::GET, path, &HeaderMap::new(), &allowed).unwrap().kind;
+        assert_eq!(kind("/v1/responses/resp_1/input_items"), Kind::Side);
+        assert_eq!(kind("/v1/responses/resp_1"), Kind::Stored(Stored::Response("resp_1".to_owned())));
+    }
+
+    #[test]
+    fn a_web_socket_is_refused_as_such() {
+        let mut headers = HeaderMap::new();
+        headers.insert(UPGRADE, "websocket".parse().unwrap());
+        for path in ["/v1/responses", "/responses"] {
+            let route = find(&Method::GET, path, &headers, &[]).unwrap();
+            assert_eq!(route.kind, Kind::Refused(GatewayError::NoWebSocket));
         }
     }
 

@@ -31,6 +31,7 @@ use crate::live::{Live, LiveState};
 use crate::receive::{Received, receive};
 use crate::routes::{self, Kind, Route};
 use crate::session::{session_id, user_id};
+use crate::stored;
 use crate::transaction::{Transaction, id_header};
 use crate::upstream::Upstreams;
 use crate::upstream::execute::execute;
@@ -103,7 +104,7 @@ async fn carry(
         return Err(error.clone());
     }
     let mut asked = read(core, transaction, route, request).await?;
-    let reviews = open_reviews(core, live, transaction, route, &asked);
+    let reviews = open_reviews(core, live, transaction, route, &asked)?;
     let mut changed = false;
     if let (Some(request), Some(reviews)) = (&asked.request, &reviews) {
         match reviews.request(request.clone()).await {
@@ -119,7 +120,10 @@ async fn carry(
     }
     let upstream = core.upstreams.default_for(route.dialect).ok_or(GatewayError::NoUpstream(route.dialect))?;
     let wants_stream = asked.request.as_ref().is_some_and(Request::stream);
-    let watched = route.kind == Kind::Turn && !live.plan.is_idle();
+    let watched = route.kind.is_reviewed() && !live.plan.is_idle();
+    if watched && matches!(route.kind, Kind::Stored(_)) {
+        stored::check(asked.head.uri.query().unwrap_or_default())?;
+    }
     let body = asked.request.filter(|_| changed).map(|request| request.body().clone());
     let outgoing = Outgoing {
         dialect: route.dialect,
@@ -197,9 +201,9 @@ async fn read(
     let decoded = received.decoded.clone();
     recording.with(|record| record.set_start(|start| start.request = decoded));
     let kind = match route.kind {
-        Kind::Turn => RequestKind::Turn,
+        Kind::Turn | Kind::Compact => RequestKind::Turn,
         Kind::CountTokens => RequestKind::CountTokens,
-        Kind::Side | Kind::Refused(_) => return Ok(Asked { head, caller, received, request: None }),
+        Kind::Stored(_) | Kind::Side | Kind::Refused(_) => return Ok(Asked { head, caller, received, request: None }),
     };
     let request = Request::parse(route.dialect, kind, received.decoded.clone())
         .map_err(|error| GatewayError::BadRequest(error.message))?;
@@ -226,18 +230,22 @@ fn open_reviews(
     transaction: &mut Transaction,
     route: &Route,
     asked: &Asked,
-) -> Option<Reviews> {
-    let request = asked.request.as_ref()?;
+) -> Result<Option<Reviews>, GatewayError> {
     if live.plan.is_idle() && !live.plan.sees_requests() {
-        return None;
+        return Ok(None);
     }
-    let session_id = session_id(&asked.head.headers, request);
+    let request = match (&route.kind, &asked.request) {
+        (Kind::Stored(_), _) => stored::request()?,
+        (_, Some(request)) => request.clone(),
+        (_, None) => return Ok(None),
+    };
+    let session_id = session_id(&asked.head.headers, &request);
     let judges = Judges::new(Arc::clone(core), route.dialect, &asked.head.headers, &asked.caller.forward);
     let context = Arc::new(ReviewContext {
         transaction_id: transaction.id.to_string(),
         session_id,
         dialect: route.dialect,
-        request: request.clone(),
+        request,
         judges: Arc::new(judges),
         events: EventSink::default(),
     });
@@ -250,7 +258,7 @@ fn open_reviews(
         held_limit: core.limits.held_bytes,
         event_limit: core.limits.event_bytes,
     };
-    Some(live.plan.open(context, Arc::new(transaction.recording().clone()), core.tasks.clone(), options))
+    Ok(Some(live.plan.open(context, Arc::new(transaction.recording().clone()), core.tasks.clone(), options)))
 }
 
 /// The answer to a request that a policy blocked: a turn where a turn was asked for, else an error.
@@ -261,7 +269,7 @@ fn blocked(
     message: String,
 ) -> Result<Answer, GatewayError> {
     transaction.note_evaluation(Evaluation::Intervened);
-    if route.kind == Kind::Turn {
+    if matches!(route.kind, Kind::Turn | Kind::Compact) {
         Ok(answer::blocked(transaction, request, &message))
     } else {
         Err(GatewayError::PolicyBlocked(message))

@@ -116,8 +116,8 @@ async fn paths_that_policies_cannot_see_are_refused_by_the_settings_name() {
     let exchange = rig.ask("/v1/messages/batches", &json!({})).await;
     assert_eq!(exchange.status, 403);
     assert!(String::from_utf8(exchange.rest().await.unwrap().to_vec()).unwrap().contains("ALLOWED_PATHS"));
-    let exchange = rig.ask("/v1/responses", &json!({})).await;
-    assert_eq!((exchange.status, exchange.header("x-should-retry")), (404, Some("false")));
+    let exchange = rig.ask("/v1/conversations", &json!({})).await;
+    assert_eq!((exchange.status, exchange.header("x-should-retry")), (403, Some("false")));
     let exchange = get(&rig.url("/v1/messages"), &[]).await.unwrap();
     assert_eq!(exchange.status, 405);
     assert!(rig.upstream.requests().is_empty());

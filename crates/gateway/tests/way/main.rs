@@ -19,6 +19,8 @@ mod outward;
 #[cfg(test)]
 mod policies;
 #[cfg(test)]
+mod responses;
+#[cfg(test)]
 mod stopping;
 #[cfg(test)]
 mod support;

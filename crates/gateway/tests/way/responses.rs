@@ -1,0 +1,111 @@
+//! The endpoints of the Responses API beside its turns (W-11, W-57).
+
+use http::Method;
+use luthien_gateway::config::GatewayConfig;
+use luthien_record::model::{Evaluation, Status};
+use luthien_testkit::client::{get, post, send};
+use luthien_testkit::{Answer, Asked, Reply};
+use luthien_wire::Dialect;
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::support::{self, KEY, Rig, id};
+
+/// The second upstream speaks all that OpenAI does.
+fn openai(config: &mut GatewayConfig) {
+    config.upstreams[1].dialects = vec![Dialect::Chat, Dialect::Responses];
+}
+
+#[tokio::test]
+async fn a_web_socket_is_answered_426_at_once() {
+    let rig = Rig::with(Reply::hang(), Vec::new(), openai).await;
+    let mut client = TcpStream::connect(rig.gateway.addr()).await.unwrap();
+    // As Codex asks, without a credential that anybody would take.
+    let head = "GET /v1/responses HTTP/1.1\r\nhost: g\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\
+        sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+    client.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    while !answer.ends_with(b"}}") {
+        let mut some = [0; 1024];
+        let read = client.read(&mut some).await.unwrap();
+        assert_ne!(read, 0, "{}", String::from_utf8_lossy(&answer));
+        answer.extend_from_slice(&some[..read]);
+    }
+    let answer = String::from_utf8(answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    let head = head.to_ascii_lowercase();
+    assert!(head.starts_with("http/1.1 426 ") && head.contains("\r\nupgrade: http/1.1"), "{head}");
+    assert!(head.contains("\r\nx-should-retry: false") && head.contains("\r\nx-request-id: "), "{head}");
+    let body: Value = serde_json::from_str(body).unwrap();
+    assert_eq!(body["error"]["type"], "invalid_request_error");
+    assert!(body["error"]["message"].as_str().unwrap().contains("POST over plain HTTP"), "{body}");
+    let record = rig.only_record().await;
+    assert_eq!((record.status, record.http_status, record.turn), (Status::Refused, Some(426), false));
+    assert!(rig.upstream.requests().is_empty());
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn responses_are_posted_and_not_got() {
+    let rig = Rig::with(Reply::hang(), Vec::new(), openai).await;
+    let exchange = get(&rig.url("/v1/responses"), &[KEY]).await.unwrap();
+    assert_eq!(exchange.status, 405);
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn a_turn_passes_byte_for_byte_and_so_does_what_the_vendor_keeps_of_it() {
+    let rig = Rig::with(Answer::text("hello").call("run", &json!({"command": "ls"})), Vec::new(), openai).await;
+    for stream in [true, false] {
+        let body = json!({"model": "m", "stream": stream, "input": "hi", "verbosity": {"new": 1}}).to_string();
+        let exchange = post(&rig.url("/v1/responses"), &[KEY], body.clone()).await.unwrap();
+        let id = id(&exchange);
+        let answer = exchange.rest().await.unwrap();
+        let record = rig.record(&id).await;
+        assert!(record.turn);
+        assert_eq!((record.status, record.evaluation), (Status::Completed, Evaluation::None));
+        assert_eq!((&record.upstream_response[..], record.own_response), (&answer[..], None));
+        assert_eq!(rig.upstream.turns().last().unwrap().body, body);
+
+        let asked = Asked::new(0, Dialect::Responses, Vec::new(), body.into()).unwrap();
+        let path = format!("/v1/responses/{}", asked.response_id());
+        let query = if stream { "?stream=true" } else { "" };
+        let read = get(&rig.url(&format!("{path}{query}")), &[KEY]).await.unwrap();
+        assert!(!rig.record(&support::id(&read)).await.turn);
+        assert_eq!(read.rest().await.unwrap(), answer);
+        for (method, path) in [
+            (Method::GET, format!("{path}/input_items")),
+            (Method::POST, format!("{path}/cancel")),
+            (Method::DELETE, path),
+        ] {
+            let exchange = send(method.clone(), &rig.url(&path), &[KEY], "").await.unwrap();
+            assert_eq!(exchange.status, 200, "{method} {path}");
+            assert_eq!(rig.upstream.requests().last().unwrap().path, path);
+        }
+    }
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn counts_and_compactions_are_asked_of_the_upstream() {
+    let rig = Rig::with(Reply::hang(), Vec::new(), openai).await;
+    let body = json!({"model": "m", "input": [{"role": "user", "content": "hi"}]});
+    let counted = rig.ask("/v1/responses/input_tokens", &body).await;
+    assert_eq!(counted.status, 200);
+    assert!(!rig.record(&id(&counted)).await.turn);
+    let compacted = rig.ask("/v1/responses/compact", &body).await;
+    assert_eq!(compacted.status, 200);
+    let answer: Value = serde_json::from_slice(&compacted.rest().await.unwrap()).unwrap();
+    assert_eq!(answer["object"], "response.compaction");
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn what_else_the_vendor_keeps_is_refused() {
+    let rig = Rig::with(Reply::hang(), Vec::new(), openai).await;
+    let refused = get(&rig.url("/v1/conversations/conv_1/items"), &[KEY]).await.unwrap();
+    assert_eq!(refused.status, 403);
+    assert!(rig.upstream.requests().is_empty());
+    rig.stop().await;
+}
