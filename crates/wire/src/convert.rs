@@ -5,6 +5,7 @@
 //! client's side of it: they see what the client will get.
 
 mod answer;
+pub mod envelope;
 mod errors;
 mod request;
 
@@ -14,7 +15,7 @@ use serde_json::{Map, Value};
 use crate::dialect::Dialect;
 pub use answer::{StreamConverter, whole};
 pub use errors::{error, limits};
-pub use request::request;
+pub use request::{count, request};
 
 /// A request in the upstream's dialect.
 #[derive(Clone, Debug)]

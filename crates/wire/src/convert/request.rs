@@ -8,3 +8,8 @@ use crate::request::Request;
 pub fn request(_request: &Request, _to: Dialect, _model: &str) -> Result<Converted, Refused> {
     Err(Refused { message: "conversion is not there yet".into(), param: None })
 }
+
+/// As [`request`] for a request that asks for a count of tokens. Fails towards Chat, which has no counting.
+pub fn count(_request: &Request, _to: Dialect, _model: &str) -> Result<Converted, Refused> {
+    Err(Refused { message: "conversion is not there yet".into(), param: None })
+}

@@ -1,0 +1,67 @@
+//! The envelope in which one vendor's reasoning travels through a client of another's dialect and back.
+//!
+//! Vendors give their reasoning with something only they can read: a signature, redacted data, encrypted content. They
+//! want it back unchanged on the next turn. A client of another dialect has a place for such a thing (it replays it without
+//! reading it), so there the vendor's own JSON is put, whole. What an envelope holds, by the vendor's dialect:
+//!
+//! - `messages`: a content block, `{"type":"thinking","thinking":…,"signature":…}` or `{"type":"redacted_thinking","data":…}`
+//! - `responses`: a `reasoning` item, `{"type":"reasoning","id":…,"summary":[…],"encrypted_content":…}`
+//! - `chat`: the members of the message that carry reasoning, `{"reasoning_content":…,"reasoning_details":[…]}`
+//!
+//! Where it lies in what the client keeps, by the client's dialect:
+//!
+//! - `messages`: the `signature` of a `thinking` block (whose text is what the vendor showed), or the `data` of a
+//!   `redacted_thinking` block
+//! - `responses`: the `encrypted_content` of a `reasoning` item
+//! - `chat`: a `signature` in `thinking_blocks`, or a `signature` or `data` in `reasoning_details`
+//!
+//! An envelope comes back from a client, so it is no more trusted than the rest of its request: [`open`] takes nothing out
+//! of it but reasoning.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::Value;
+
+use crate::dialect::Dialect;
+
+/// What every envelope begins with.
+pub const PREFIX: &str = "luthien1.";
+
+/// The members of a Chat message that carry reasoning, in the forms seen in the wild.
+pub const CHAT_MEMBERS: [&str; 4] = ["reasoning_content", "reasoning", "reasoning_details", "thinking_blocks"];
+
+/// `reasoning` as a vendor of dialect `from` gave it, as a text that a client keeps without reading it: letters, digits,
+/// `.`, `-` and `_`.
+pub fn seal(from: Dialect, reasoning: &Value) -> String {
+    format!("{PREFIX}{}.{}", from.name(), URL_SAFE_NO_PAD.encode(reasoning.to_string()))
+}
+
+/// Whose reasoning an envelope holds, and what it is; `None` where `text` is none of ours, is damaged, or holds anything
+/// else than reasoning.
+pub fn open(text: &str) -> Option<(Dialect, Value)> {
+    let (name, data) = text.strip_prefix(PREFIX)?.split_once('.')?;
+    let from = Dialect::ALL.into_iter().find(|dialect| dialect.name() == name)?;
+    let reasoning = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(data).ok()?).ok()?;
+    is_reasoning(from, &reasoning).then_some((from, reasoning))
+}
+
+/// Whether `value` is reasoning as a vendor of this dialect gives it, in the form that an envelope holds.
+pub fn is_reasoning(dialect: Dialect, value: &Value) -> bool {
+    let is = |name: &str, test: fn(&Value) -> bool| value.get(name).is_some_and(test);
+    match dialect {
+        Dialect::Messages => match value.get("type").and_then(Value::as_str) {
+            Some("thinking") => is("thinking", Value::is_string) && is("signature", Value::is_string),
+            Some("redacted_thinking") => is("data", Value::is_string),
+            _ => false,
+        },
+        Dialect::Responses => {
+            value.get("type").is_some_and(|kind| kind == "reasoning") && is("summary", Value::is_array)
+        }
+        Dialect::Chat => value.as_object().is_some_and(|members| {
+            !members.is_empty() && members.keys().all(|name| CHAT_MEMBERS.contains(&name.as_str()))
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests;
