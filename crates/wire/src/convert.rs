@@ -13,7 +13,7 @@ use bytes::Bytes;
 use serde_json::{Map, Value};
 
 use crate::dialect::Dialect;
-pub use answer::{StreamConverter, whole};
+pub use answer::{ConvertedAnswer, StreamConverter, whole};
 pub use errors::{error, limits};
 pub use request::{count, request};
 
