@@ -1,18 +1,19 @@
 //! Answers as they are on the wire.
 
 use bytes::Bytes;
-use luthien_wire::Dialect::{self, Chat, Messages};
+use luthien_wire::Dialect::{self, Chat, Messages, Responses};
 use serde_json::{Value, json};
 
 use super::Answer;
-use crate::accumulate::{accumulate_chat, accumulate_messages};
+use crate::accumulate::{accumulate, accumulate_chat, accumulate_messages, accumulate_responses};
 use crate::asked::Asked;
 use crate::gate::Gate;
 use crate::reply::Step;
 
 fn asked(dialect: Dialect, stream: bool) -> Asked {
     let options = json!({"include_usage": true});
-    let body = json!({"model": "m", "stream": stream, "stream_options": options, "messages": []});
+    let include = ["reasoning.encrypted_content"];
+    let body = json!({"model": "m", "stream": stream, "stream_options": options, "messages": [], "include": include});
     Asked::new(0, dialect, Vec::new(), Bytes::from(body.to_string())).expect("a request")
 }
 
@@ -73,9 +74,61 @@ fn streamed_and_whole_completions_say_the_same() {
 }
 
 #[test]
+fn streamed_and_whole_responses_say_the_same() {
+    let answer = everything().call_custom("apply_patch", "*** Begin Patch\n*** End Patch\n").say("Done.");
+    let streamed = accumulate_responses(&answer.bytes(&asked(Responses, true))).expect("a response");
+    let whole = whole(&answer, Responses);
+    let without_ids = |response: &Value| {
+        let mut output = response["output"].clone();
+        for item in output.as_array_mut().expect("items") {
+            item["id"] = "an id".into();
+            if item["name"] != "Read" && item["call_id"].is_string() {
+                item["call_id"] = "another".into();
+            }
+        }
+        output
+    };
+    assert_eq!(without_ids(&streamed), without_ids(&whole));
+    let kinds: Vec<&str> =
+        whole["output"].as_array().expect("items").iter().filter_map(|item| item["type"].as_str()).collect();
+    let calls = ["function_call", "function_call", "function_call", "custom_tool_call"];
+    assert_eq!(kinds, [&["reasoning", "message"][..], &calls, &["message"]].concat());
+    assert_eq!(whole["output"][0]["encrypted_content"], "c2lnbmF0dXJl");
+    assert_eq!(
+        (&streamed["status"], &streamed["usage"]["output_tokens"]),
+        (&json!("completed"), &whole["usage"]["output_tokens"])
+    );
+}
+
+#[test]
+fn a_response_cut_off_is_incomplete() {
+    let answer = Answer::text("half a sent").stop("max_tokens");
+    let streamed = accumulate_responses(&answer.bytes(&asked(Responses, true))).expect("a response");
+    assert_eq!(
+        (&streamed["status"], &streamed["incomplete_details"]["reason"]),
+        (&json!("incomplete"), &json!("max_output_tokens"))
+    );
+    assert_eq!(streamed["output"][0]["status"], "incomplete");
+    let refused = Answer::text("I").stop("refusal");
+    assert_eq!(whole(&refused, Responses)["incomplete_details"]["reason"], "content_filter");
+}
+
+#[test]
+fn a_tool_for_free_text_is_one_in_each_dialect() {
+    let answer = Answer::new().call_custom("apply_patch", "*** \"x\"");
+    let message = accumulate_messages(&answer.bytes(&asked(Messages, true))).expect("a message");
+    assert_eq!(message["content"][0]["input"], json!({"input": "*** \"x\""}));
+    assert_eq!(whole(&answer, Messages)["content"][0]["input"], json!({"input": "*** \"x\""}));
+    for completion in [accumulate_chat(&answer.bytes(&asked(Chat, true))).expect("one"), whole(&answer, Chat)] {
+        let custom = &completion["choices"][0]["message"]["tool_calls"][0]["custom"];
+        assert_eq!(*custom, json!({"name": "apply_patch", "input": "*** \"x\""}));
+    }
+}
+
+#[test]
 fn the_same_question_gets_the_same_bytes() {
     let answer = everything();
-    for dialect in [Messages, Chat] {
+    for dialect in Dialect::ALL {
         assert_eq!(answer.bytes(&asked(dialect, true)), answer.bytes(&asked(dialect, true)));
     }
 }
@@ -90,8 +143,10 @@ fn a_first_error_is_a_status_and_a_later_one_a_frame() {
     let error = accumulate_messages(&late.bytes(&asked(Messages, true))).expect_err("an error");
     assert!(error.contains("rate_limit_error"), "{error}");
     assert_eq!(late.reply(&asked(Messages, false)).status, 429);
-    let error = accumulate_chat(&late.bytes(&asked(Chat, true))).expect_err("an error");
-    assert!(error.contains("Slow down"), "{error}");
+    for dialect in [Chat, Responses] {
+        let error = accumulate(dialect, &late.bytes(&asked(dialect, true))).expect_err("an error");
+        assert!(error.starts_with("the stream fails") && error.contains("Slow down"), "{error}");
+    }
 }
 
 #[test]
