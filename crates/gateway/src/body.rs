@@ -8,6 +8,7 @@ pub(crate) mod delivery;
 pub(crate) mod ending;
 pub(crate) mod gather;
 pub(crate) mod keep_alive;
+pub(crate) mod number;
 pub(crate) mod opaque;
 pub(crate) mod pass;
 pub(crate) mod rewrite;

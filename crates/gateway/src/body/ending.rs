@@ -6,6 +6,8 @@ use luthien_wire::sse::{Frame, Splitter};
 use memchr::memmem;
 use serde_json::Value;
 
+use super::number::LastNumber;
+
 /// How far a stream has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Ending {
@@ -13,64 +15,108 @@ pub(crate) enum Ending {
     Open,
     /// The model has stopped; the terminal event is missing.
     Stopped,
+    /// The upstream said that it failed, in an event after which some clients still wait for the terminal one (Responses).
+    Faulted,
     /// The terminal event is there.
     Terminal,
     /// The upstream said that it failed.
     Failed,
 }
 
+/// What an upstream said went wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Fault {
+    pub(crate) kind: String,
+    pub(crate) message: String,
+}
+
 /// Remembers the pieces of a stream that may hold its end. Pieces are whole frames.
 #[derive(Debug)]
 pub(crate) struct EndWatch {
     dialect: Dialect,
+    /// The last frames that may say why the model stopped, or that it failed.
     stop: Bytes,
     last: Bytes,
-    terminal: bool,
+    number: LastNumber,
+    /// The last of the frames that end an answer, if one has gone by.
+    end: Ending,
 }
 
 impl EndWatch {
     pub(crate) fn new(dialect: Dialect) -> Self {
-        Self { dialect, stop: Bytes::new(), last: Bytes::new(), terminal: false }
+        Self { dialect, stop: Bytes::new(), last: Bytes::new(), number: LastNumber::new(dialect), end: Ending::Open }
     }
 
     /// These frames went by.
     pub(crate) fn saw(&mut self, frames: &Bytes) {
-        let (stop, terminal): (&[u8], &[u8]) = match self.dialect {
-            Dialect::Messages => (b"\"stop_reason\"", b"message_stop"),
-            Dialect::Chat => (b"\"finish_reason\"", b"[DONE]"),
-            Dialect::Responses => (b"\"response.failed\"", b"response.completed"),
+        let (may_stop, terminal): (bool, &[&[u8]]) = match self.dialect {
+            Dialect::Messages => (names_a_word(frames, b"\"stop_reason\""), &[b"message_stop"]),
+            Dialect::Chat => (names_a_word(frames, b"\"finish_reason\""), &[b"[DONE]"]),
+            Dialect::Responses => {
+                let ends: &[&[u8]] = &[b"response.completed", b"response.incomplete", b"response.failed"];
+                (memmem::find(frames, b"\"error\"").is_some(), ends)
+            }
         };
-        if names_a_word(frames, stop) {
+        if may_stop {
             self.stop = frames.clone();
         }
-        if memmem::find(frames, terminal).is_some() {
-            self.terminal |= self.furthest(frames) >= Ending::Terminal;
+        if terminal.iter().any(|words| memmem::find(frames, words).is_some()) {
+            self.end = self.end.max(self.furthest(frames));
         }
+        self.number.saw(frames);
         self.last = frames.clone();
     }
 
     /// The terminal event has gone by.
     pub(crate) fn terminal(&self) -> bool {
-        self.terminal
+        self.end >= Ending::Terminal
+    }
+
+    /// The number of the last event, where events are numbered.
+    pub(crate) fn number(&self) -> Option<u64> {
+        self.number.get()
     }
 
     /// How far the stream came; `rest` is what stood after the last whole frame.
     pub(crate) fn ending(&self, rest: &[u8]) -> Ending {
-        if self.terminal {
-            return Ending::Terminal;
+        if self.terminal() {
+            return self.end;
         }
         self.furthest(&self.last).max(self.furthest(&self.stop)).max(self.furthest(rest))
     }
 
-    fn furthest(&self, frames: &[u8]) -> Ending {
-        let mut splitter = Splitter::new(usize::MAX);
-        splitter.push(frames);
-        let mut furthest = Ending::Open;
-        while let Ok(Some(frame)) = splitter.next_frame() {
-            furthest = furthest.max(means(self.dialect, &frame));
-        }
-        splitter.finish().map_or(furthest, |frame| furthest.max(means(self.dialect, &frame)))
+    /// What the upstream said went wrong, where the stream is [`Ending::Faulted`].
+    pub(crate) fn fault(&self, rest: &[u8]) -> Option<Fault> {
+        [rest, &self.last, &self.stop].into_iter().find_map(|frames| split(frames).iter().find_map(fault))
     }
+
+    fn furthest(&self, frames: &[u8]) -> Ending {
+        split(frames).iter().map(|frame| means(self.dialect, frame)).max().unwrap_or(Ending::Open)
+    }
+}
+
+fn split(frames: &[u8]) -> Vec<Frame> {
+    let mut splitter = Splitter::new(usize::MAX);
+    splitter.push(frames);
+    let mut out = Vec::new();
+    while let Ok(Some(frame)) = splitter.next_frame() {
+        out.push(frame);
+    }
+    out.extend(splitter.finish());
+    out
+}
+
+/// What an `error` event says: its fields stand in it or in an object of their own.
+fn fault(frame: &Frame) -> Option<Fault> {
+    let value: Value = serde_json::from_slice(frame.data.as_ref()?).ok()?;
+    if value.get("type")? != "error" {
+        return None;
+    }
+    let error = value.get("error").filter(|error| error.is_object()).unwrap_or(&value);
+    let text = |field: &str| error.get(field).and_then(Value::as_str).filter(|text| !text.is_empty());
+    let kind = text("code").or_else(|| text("type").filter(|kind| *kind != "error")).unwrap_or("api_error");
+    let message = text("message").unwrap_or("the upstream ended its answer with an error");
+    Some(Fault { kind: kind.to_owned(), message: message.to_owned() })
 }
 
 fn means(dialect: Dialect, frame: &Frame) -> Ending {
@@ -90,7 +136,8 @@ fn means(dialect: Dialect, frame: &Frame) -> Ending {
         },
         Dialect::Responses => match value.get("type").and_then(Value::as_str) {
             Some("response.completed" | "response.incomplete") => Ending::Terminal,
-            Some("response.failed" | "error") => Ending::Failed,
+            Some("response.failed") => Ending::Failed,
+            Some("error") => Ending::Faulted,
             _ => Ending::Open,
         },
         Dialect::Chat => {
@@ -138,6 +185,36 @@ mod tests {
             ending(Dialect::Messages, &[DELTA], "event: message_stop\ndata: {\"type\":\"message_stop\"}"),
             Ending::Terminal
         );
+    }
+
+    #[test]
+    fn a_responses_stream_has_three_ends() {
+        let failed = "data: {\"type\":\"response.failed\",\"response\":{}}\n\n";
+        let later = "event: keepalive\ndata: {\"type\":\"keepalive\"}\n\n";
+        assert_eq!(ending(Dialect::Responses, &[failed, later], ""), Ending::Failed);
+        for word in ["completed", "incomplete"] {
+            let end = format!("event: response.{word}\ndata: {{\"type\":\"response.{word}\"}}\n\n");
+            let mut watch = EndWatch::new(Dialect::Responses);
+            watch.saw(&Bytes::from(end.clone()));
+            assert!(watch.terminal());
+            assert_eq!(ending(Dialect::Responses, &[], &end), Ending::Terminal);
+        }
+        let text = "data: {\"type\":\"response.output_text.delta\",\"delta\":\"response.completed \\\"error\\\"\"}\n\n";
+        assert_eq!(ending(Dialect::Responses, &[text], ""), Ending::Open);
+    }
+
+    #[test]
+    fn a_fault_is_read_in_both_forms() {
+        let flat = "data: {\"type\":\"error\",\"code\":\"server_error\",\"message\":\"gone\"}\n\n";
+        let nested = "data: {\"type\":\"error\",\"error\":{\"type\":\"server_error\",\"message\":\"gone\"}}\n\n";
+        for event in [flat, nested] {
+            let mut watch = EndWatch::new(Dialect::Responses);
+            watch.saw(&Bytes::from_static(event.as_bytes()));
+            watch.saw(&Bytes::from_static(b": bye\n\n"));
+            assert_eq!(watch.ending(b""), Ending::Faulted);
+            let expected = Fault { kind: "server_error".to_owned(), message: "gone".to_owned() };
+            assert_eq!(watch.fault(b""), Some(expected));
+        }
     }
 
     #[test]

@@ -10,9 +10,9 @@ use http_body::{Body, Frame, SizeHint};
 use luthien_wire::Dialect;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::Pieces;
-use super::SourceError;
 use super::delivery::Delivery;
+use super::number::LastNumber;
+use super::{Pieces, SourceError};
 
 /// Passes a stream on and fills its silences. Pings are not recorded: they say nothing.
 pub(crate) struct KeepAlive<B> {
@@ -20,6 +20,7 @@ pub(crate) struct KeepAlive<B> {
     dialect: Dialect,
     every: Duration,
     last: Instant,
+    number: LastNumber,
     timer: Option<Pin<Box<Sleep>>>,
 }
 
@@ -37,7 +38,7 @@ impl<P: Pieces> Pingable for Delivery<P> {
 
 impl<B> KeepAlive<B> {
     pub(crate) fn new(inner: B, dialect: Dialect, every: Duration) -> Self {
-        Self { inner, dialect, every, last: Instant::now(), timer: None }
+        Self { inner, dialect, every, last: Instant::now(), number: LastNumber::new(dialect), timer: None }
     }
 }
 
@@ -49,6 +50,11 @@ impl<B: Body<Data = Bytes, Error = SourceError> + Pingable + Unpin> Body for Kee
         let this = self.get_mut();
         if let Poll::Ready(frame) = Pin::new(&mut this.inner).poll_frame(cx) {
             this.last = Instant::now();
+            if let Some(Ok(frame)) = &frame
+                && let Some(data) = frame.data_ref()
+            {
+                this.number.saw(data);
+            }
             return Poll::Ready(frame);
         }
         if !this.inner.may_ping() {
@@ -60,7 +66,7 @@ impl<B: Body<Data = Bytes, Error = SourceError> + Pingable + Unpin> Body for Kee
             if this.last + this.every <= now {
                 this.last = now;
                 timer.as_mut().reset(now + this.every);
-                return Poll::Ready(Some(Ok(Frame::data(this.dialect.ping_frame(None)))));
+                return Poll::Ready(Some(Ok(Frame::data(this.dialect.ping_frame(this.number.get())))));
             }
             timer.as_mut().reset(this.last + this.every);
         }
@@ -115,8 +121,22 @@ mod tests {
     const EVERY: Duration = Duration::from_secs(15);
 
     async fn sent(may_ping: bool, steps: Vec<Step>) -> String {
+        sent_in(Dialect::Chat, may_ping, steps).await
+    }
+
+    async fn sent_in(dialect: Dialect, may_ping: bool, steps: Vec<Step>) -> String {
         let inner = Stream { inner: source(body(steps)), may_ping };
-        collect(KeepAlive::new(inner, Dialect::Chat, EVERY)).await.0
+        collect(KeepAlive::new(inner, dialect, EVERY)).await.0
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_numbered_ping_repeats_the_last_number() {
+        let event = "data: {\"type\":\"x\",\"sequence_number\":7}\n\n";
+        let wait = || Step::Wait(Duration::from_secs(16));
+        let steps = vec![wait(), Step::Data(event), wait(), Step::Data(": upstream\n\n"), wait()];
+        let ping = |n: u8| format!("event: keepalive\ndata: {{\"type\":\"keepalive\",\"sequence_number\":{n}}}\n\n");
+        let expected = format!("{}{event}{}: upstream\n\n{}", ping(0), ping(7), ping(7));
+        assert_eq!(sent_in(Dialect::Responses, true, steps).await, expected);
     }
 
     #[tokio::test(start_paused = true)]

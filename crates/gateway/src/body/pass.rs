@@ -9,7 +9,8 @@ use luthien_record::model::{Evaluation, Status};
 use luthien_wire::Dialect;
 use memchr::memrchr2_iter;
 
-use super::ending::{EndWatch, Ending};
+use super::ending::{EndWatch, Ending, Fault};
+use super::number::LastNumber;
 use super::{Piece, Pieces, SourceError};
 use crate::transaction::Outcome;
 
@@ -85,6 +86,13 @@ impl<B> Pass<B> {
         self.held.split().freeze()
     }
 
+    /// The number of the last event; `rest` goes out too.
+    fn number(&self, rest: &Bytes) -> Option<u64> {
+        let mut number = LastNumber::new(self.dialect);
+        number.saw(rest);
+        number.get().or_else(|| self.watch.number())
+    }
+
     /// The upstream's part is over, properly or not.
     fn over(&mut self, error: Option<SourceError>) {
         let rest = self.held.split().freeze();
@@ -95,13 +103,22 @@ impl<B> Pass<B> {
                 Piece::same(rest),
                 broken(Status::UpstreamBroken, "the upstream ended its answer with an error".to_owned()),
             ),
+            Ending::Faulted => {
+                let Fault { kind, message } = self.watch.fault(&rest).unwrap_or_else(|| Fault {
+                    kind: "api_error".to_owned(),
+                    message: "the upstream ended its answer with an error".to_owned(),
+                });
+                let frame = self.dialect.error_frame(&kind, &message, &self.id, self.number(&rest));
+                (after(&rest, &frame), broken(Status::UpstreamBroken, message))
+            }
             Ending::Stopped => (with_end(self.dialect, &rest), Outcome::completed(Evaluation::None)),
             Ending::Open => {
                 let status =
                     if error == Some(SourceError::Stopped) { Status::Interrupted } else { Status::UpstreamBroken };
                 let error =
                     error.unwrap_or_else(|| SourceError::Broken("its answer ended before it was complete".to_owned()));
-                let frame = self.dialect.error_frame(error.kind(), &error.to_string(), &self.id, None);
+                let number = self.watch.number();
+                let frame = self.dialect.error_frame(error.kind(), &error.to_string(), &self.id, number);
                 // What stands of an event that was cut would garble the error.
                 (Piece::own(frame), broken(status, error.to_string()))
             }
@@ -122,6 +139,11 @@ fn with_end(dialect: Dialect, rest: &Bytes) -> Piece {
         Dialect::Chat => b"data: [DONE]\n\n",
         Dialect::Responses => b"",
     };
+    after(rest, end)
+}
+
+/// `end` after `rest`, an event that may lack its blank line.
+fn after(rest: &Bytes, end: &[u8]) -> Piece {
     let gap: &[u8] = if rest.is_empty() { b"" } else { b"\n\n" };
     Piece { bytes: [rest, gap, end].concat().into(), same: rest.len() }
 }

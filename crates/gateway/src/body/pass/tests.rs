@@ -10,7 +10,11 @@ use super::*;
 const STREAM: &str = "event: message_start\ndata: {\"type\":\"message_start\"}\n\n: note\n\nevent: message_delta\r\ndata: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"end_turn\"}}\r\n\r\ndata: {\"type\":\"message_stop\"}\n\n";
 
 async fn played(steps: Vec<Step>, most_held: usize) -> (Vec<Piece>, Outcome) {
-    let mut pass = Pass::new(source(body(steps)), Dialect::Messages, "t1".to_owned(), most_held);
+    played_in(Dialect::Messages, steps, most_held).await
+}
+
+async fn played_in(dialect: Dialect, steps: Vec<Step>, most_held: usize) -> (Vec<Piece>, Outcome) {
+    let mut pass = Pass::new(source(body(steps)), dialect, "t1".to_owned(), most_held);
     let mut pieces = Vec::new();
     while let Some(piece) = poll_fn(|cx| pass.poll_piece(cx)).await {
         pieces.push(piece.unwrap());
@@ -35,6 +39,45 @@ async fn a_dead_upstream_ends_with_an_error_event_and_no_piece_of_an_event() {
 async fn a_clean_end_without_the_terminal_event_is_an_error_too() {
     let (pieces, outcome) = played(vec![], 100).await;
     assert!(text(&pieces).starts_with("event: error"));
+    assert_eq!(outcome.status, Status::UpstreamBroken);
+}
+
+/// The last event of a Responses stream.
+fn last_event(pieces: &[Piece]) -> serde_json::Value {
+    let text = text(pieces);
+    let data = text.trim_end().rsplit_once("\ndata: ").unwrap().1;
+    serde_json::from_str(data).unwrap()
+}
+
+#[tokio::test]
+async fn a_broken_response_fails_with_the_next_number() {
+    let event = "data: {\"type\":\"response.in_progress\",\"sequence_number\":1}\n\ndata: {\"type\"";
+    let (pieces, outcome) = played_in(Dialect::Responses, vec![Step::Data(event), Step::Break], 100).await;
+    assert!(text(&pieces[1..]).starts_with("event: response.failed\ndata: {"), "{}", text(&pieces));
+    let last = last_event(&pieces);
+    assert_eq!((&last["sequence_number"], &last["response"]["status"]), (&2.into(), &"failed".into()));
+    assert_eq!(outcome.status, Status::UpstreamBroken);
+}
+
+#[tokio::test]
+async fn a_fault_is_followed_by_the_terminal_event() {
+    let fault =
+        "event: error\ndata: {\"type\":\"error\",\"code\":\"slow_down\",\"message\":\"Wait.\",\"sequence_number\":3}";
+    for steps in [vec![Step::Data(fault)], vec![Step::Data(fault), Step::Data("\n\n"), Step::Break]] {
+        let (pieces, outcome) = played_in(Dialect::Responses, steps, 1000).await;
+        assert!(text(&pieces).starts_with(&format!("{fault}\n\nevent: response.failed\n")), "{}", text(&pieces));
+        let last = last_event(&pieces);
+        assert_eq!(last["sequence_number"], 4);
+        assert_eq!(last["response"]["error"], serde_json::json!({"code": "slow_down", "message": "Wait."}));
+        assert_eq!((outcome.status, outcome.error.as_deref()), (Status::UpstreamBroken, Some("Wait.")));
+    }
+}
+
+#[tokio::test]
+async fn a_response_that_failed_by_the_upstreams_word_passes_as_it_is() {
+    let failed = "event: response.failed\ndata: {\"type\":\"response.failed\",\"sequence_number\":3}\n\n";
+    let (pieces, outcome) = played_in(Dialect::Responses, vec![Step::Data(failed)], 1000).await;
+    assert_eq!(text(&pieces), failed);
     assert_eq!(outcome.status, Status::UpstreamBroken);
 }
 
