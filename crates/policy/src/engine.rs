@@ -12,7 +12,7 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, Stream as _};
 use luthien_wire::sse::Splitter;
-use luthien_wire::stream::{Atom, Decoder, Encoder, What};
+use luthien_wire::stream::{Atom, Decoder, Encoder, Part, What};
 use luthien_wire::turn::{StopReason, Unreadable};
 
 use crate::contract::{Action, Mode, OnError, Target, TextWatch};
@@ -233,6 +233,7 @@ impl StreamReview {
             return;
         }
         self.emit.encoder.learn(&atom);
+        self.mend(&atom);
         match &atom.what {
             What::Head => {
                 self.emit.head_sent = true;
@@ -257,6 +258,15 @@ impl StreamReview {
             }
         }
         self.drain();
+    }
+
+    /// Where what an event repeats is not what was said, the gateway says it again as it was judged.
+    fn mend(&mut self, atom: &Atom) {
+        let contradicts = matches!(atom.part, Part::Event { agrees: false, .. });
+        if contradicts && watches_answers(&self.emit.inner) {
+            self.emit.acting = true;
+            self.emit.inner.note(|summary| summary.repaired = true);
+        }
     }
 
     /// A block's part: to its block, and to the block's reviewers once it has ended.
@@ -342,7 +352,8 @@ impl StreamReview {
 
     /// The upstream says that it failed: what was held is dropped, and the client is told.
     fn upstream_failed(&mut self, atom: Atom) {
-        self.drop_held();
+        // The failure may repeat what the answer had said.
+        self.emit.acting |= self.drop_held() && self.emit.encoder.numbered();
         self.emit.pass(atom);
         self.emit.end_of_frame();
         self.complete = true;
@@ -362,7 +373,7 @@ impl StreamReview {
         }
         let ended = !self.choices.is_empty() && self.choices.values().all(|choice| choice.released);
         if !self.done_sent && ended {
-            self.emit.own(&self.emit.encoder.done());
+            self.emit.write(|encoder| encoder.done());
             self.emit.inner.note(|summary| summary.repaired = true);
             self.done_sent = true;
         } else if !self.done_sent {
@@ -372,14 +383,15 @@ impl StreamReview {
                 _ => ("api_error", "the upstream ended its answer before it was complete".into()),
             };
             let context = &self.emit.inner.context;
-            let frame = context.dialect.error_frame(kind, &message, &context.transaction_id, None);
+            let last = self.emit.encoder.last_number();
+            let frame = context.dialect.error_frame(kind, &message, &context.transaction_id, last);
             self.emit.own(&frame);
         }
         self.complete = true;
     }
 
-    /// Forgets what has not gone out, verdicts that are still out included.
-    fn drop_held(&mut self) {
+    /// Forgets what has not gone out, verdicts that are still out included. True where something was held.
+    fn drop_held(&mut self) -> bool {
         let undecided =
             !self.asked.is_empty() || self.choices.values().any(|choice| !choice.released && choice.holds());
         self.emit.inner.note(|summary| summary.undecided |= undecided);
@@ -387,6 +399,7 @@ impl StreamReview {
         self.choices.clear();
         self.tail.clear();
         self.emit.held = 0;
+        undecided
     }
 
     /// Something cannot be read, or not be held: ends the answer where a policy that blocks watches it, else lets it pass.

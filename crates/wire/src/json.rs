@@ -89,6 +89,19 @@ pub(crate) fn splice(text: &str, edits: &[(Range<usize>, impl AsRef<str>)]) -> S
     out
 }
 
+/// `text` with `key` set in the object at `path`: replaced where it is, else added at the end; `None` when there is no object.
+pub(crate) fn set(text: &str, path: &[Step<'_>], key: &str, value: &str) -> Option<String> {
+    let full = [path, &[Step::Key(key)]].concat();
+    if let Some(out) = replace(text, &full, value) {
+        return Some(out);
+    }
+    let object = find(text, path)?;
+    let inside = text[object.clone()].trim_end().strip_suffix('}')?.trim_end();
+    let comma = if inside.ends_with('{') { "" } else { "," };
+    let grown = format!("{inside}{comma}{}:{value}}}", quote(key));
+    Some(splice(text, &[(object, grown)]))
+}
+
 /// `text` without the member `key`, its comma included; `None` when it is not there.
 pub fn remove(text: &str, path: &[Step<'_>], key: &str) -> Option<String> {
     let object = find(text, path)?;

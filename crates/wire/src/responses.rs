@@ -5,6 +5,9 @@
 
 mod decode;
 mod encode;
+mod frames;
+mod item;
+mod own;
 mod whole;
 
 pub use decode::Decoder;

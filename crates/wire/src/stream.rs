@@ -58,6 +58,34 @@ pub enum Part {
         /// The field.
         field: Field,
     },
+    /// An event of a Responses stream.
+    Event {
+        /// What it is to its item.
+        role: EventRole,
+        /// The content part that it is about, 0 where it is about none.
+        content: u32,
+        /// What it repeats is what the stream had said before.
+        agrees: bool,
+    },
+}
+
+/// What an event of a Responses stream is to its item.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EventRole {
+    /// The item begins.
+    Start,
+    /// A content part begins.
+    PartAdded,
+    /// More of its words or arguments.
+    Delta,
+    /// Repeats what a content part or a call's arguments have said.
+    Closing,
+    /// The item ends, repeated as a whole.
+    End,
+    /// The answer ends, repeated as a whole.
+    Terminal,
+    /// Anything else about the item.
+    Other,
 }
 
 /// A part of a Chat choice.
@@ -280,9 +308,23 @@ impl Encoder {
         }
     }
 
-    /// Blocks follow one another (Messages), or each is a channel of its own (Chat).
+    /// Blocks follow one another (Messages, Responses), or each is a channel of its own (Chat).
     pub fn sequential(&self) -> bool {
         matches!(self, Self::Messages(_) | Self::Responses(_))
+    }
+
+    /// Events are numbered, and the last one repeats the answer (Responses): once one event has been changed, none that
+    /// follows goes out as it came.
+    pub fn numbered(&self) -> bool {
+        matches!(self, Self::Responses(_))
+    }
+
+    /// The number of the last event that went out, where events are numbered.
+    pub fn last_number(&self) -> Option<u64> {
+        match self {
+            Self::Messages(_) | Self::Chat(_) => None,
+            Self::Responses(encoder) => encoder.last_number(),
+        }
     }
 
     /// Learns from a frame of the upstream what the gateway's own frames must repeat (id, model, usage).
@@ -290,83 +332,92 @@ impl Encoder {
         match self {
             Self::Messages(encoder) => encoder.learn(atom),
             Self::Chat(encoder) => encoder.learn(atom),
-            Self::Responses(_) => {}
+            Self::Responses(encoder) => encoder.learn(atom),
+        }
+    }
+
+    /// An atom has gone out as it came.
+    pub fn passed(&mut self, atom: &Atom) {
+        if let Self::Responses(encoder) = self {
+            encoder.passed(atom);
         }
     }
 
     /// A head in the gateway's own hand.
-    pub fn head(&self) -> Bytes {
+    pub fn head(&mut self) -> Bytes {
         match self {
             Self::Messages(encoder) => encoder.head(),
             Self::Chat(encoder) => encoder.head(),
-            Self::Responses(_) => Bytes::new(),
+            Self::Responses(encoder) => encoder.head(),
         }
     }
 
-    /// An atom of a block, standing at `at` (the block's index on Messages, the call's index on Chat), its text replaced by
-    /// `text` if given. `from` is where the upstream had it.
-    pub fn block_part(&self, atom: &Atom, from: u32, at: u32, text: Option<&str>) -> Bytes {
+    /// An atom of a block, standing at `at` (the block's index on Messages, the call's on Chat, the item's on Responses), its
+    /// text replaced by `text` if given. `from` is where the upstream had it.
+    pub fn block_part(&mut self, atom: &Atom, from: u32, at: u32, text: Option<&str>) -> Bytes {
         match self {
             Self::Messages(_) => messages::block_part(atom, from, at, text),
             Self::Chat(_) => chat::block_part(atom, from, at, text),
-            Self::Responses(_) => Bytes::new(),
+            Self::Responses(encoder) => encoder.block_part(atom, at, text),
         }
     }
 
     /// A whole text block.
-    pub fn text_block(&self, choice: u32, at: u32, text: &str) -> Bytes {
+    pub fn text_block(&mut self, choice: u32, at: u32, text: &str) -> Bytes {
         match self {
             Self::Messages(_) => messages::text_block(at, text),
             Self::Chat(encoder) => encoder.text(choice, text),
-            Self::Responses(_) => Bytes::new(),
+            Self::Responses(encoder) => encoder.text_block(at, text),
         }
     }
 
     /// More text of an open text block.
-    pub fn text_delta(&self, choice: u32, at: u32, text: &str) -> Bytes {
+    pub fn text_delta(&mut self, choice: u32, at: u32, text: &str) -> Bytes {
         match self {
             Self::Messages(_) => messages::text_delta(at, text),
             Self::Chat(encoder) => encoder.text(choice, text),
-            Self::Responses(_) => Bytes::new(),
+            Self::Responses(encoder) => encoder.text_delta(at, text),
         }
     }
 
     /// The end of an open block, in the gateway's own hand.
-    pub fn block_end(&self, at: u32) -> Bytes {
+    pub fn block_end(&mut self, at: u32) -> Bytes {
         match self {
             Self::Messages(_) => messages::block_end(at),
-            Self::Chat(_) | Self::Responses(_) => Bytes::new(),
+            Self::Chat(_) => Bytes::new(),
+            Self::Responses(encoder) => encoder.block_end(at),
         }
     }
 
     /// A whole tool call.
-    pub fn call_block(&self, choice: u32, at: u32, call: &ToolCall) -> Bytes {
+    pub fn call_block(&mut self, choice: u32, at: u32, call: &ToolCall) -> Bytes {
         match self {
             Self::Messages(_) => messages::call_block(at, call),
             Self::Chat(encoder) => encoder.call(choice, at, call),
-            Self::Responses(_) => Bytes::new(),
+            Self::Responses(encoder) => encoder.call_block(at, call),
         }
     }
 
     /// The end of a choice as the upstream sent it, with another stop reason if given.
-    pub fn stop(&self, atom: &Atom, reason: Option<&StopReason>) -> Bytes {
+    pub fn stop(&mut self, atom: &Atom, reason: Option<&StopReason>) -> Bytes {
         match self {
             Self::Messages(_) => messages::stop(atom, reason),
             Self::Chat(_) => chat::stop(atom, reason),
-            Self::Responses(_) => Bytes::new(),
+            // Which calls remain is all that it says of the reason.
+            Self::Responses(encoder) => encoder.stop(atom),
         }
     }
 
     /// The end of a choice in the gateway's own hand.
-    pub fn own_stop(&self, choice: u32, reason: &StopReason) -> Bytes {
+    pub fn own_stop(&mut self, choice: u32, reason: &StopReason) -> Bytes {
         match self {
             Self::Messages(encoder) => encoder.own_stop(reason),
             Self::Chat(encoder) => encoder.own_stop(choice, reason),
-            Self::Responses(_) => Bytes::new(),
+            Self::Responses(encoder) => encoder.own_stop(reason),
         }
     }
 
-    /// The terminal frame.
+    /// The terminal frame, where it is one of its own.
     pub fn done(&self) -> Bytes {
         match self {
             Self::Messages(_) => messages::done(),
@@ -376,11 +427,11 @@ impl Encoder {
     }
 
     /// Any other atom, by itself, in a form that the strictest reader takes.
-    pub fn part(&self, atom: &Atom) -> Bytes {
+    pub fn part(&mut self, atom: &Atom) -> Bytes {
         match self {
             Self::Messages(_) => messages::strict(atom),
             Self::Chat(_) => chat::part(atom),
-            Self::Responses(_) => Bytes::new(),
+            Self::Responses(encoder) => encoder.part(atom),
         }
     }
 }

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use luthien_wire::stream::{Atom, Encoder, What};
 
 use super::StreamReview;
@@ -54,17 +55,23 @@ impl StreamReview {
 impl Emitter {
     /// An atom, unchanged.
     pub(super) fn pass(&mut self, atom: Atom) {
-        self.out.atom(atom, &self.encoder, self.acting);
+        self.out.atom(atom, &mut self.encoder, self.acting);
     }
 
     /// Bytes in the gateway's own hand.
     pub(super) fn own(&mut self, bytes: &[u8]) {
-        self.out.bytes(bytes, &self.encoder);
+        self.out.bytes(bytes, &mut self.encoder);
+    }
+
+    /// What the encoder writes.
+    pub(super) fn write(&mut self, write: impl FnOnce(&mut Encoder) -> Bytes) {
+        let bytes = write(&mut self.encoder);
+        self.own(&bytes);
     }
 
     /// No further part of the last frame goes out with its first ones.
     pub(super) fn end_of_frame(&mut self) {
-        self.out.end_of_frame(&self.encoder);
+        self.out.end_of_frame(&mut self.encoder);
     }
 
     pub(super) fn choice(&mut self, at: u32, choice: &mut Choice) {
@@ -161,7 +168,9 @@ impl Emitter {
 
     /// One frame's part, its text replaced if `text` is given.
     pub(super) fn write_atom(&mut self, choice: &mut Choice, at: usize, atom: Atom, text: Option<&str>) {
-        let What::Block { id, end, .. } = &atom.what else { return self.out.atom(atom, &self.encoder, self.acting) };
+        let What::Block { id, end, .. } = &atom.what else {
+            return self.out.atom(atom, &mut self.encoder, self.acting);
+        };
         let id = *id;
         choice.slots[at].end_sent |= *end;
         let place = self.place(choice, at, &atom);
@@ -171,10 +180,10 @@ impl Emitter {
         let from =
             if self.encoder.sequential() { id.block } else { id.block.wrapping_sub(luthien_wire::chat::TOOL_CALLS) };
         if text.is_none() && (!self.acting || (from == place && atom.of > 1)) {
-            return self.out.atom(atom, &self.encoder, false);
+            return self.out.atom(atom, &mut self.encoder, false);
         }
         let bytes = self.encoder.block_part(&atom, from, place, text);
-        if bytes != atom.frame.raw && text.is_none() && from == place {
+        if bytes != atom.frame.raw && text.is_none() && from == place && !self.encoder.numbered() {
             self.inner.note(|summary| summary.repaired = true);
         }
         self.own(&bytes);
@@ -206,7 +215,7 @@ impl Emitter {
     /// The head, where the upstream left it out and the answer is being mended.
     pub(super) fn begin_answer(&mut self) {
         if !self.head_sent && self.acting {
-            self.own(&self.encoder.head());
+            self.write(Encoder::head);
             self.inner.note(|summary| summary.repaired = true);
         }
         self.head_sent = true;

@@ -15,13 +15,14 @@ pub(super) struct Output {
 
 impl Output {
     /// An atom, unchanged. `strict`: in the form that the strictest reader takes.
-    pub(super) fn atom(&mut self, atom: Atom, encoder: &Encoder, strict: bool) {
-        if atom.of == 1 {
+    pub(super) fn atom(&mut self, atom: Atom, encoder: &mut Encoder, strict: bool) {
+        if atom.of == 1 || (strict && encoder.numbered()) {
             self.end_of_frame(encoder);
             if strict {
                 self.ready.extend_from_slice(&encoder.part(&atom));
             } else {
                 self.ready.extend_from_slice(&atom.frame.raw);
+                encoder.passed(&atom);
             }
             return;
         }
@@ -37,18 +38,19 @@ impl Output {
         self.run.push(atom);
         if whole {
             self.ready.extend_from_slice(&self.run[0].frame.raw);
+            encoder.passed(&self.run[0]);
             self.run.clear();
         }
     }
 
     /// Bytes in the gateway's own hand.
-    pub(super) fn bytes(&mut self, bytes: &[u8], encoder: &Encoder) {
+    pub(super) fn bytes(&mut self, bytes: &[u8], encoder: &mut Encoder) {
         self.end_of_frame(encoder);
         self.ready.extend_from_slice(bytes);
     }
 
     /// No further part of the last frame goes out with its first ones.
-    pub(super) fn end_of_frame(&mut self, encoder: &Encoder) {
+    pub(super) fn end_of_frame(&mut self, encoder: &mut Encoder) {
         for atom in self.run.drain(..) {
             self.ready.extend_from_slice(&encoder.part(&atom));
         }

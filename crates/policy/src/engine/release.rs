@@ -29,15 +29,15 @@ impl StreamReview {
             }
             for slot in &choice.slots {
                 if let (false, Some(place)) = (slot.done, slot.at) {
-                    self.emit.own(&self.emit.encoder.block_end(place));
+                    self.emit.write(|encoder| encoder.block_end(place));
                 }
             }
             self.emit.write_text(choice, *at, message, true);
             let reason = if choice.calls_sent > 0 { StopReason::ToolUse } else { StopReason::End };
-            self.emit.own(&self.emit.encoder.own_stop(*at, &reason));
+            self.emit.write(|encoder| encoder.own_stop(*at, &reason));
         }
         self.drop_held();
-        self.emit.own(&self.emit.encoder.done());
+        self.emit.write(|encoder| encoder.done());
         self.done_sent = true;
         self.closed = true;
         self.complete = true;
@@ -47,7 +47,8 @@ impl StreamReview {
     fn close_as_error(&mut self, message: &str) {
         self.drop_held();
         let context = &self.emit.inner.context;
-        let frame = context.dialect.error_frame("api_error", message, &context.transaction_id, None);
+        let last = self.emit.encoder.last_number();
+        let frame = context.dialect.error_frame("api_error", message, &context.transaction_id, last);
         self.emit.own(&frame);
         (self.closed, self.complete) = (true, true);
     }
@@ -89,7 +90,7 @@ impl Emitter {
     pub(super) fn write_call(&mut self, choice: &mut Choice, at: u32, call: &ToolCall) {
         self.begin_answer();
         let place = if self.encoder.sequential() { choice.next } else { choice.next_call };
-        self.own(&self.encoder.call_block(at, place, call));
+        self.write(|encoder| encoder.call_block(at, place, call));
         choice.next = choice.next.saturating_add(1);
         choice.next_call += 1;
         choice.calls_sent += 1;
@@ -112,9 +113,9 @@ impl Emitter {
             _ => None,
         };
         match &atom {
-            Some(atom) if new.is_none() && !self.acting => self.out.atom(atom.clone(), &self.encoder, false),
-            Some(atom) if new.is_none() && atom.of > 1 => self.out.atom(atom.clone(), &self.encoder, true),
-            Some(atom) => self.out.bytes(&self.encoder.stop(atom, new.as_ref()), &self.encoder),
+            Some(atom) if new.is_none() && !self.acting => self.out.atom(atom.clone(), &mut self.encoder, false),
+            Some(atom) if new.is_none() && atom.of > 1 => self.out.atom(atom.clone(), &mut self.encoder, true),
+            Some(atom) => self.out.bytes(&self.encoder.stop(atom, new.as_ref()), &mut self.encoder),
             None => {}
         }
         choice.stop = Some((None, reason));

@@ -4,5 +4,6 @@ mod adversary;
 mod chat;
 mod messages;
 mod property;
+mod responses;
 mod support;
 mod wholes;

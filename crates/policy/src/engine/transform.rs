@@ -12,9 +12,13 @@ impl Emitter {
     /// A part of a text block, through the streaming members.
     pub(super) fn write_transformed(&mut self, choice: &mut Choice, at: usize, atom: Atom) {
         let What::Block { id, start, piece, end } = &atom.what else {
-            return self.out.atom(atom, &self.encoder, self.acting);
+            return self.out.atom(atom, &mut self.encoder, self.acting);
         };
         let (id, end) = (*id, *end);
+        if let (true, Piece::Text(text)) = (end, piece) {
+            let text = text.clone();
+            return self.write_last_words(choice, at, atom, &text);
+        }
         if end {
             self.flush_transform(choice, at);
             if choice.slots[at].start.take().is_some() {
@@ -51,6 +55,25 @@ impl Emitter {
         }
     }
 
+    /// The end of a text that brings words of its own: all of them before the end, what was held back included.
+    fn write_last_words(&mut self, choice: &mut Choice, at: usize, atom: Atom, text: &str) {
+        choice.slots[at].transform_began.get_or_insert_with(tokio::time::Instant::now);
+        choice.slots[at].flushed = true;
+        let (id, likeness) = (choice.slots[at].id, &mut choice.slots[at].likeness);
+        let words = self.transform(id, text, likeness).and_then(|new| {
+            let rest = self.transform_end(id, likeness)?;
+            Ok(new.unwrap_or_else(|| text.to_owned()) + &rest)
+        });
+        let words = match words {
+            Ok(words) => words,
+            Err(Panicked(message)) => return self.failed = Some(message),
+        };
+        self.write_start(choice, at);
+        self.acting |= words != text;
+        let changed = self.acting.then_some(words);
+        self.write_atom(choice, at, atom, changed.as_deref());
+    }
+
     /// The start that waited for the first text.
     pub(super) fn write_start(&mut self, choice: &mut Choice, at: usize) {
         if let Some(start) = choice.slots[at].start.take() {
@@ -76,7 +99,7 @@ impl Emitter {
             self.write_start(choice, at);
             let place = choice.slots[at].at.unwrap_or(choice.next);
             choice.text_sent = true;
-            self.own(&self.encoder.text_delta(id.choice, place, &rest));
+            self.write(|encoder| encoder.text_delta(id.choice, place, &rest));
         }
     }
 

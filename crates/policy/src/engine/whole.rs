@@ -218,8 +218,7 @@ pub fn synthetic_turn(dialect: Dialect, streamed: bool, model: &str, id: &str, t
     if !streamed {
         return whole::synthetic(dialect, model, id, text).into();
     }
-    let encoder = Encoder::new(dialect, model, id);
-    [encoder.head(), encoder.text_block(0, 0, text), encoder.own_stop(0, &StopReason::End), encoder.done()]
-        .concat()
-        .into()
+    let mut encoder = Encoder::new(dialect, model, id);
+    let (head, words) = (encoder.head(), encoder.text_block(0, 0, text));
+    [head, words, encoder.own_stop(0, &StopReason::End), encoder.done()].concat().into()
 }

@@ -124,6 +124,7 @@ pub(crate) fn block_part(atom: &Atom, from: u32, at: u32, text: Option<&str>) ->
     let field = match atom.part {
         Part::Whole => whole_field(atom),
         Part::Field { field, .. } => field,
+        Part::Event { .. } => Field::Rest,
     };
     let mut changed = part_data(atom);
     // A frame of one atom has one choice with one call; so has a part.

@@ -185,10 +185,10 @@ fn rewrite_choice(out: &str, body: &str, choice: &Choice, edit: &Edit) -> Option
     let mut out = out.to_owned();
     if changed_text || content_kept != had(CONTENT) {
         let content = if texts.is_empty() { "null".into() } else { json::quote(&texts.join("\n\n")) };
-        out = set(&out, &message, "content", &content)?;
+        out = json::set(&out, &message, "content", &content)?;
     }
     if had(REFUSAL) && !refusal_kept {
-        out = set(&out, &message, "refusal", "null")?;
+        out = json::set(&out, &message, "refusal", "null")?;
     }
     if changed_text || content_kept != had(CONTENT) || refusal_kept != had(REFUSAL) {
         // They tell the text as it was.
@@ -202,26 +202,13 @@ fn rewrite_choice(out: &str, body: &str, choice: &Choice, edit: &Edit) -> Option
     if calls.is_empty() && had_calls {
         out = json::remove(&out, &message, "tool_calls")?;
     } else if !calls.is_empty() {
-        out = set(&out, &message, "tool_calls", &format!("[{}]", calls.join(",")))?;
+        out = json::set(&out, &message, "tool_calls", &format!("[{}]", calls.join(",")))?;
     }
     if let Some(reason) = &edit.stop {
         let path = [entry[0], entry[1], Step::Key("finish_reason")];
         out = json::replace(&out, &path, &json::quote(stop_name(reason)))?;
     }
     Some(out)
-}
-
-/// The object at `path` with `key` set: replaced where it is, else added at the end.
-fn set(text: &str, path: &[Step<'_>], key: &str, value: &str) -> Option<String> {
-    let full = [path, &[Step::Key(key)]].concat();
-    if let Some(out) = json::replace(text, &full, value) {
-        return Some(out);
-    }
-    let object = json::find(text, path)?;
-    let inside = text[object.clone()].strip_suffix('}')?.trim_end();
-    let comma = if inside.ends_with('{') { "" } else { "," };
-    let grown = format!("{inside}{comma}{}:{value}}}", json::quote(key));
-    Some(json::splice(text, &[(object, grown)]))
 }
 
 pub(crate) fn synthetic(model: &str, id: &str, text: &str) -> String {

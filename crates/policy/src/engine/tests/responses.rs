@@ -1,0 +1,261 @@
+//! The engine on Responses streams.
+
+use luthien_wire::Dialect;
+use serde_json::{Value, json};
+
+use super::support::*;
+use crate::contract::*;
+use crate::engine::UpstreamEnd;
+
+/// Writes the events of a stream, numbered.
+#[derive(Default)]
+struct Stream {
+    out: String,
+    number: u64,
+    output: Vec<Value>,
+}
+
+impl Stream {
+    fn new() -> Self {
+        let mut stream = Self::default();
+        let response =
+            json!({"id": "resp_1", "object": "response", "status": "in_progress", "model": "m", "output": []});
+        stream.event("response.created", json!({"response": response}));
+        stream.event("response.in_progress", json!({"response": response}));
+        stream
+    }
+
+    fn event(&mut self, kind: &str, members: impl Into<Value>) -> &mut Self {
+        let mut data = json!({"type": kind, "sequence_number": self.number});
+        data.as_object_mut().unwrap().extend(members.into().as_object().unwrap().clone());
+        self.number += 1;
+        self.out += &ev(&data.to_string());
+        self
+    }
+
+    fn item(&mut self, begun: impl Into<Value>, events: Vec<(&str, Value)>, done: Value) -> &mut Self {
+        let at = self.output.len();
+        self.event("response.output_item.added", json!({"output_index": at, "item": begun.into()}));
+        for (kind, mut members) in events {
+            members["output_index"] = at.into();
+            self.event(kind, members);
+        }
+        self.event("response.output_item.done", json!({"output_index": at, "item": done}));
+        self.output.push(done);
+        self
+    }
+
+    fn text(&mut self, id: &str, pieces: &[&str]) -> &mut Self {
+        let whole = pieces.concat();
+        let place = json!({"item_id": id, "content_index": 0});
+        let with = |key: &str, value: Value| {
+            let mut members = place.clone();
+            members[key] = value;
+            members
+        };
+        let part = |text: &str| json!({"type": "output_text", "text": text, "annotations": []});
+        let mut events = vec![("response.content_part.added", with("part", part("")))];
+        events.extend(pieces.iter().map(|piece| ("response.output_text.delta", with("delta", (*piece).into()))));
+        events.push(("response.output_text.done", with("text", whole.clone().into())));
+        events.push(("response.content_part.done", with("part", part(&whole))));
+        let item = |content: Value| json!({"id": id, "type": "message", "role": "assistant", "content": content});
+        self.item(item(json!([])), events, item(json!([part(&whole)])))
+    }
+
+    fn call(&mut self, name: &str, arguments: &str) -> &mut Self {
+        let item = |arguments: &str| {
+            json!({"id": format!("fc_{name}"), "type": "function_call", "call_id": format!("call_{name}"),
+                "name": name, "arguments": arguments})
+        };
+        let place = json!({"item_id": format!("fc_{name}")});
+        let (mut delta, mut done) = (place.clone(), place);
+        delta["delta"] = arguments.into();
+        done["arguments"] = arguments.into();
+        let events =
+            vec![("response.function_call_arguments.delta", delta), ("response.function_call_arguments.done", done)];
+        self.item(item(""), events, item(arguments))
+    }
+
+    fn shell(&mut self) -> &mut Self {
+        let item =
+            |action: Value| json!({"id": "lsh_1", "type": "local_shell_call", "call_id": "call_l", "action": action});
+        self.item(item(Value::Null), vec![], item(json!({"type": "exec", "command": ["rm", "-rf", "/"]})))
+    }
+
+    fn reasoning(&mut self) -> &mut Self {
+        let item =
+            |text: Value| json!({"id": "rs_1", "type": "reasoning", "summary": text, "encrypted_content": "c2ln"});
+        let delta = json!({"item_id": "rs_1", "summary_index": 0, "delta": "hm"});
+        let events = vec![("response.reasoning_summary_text.delta", delta)];
+        self.item(item(json!([])), events, item(json!([{"type": "summary_text", "text": "hm"}])))
+    }
+
+    fn done(&mut self) -> String {
+        let response = json!({"id": "resp_1", "object": "response", "status": "completed", "model": "m",
+            "output": self.output, "usage": {"input_tokens": 3, "output_tokens": 7, "total_tokens": 10}});
+        self.event("response.completed", json!({"response": response}));
+        std::mem::take(&mut self.out)
+    }
+}
+
+/// What a stream stands for, which must be the same in all the places that say it.
+fn read(stream: &str) -> Value {
+    let events: Vec<Value> = stream
+        .split("\n\n")
+        .filter_map(|frame| frame.split_once("data: ").map(|(_, data)| serde_json::from_str(data).unwrap()))
+        .collect();
+    let (mut output, mut words, mut closed) = (Vec::new(), Vec::new(), Vec::new());
+    for (number, event) in events.iter().enumerate() {
+        assert_eq!(event["sequence_number"], number, "{stream}");
+        match event["type"].as_str().unwrap() {
+            "response.output_item.added" => {
+                assert_eq!(event["output_index"], output.len(), "{stream}");
+                (words, closed) = (vec![String::new()], Vec::new());
+            }
+            "response.output_text.delta" | "response.function_call_arguments.delta" => {
+                words[0].push_str(event["delta"].as_str().unwrap());
+            }
+            "response.output_text.done" => closed.push(event["text"].clone()),
+            "response.function_call_arguments.done" => closed.push(event["arguments"].clone()),
+            "response.content_part.done" => closed.push(event["part"]["text"].clone()),
+            "response.output_item.done" => {
+                assert_eq!(event["output_index"], output.len(), "{stream}");
+                let item = event["item"].clone();
+                match item["type"].as_str().unwrap() {
+                    "message" => closed.push(item["content"][0]["text"].clone()),
+                    "function_call" => closed.push(item["arguments"].clone()),
+                    _ => {}
+                }
+                assert!(closed.iter().all(|closed| *closed == words[0]), "{words:?} {closed:?} {stream}");
+                output.push(item);
+            }
+            _ => {}
+        }
+    }
+    let last = events.last().unwrap();
+    assert_eq!(last["response"]["output"], Value::Array(output), "{stream}");
+    last["response"].clone()
+}
+
+fn said(response: &Value) -> Vec<String> {
+    let item = |item: &Value| match item["type"].as_str().unwrap() {
+        "message" => item["content"][0]["text"].as_str().unwrap().to_owned(),
+        "function_call" => format!("{}({})", item["name"].as_str().unwrap(), item["arguments"].as_str().unwrap()),
+        other => other.to_owned(),
+    };
+    response["output"].as_array().unwrap().iter().map(item).collect()
+}
+
+fn enforce(policy: Scripted) -> Opened {
+    open(Dialect::Responses, vec![(policy, Mode::Enforce)])
+}
+
+async fn judged(policy: Scripted, input: &str) -> Value {
+    read(&run(&enforce(policy).reviews, input).await)
+}
+
+fn broken() -> UpstreamEnd {
+    UpstreamEnd::Broken { kind: "api_error", message: "gone".into() }
+}
+
+#[tokio::test(start_paused = true)]
+async fn allowed_calls_leave_as_they_came() {
+    let input = Stream::new().reasoning().text("msg_1", &["h", "i"]).call("a", "{\"x\": 1}").shell().done();
+    assert_eq!(run(&enforce(block_tool("other")).reviews, &input).await, input);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_blocked_call_becomes_a_message_in_front_of_the_others() {
+    let input =
+        Stream::new().reasoning().text("m", &["h", "i"]).call("bad", "{\"x\":1}").call("ok", "{\"y\":2}").done();
+    let out = run(&enforce(block_tool("bad")).reviews, &input).await;
+    assert!(!out.contains("fc_bad") && !out.contains("\\\"x\\\""), "{out}");
+    let response = read(&out);
+    assert_eq!(said(&response), ["reasoning", "hi", "[blocked bad]", "ok({\"y\":2})"]);
+    assert_eq!((&response["status"], &response["usage"]["output_tokens"]), (&json!("completed"), &json!(7)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn text_goes_out_before_any_verdict_and_overtakes_held_calls() {
+    let mut stream = Stream::new();
+    stream.call("a", "{}").text("m", &["later"]);
+    let input = stream.done();
+    assert_eq!(said(&judged(block_tool("other"), &input).await), ["later", "a({})"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shell_call_is_judged_by_its_action() {
+    let input = Stream::new().shell().done();
+    let out = run(&enforce(block_tool("local_shell")).reviews, &input).await;
+    assert!(!out.contains("lsh_1") && !out.contains("\"rm\""), "{out}");
+    assert_eq!(said(&read(&out)), ["[blocked local_shell]"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_changed_text_is_the_same_in_all_four_places() {
+    let input = Stream::new().text("m", &["so ", "loud"]).call("ok", "{}").done();
+    let louder = Scripted {
+        stream: str::to_uppercase,
+        watch: Watch { text: TextWatch::Streamed, ..Watch::default() },
+        ..block_tool("other")
+    };
+    assert_eq!(said(&judged(louder, &input).await), ["SO LOUD", "ok({})"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_only_the_end_says_is_left_out() {
+    let mut stream = Stream::new();
+    stream.text("m", &["hi"]);
+    stream
+        .output
+        .push(json!({"id": "fc_x", "type": "function_call", "call_id": "c", "name": "bad", "arguments": "{}"}));
+    let input = stream.done();
+    assert_eq!(said(&judged(block_tool("bad"), &input).await), ["hi"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_finished_item_that_was_never_announced_is_judged() {
+    for (name, expected) in [("bad", "[blocked bad]"), ("ok", "ok({\"x\":1})")] {
+        let mut stream = Stream::new();
+        stream.call("bad", "{}");
+        let item =
+            json!({"id": "fc_n", "type": "function_call", "call_id": "c", "name": name, "arguments": "{\"x\":1}"});
+        stream.event("response.output_item.done", json!({"output_index": 1, "item": item.clone()}));
+        stream.output.push(item);
+        let input = stream.done();
+        let said = said(&judged(block_tool("bad"), &input).await);
+        assert_eq!(said.last().unwrap(), expected);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_repeats_nothing_that_was_held() {
+    let mut stream = Stream::new();
+    stream.text("m", &["hi"]).call("bad", "{\"secret\":1}");
+    let response = json!({"id": "resp_1", "status": "failed", "error": {"code": "server_error", "message": "x"}, "output": stream.output});
+    let input = stream.event("response.failed", json!({"response": response})).out.clone();
+    let hang = Scripted { hangs: true, ..block_tool("bad") };
+    let out = run(&enforce(hang).reviews, &input).await;
+    assert!(!out.contains("secret") && out.contains("response.failed"), "{out}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_broken_stream_ends_with_the_next_number() {
+    let input = Stream::new().text("m", &["hi"]).out.clone();
+    let out = pieces(&enforce(block_tool("bad")).reviews, &[input.as_bytes()], broken()).await.concat();
+    let out = String::from_utf8(out).unwrap();
+    assert!(out.starts_with(&input), "{out}");
+    assert!(
+        out[input.len()..]
+            .starts_with("event: response.failed\ndata: {\"type\":\"response.failed\",\"sequence_number\":8,"),
+        "{out}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn arguments_that_differ_between_places_are_not_relied_on() {
+    let input = Stream::new().call("ok", "{\"a\":1}").done();
+    let input = input.replacen("\\\"a\\\":1", "\\\"a\\\":2", 1);
+    assert_eq!(said(&judged(calls(|_| Answer::pass()), &input).await).len(), 1);
+    assert!(!run(&enforce(calls(|_| Answer::pass())).reviews, &input).await.contains("call_ok"));
+}
