@@ -3,6 +3,7 @@
 mod bench;
 mod command;
 mod debian;
+mod fuzz;
 mod peers;
 mod picture;
 mod places;
@@ -30,6 +31,8 @@ enum Command {
     Peers,
     /// Compare the gateway with the yardstick, in turn, and print the ratios.
     Bench(bench::Args),
+    /// Run the fuzz targets, each for some seconds.
+    Fuzz(fuzz::Args),
     /// Make the README's picture anew from what `luthien demo` prints.
     Picture,
 }
@@ -48,6 +51,7 @@ fn main() -> ExitCode {
         Command::Test(args) => test::run(&args),
         Command::Peers => places::Places::find().and_then(|places| peers::install(&places)),
         Command::Bench(args) => bench::run(&args),
+        Command::Fuzz(args) => fuzz::run(&args),
         Command::Picture => picture::run(),
     };
     match result {

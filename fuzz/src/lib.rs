@@ -1,0 +1,9 @@
+//! What holds for every input, as functions that panic where it does not. Each target runs one of them.
+
+pub mod client;
+mod cuts;
+pub mod engine;
+pub mod framing;
+pub mod requests;
+pub mod streams;
+pub mod wholes;
