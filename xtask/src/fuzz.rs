@@ -95,8 +95,9 @@ fn build(places: &Places) -> Result<PathBuf, Failure> {
     let host = version.lines().find_map(|line| line.strip_prefix("host: ")).ok_or("`cargo -vV` names no host")?;
     let mut build = command::cargo(&places.root.join("fuzz"));
     build.env_remove("CARGO_ENCODED_RUSTFLAGS").env("RUSTFLAGS", COVERAGE);
-    // With a target named, build scripts and macros are built without the flags.
-    build.args(["build", "--release", "--locked", "--target", host, "--target-dir"]).arg(&target);
+    // With a target named, build scripts and macros are built without the flags. Not `--locked`: a dependency that the
+    // product gains is no fault here.
+    build.args(["build", "--release", "--target", host, "--target-dir"]).arg(&target);
     command::run(&mut build)?;
     Ok(target.join(host).join("release"))
 }
