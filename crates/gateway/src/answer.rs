@@ -128,6 +128,9 @@ async fn whole(
         _ => reviews.whole(plain.clone()).await,
     };
     reviews.end();
+    if let Some(calls) = &transaction.calls {
+        calls.whole(&plain, &reviewed.body)?;
+    }
     let evaluation = evaluation(reviewed.summary);
     let bytes = if reviewed.body == plain {
         raw
@@ -220,11 +223,11 @@ impl Answer {
                 GatewayBody::Pass(Box::new(KeepAlive::new(Delivery::new(pass, transaction), dialect, every)))
             }
             Content::Watched(source, reviews) => {
-                let rewrite = Rewrite::new(source, reviews);
+                let rewrite = Rewrite::new(source, reviews, transaction.calls.take());
                 GatewayBody::Rewrite(Box::new(KeepAlive::new(Delivery::new(rewrite, transaction), dialect, every)))
             }
             Content::WatchedDecoded(source, reviews) => {
-                let rewrite = Rewrite::new(source, reviews);
+                let rewrite = Rewrite::new(source, reviews, transaction.calls.take());
                 GatewayBody::RewriteDecoded(Box::new(KeepAlive::new(
                     Delivery::new(rewrite, transaction),
                     dialect,

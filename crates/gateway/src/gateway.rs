@@ -15,6 +15,7 @@ use crate::clock::Clock;
 use crate::config::GatewayConfig;
 use crate::credentials::Keys;
 use crate::live::LiveState;
+use crate::open_calls::OpenCalls;
 use crate::server::{Stopping, serve};
 use crate::upstream::{UpstreamError, Upstreams};
 use crate::way::Core;
@@ -78,6 +79,7 @@ impl Gateway {
             trust_user_id_header: config.trust_user_id_header,
             judge: config.judge,
             upstreams,
+            open_calls: OpenCalls::new(),
             recorder,
             live,
             clock: Clock::system(),

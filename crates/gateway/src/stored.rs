@@ -17,8 +17,13 @@ pub(crate) fn request() -> Result<Request, GatewayError> {
     request.map_err(|error| GatewayError::BadRequest(error.message))
 }
 
-/// Whether what is asked for can be reviewed: a stream can only from its start.
-pub(crate) fn check(query: &str) -> Result<(), GatewayError> {
+/// Whether what is asked for can be reviewed: a stream can only from its start, and not where calls in it have been
+/// `blocked` before, which a second verdict might let out.
+pub(crate) fn check(query: &str, blocked: bool) -> Result<(), GatewayError> {
+    if blocked && query.split('&').any(|pair| pair == "stream=true") {
+        let why = "a policy has blocked a call in this response: read it without `stream`";
+        return Err(GatewayError::PolicyBlocked(why.to_owned()));
+    }
     if query.split('&').any(|pair| pair.split('=').next() == Some("starting_after")) {
         return Err(GatewayError::BadRequest(
             "`starting_after` cannot be used where policies check answers: they have to see the response from its start"
@@ -107,7 +112,9 @@ mod tests {
 
     #[test]
     fn a_stream_is_reviewed_from_its_start() {
-        assert!(check("stream=true&include[]=x").is_ok());
-        assert_eq!(check("stream=true&starting_after=4").unwrap_err().status(), 400);
+        assert!(check("stream=true&include[]=x", false).is_ok());
+        assert_eq!(check("stream=true&starting_after=4", false).unwrap_err().status(), 400);
+        assert!(check("include[]=x", true).is_ok());
+        assert_eq!(check("stream=true", true).unwrap_err().status(), 400);
     }
 }

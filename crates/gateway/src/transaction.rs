@@ -12,6 +12,7 @@ use luthien_wire::Dialect;
 
 use crate::clock::Clock;
 use crate::errors::GatewayError;
+use crate::open_calls::CallWatch;
 
 /// How a transaction ends, as the record will say.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,6 +42,8 @@ pub(crate) struct Transaction {
     http_status: Option<u16>,
     evaluation: Evaluation,
     review: Option<Arc<ReviewContext>>,
+    /// Watches for calls that are withheld of an answer that its vendor keeps.
+    pub(crate) calls: Option<CallWatch>,
 }
 
 impl Transaction {
@@ -62,6 +65,7 @@ impl Transaction {
             http_status: None,
             evaluation: Evaluation::None,
             review: None,
+            calls: None,
         })
     }
 

@@ -12,8 +12,9 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use luthien_policy::contract::{EventSink, ReviewContext};
 use luthien_policy::plan::{Options, RequestOutcome, Reviews};
-use luthien_record::model::{Evaluation, Start};
+use luthien_record::model::{Evaluation, Event, Start};
 use luthien_record::recorder::Recorder;
+use luthien_wire::Dialect;
 use luthien_wire::request::{Request, RequestKind};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -28,8 +29,9 @@ use crate::credentials::{Caller, Keys, redact_query};
 use crate::errors::GatewayError;
 use crate::judges::Judges;
 use crate::live::{Live, LiveState};
+use crate::open_calls::{CallWatch, OpenCalls};
 use crate::receive::{Received, receive};
-use crate::routes::{self, Kind, Route};
+use crate::routes::{self, Kind, Route, Stored};
 use crate::session::{session_id, user_id};
 use crate::stored;
 use crate::transaction::{Transaction, id_header};
@@ -46,6 +48,7 @@ pub(crate) struct Core {
     pub(crate) judge: JudgeConfig,
     pub(crate) keys: Keys,
     pub(crate) upstreams: Arc<Upstreams>,
+    pub(crate) open_calls: Arc<OpenCalls>,
     pub(crate) recorder: Recorder,
     pub(crate) live: Arc<LiveState>,
     pub(crate) clock: Clock,
@@ -118,11 +121,26 @@ async fn carry(
     if let Some(reviews) = &reviews {
         transaction.note_evaluation(evaluation(reviews.summary()));
     }
+    let caller = asked.caller.identity;
+    if let Some(request) = &asked.request
+        && let Some(completed) = core.open_calls.complete(caller, request)?
+    {
+        let event =
+            Event { event_type: "transaction.calls_answered".to_owned(), at: core.clock.now(), data: completed.data };
+        transaction.recording().with(|record| record.event(event));
+        asked.request = Some(completed.request);
+        changed = true;
+    }
     let upstream = core.upstreams.default_for(route.dialect).ok_or(GatewayError::NoUpstream(route.dialect))?;
     let wants_stream = asked.request.as_ref().is_some_and(Request::stream);
     let watched = route.kind.is_reviewed() && !live.plan.is_idle();
-    if watched && matches!(route.kind, Kind::Stored(_)) {
-        stored::check(asked.head.uri.query().unwrap_or_default())?;
+    if let (true, Kind::Stored(stored)) = (watched, &route.kind) {
+        let blocked = matches!(stored, Stored::Response(id) if core.open_calls.knows(caller, id));
+        stored::check(asked.head.uri.query().unwrap_or_default(), blocked)?;
+    }
+    if watched && route.dialect == Dialect::Responses && asked.request.as_ref().is_none_or(Request::store) {
+        let calls = CallWatch::new(Arc::clone(&core.open_calls), caller, core.limits.event_bytes);
+        transaction.calls = Some(calls);
     }
     let body = asked.request.filter(|_| changed).map(|request| request.body().clone());
     let outgoing = Outgoing {

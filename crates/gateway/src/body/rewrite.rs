@@ -11,6 +11,7 @@ use luthien_policy::plan::{Reviews, Summary};
 use luthien_record::model::{Evaluation, Status};
 
 use super::{Piece, Pieces, SourceError};
+use crate::open_calls::CallWatch;
 use crate::transaction::Outcome;
 
 /// Feeds an upstream's bytes to a review and hands on what it lets out.
@@ -18,17 +19,20 @@ pub(crate) struct Rewrite<B> {
     source: Option<B>,
     review: StreamReview,
     reviews: Reviews,
+    calls: Option<CallWatch>,
     unmatched: Unmatched,
     error: Option<SourceError>,
     over: bool,
 }
 
 impl<B> Rewrite<B> {
-    pub(crate) fn new(source: B, reviews: Reviews) -> Self {
+    /// `calls` learns which calls are withheld.
+    pub(crate) fn new(source: B, reviews: Reviews, calls: Option<CallWatch>) -> Self {
         Self {
             source: Some(source),
             review: reviews.stream(),
             reviews,
+            calls,
             unmatched: Unmatched::default(),
             error: None,
             over: false,
@@ -45,6 +49,9 @@ impl<B: Body<Data = Bytes, Error = SourceError> + Unpin> Rewrite<B> {
                 Poll::Pending => return false,
                 Poll::Ready(Some(Ok(frame))) => {
                     if let Ok(data) = frame.into_data() {
+                        if let Some(calls) = &mut self.calls {
+                            calls.came(&data);
+                        }
                         self.review.push(&data);
                         self.unmatched.arrived(data);
                     }
@@ -74,6 +81,13 @@ impl<B: Body<Data = Bytes, Error = SourceError> + Unpin> Pieces for Rewrite<B> {
             let fed = self.feed(cx);
             match self.review.poll_output(cx) {
                 Poll::Ready(Some(bytes)) => {
+                    if let Some(calls) = &mut self.calls {
+                        calls.went(&bytes);
+                        // The next request may come as soon as the client has the end.
+                        if self.review.ended() {
+                            calls.settle();
+                        }
+                    }
                     let same = self.unmatched.sent(&bytes);
                     return Poll::Ready(Some(Ok(Piece { bytes, same })));
                 }

@@ -1,0 +1,181 @@
+//! Calls that a policy withheld and that the vendor still holds open in a response it keeps (W-11).
+//!
+//! A client that goes on from such a response knows nothing of the call, and its vendor takes no further turn until the call
+//! has an output. So the gateway remembers, for each caller and response, what was withheld, and puts an output that says so
+//! in front of the next input. What is remembered is lost with the process; the vendor then refuses the turn by itself.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use lru::LruCache;
+use luthien_wire::json;
+use luthien_wire::request::{Request, RequestKind};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::errors::GatewayError;
+
+pub(crate) use watch::CallWatch;
+
+mod watch;
+
+/// The most responses remembered, over all callers; the one not asked for longest is forgotten first.
+const MOST: usize = 10_000;
+
+/// The most that they may take together, in bytes of names.
+const MOST_BYTES: usize = 8 << 20;
+
+/// What the model is told in place of an output.
+const NOT_RUN: &str = "This call was blocked by policy. It was not passed on to the client and has not been run.";
+
+/// A keyed hash of the caller's credential, and the response's id.
+type Key = ([u8; 16], String);
+
+/// A call of a stored response.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct OpenCall {
+    /// The item's type.
+    kind: String,
+    /// The id by which its output names it.
+    id: String,
+}
+
+impl OpenCall {
+    /// The client runs calls of this type, and the vendor waits for their output.
+    fn awaits_output(kind: &str) -> bool {
+        matches!(
+            kind,
+            "function_call"
+                | "custom_tool_call"
+                | "shell_call"
+                | "local_shell_call"
+                | "apply_patch_call"
+                | "computer_call"
+        )
+    }
+
+    /// An output that says that nothing was run; `None` where no text can say it.
+    fn output(&self) -> Option<Value> {
+        let id = &self.id;
+        Some(match self.kind.as_str() {
+            "function_call" | "custom_tool_call" => {
+                json!({"type": format!("{}_output", self.kind), "call_id": id, "output": NOT_RUN})
+            }
+            "shell_call" => {
+                let outcome = json!({"type": "exit", "exit_code": 126});
+                let output = json!([{"stdout": "", "stderr": NOT_RUN, "outcome": outcome}]);
+                json!({"type": "shell_call_output", "call_id": id, "output": output})
+            }
+            "apply_patch_call" => {
+                json!({"type": "apply_patch_call_output", "call_id": id, "status": "failed", "output": NOT_RUN})
+            }
+            _ => return None,
+        })
+    }
+
+    fn weight(&self) -> usize {
+        self.kind.len() + self.id.len()
+    }
+}
+
+/// What is remembered.
+#[derive(Debug)]
+pub(crate) struct OpenCalls(Mutex<Known>);
+
+#[derive(Debug)]
+struct Known {
+    responses: LruCache<Key, Vec<OpenCall>>,
+    bytes: usize,
+}
+
+/// A request with outputs for the calls that its client knows nothing of.
+#[derive(Debug)]
+pub(crate) struct Completed {
+    pub(crate) request: Request,
+    /// For the record: the response and the calls.
+    pub(crate) data: Value,
+}
+
+impl OpenCalls {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self(Mutex::new(Known { responses: LruCache::unbounded(), bytes: 0 })))
+    }
+
+    fn remember(&self, caller: [u8; 16], response: &str, calls: Vec<OpenCall>) {
+        let weight = |key: &Key, calls: &[OpenCall]| key.1.len() + calls.iter().map(OpenCall::weight).sum::<usize>();
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (caller, response.to_owned());
+        known.bytes += weight(&key, &calls);
+        if let Some((key, old)) = known.responses.push(key, calls) {
+            known.bytes -= weight(&key, &old);
+        }
+        while known.responses.len() > MOST || known.bytes > MOST_BYTES {
+            let Some((key, old)) = known.responses.pop_lru() else { return };
+            known.bytes -= weight(&key, &old);
+        }
+    }
+
+    fn of(&self, caller: [u8; 16], response: &str) -> Vec<OpenCall> {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.responses.get(&(caller, response.to_owned())).cloned().unwrap_or_default()
+    }
+
+    /// Calls of this response have been withheld from this caller.
+    pub(crate) fn knows(&self, caller: [u8; 16], response: &str) -> bool {
+        !self.of(caller, response).is_empty()
+    }
+
+    /// The request with the outputs that its vendor waits for; `None` where it waits for none. Every other byte stays.
+    pub(crate) fn complete(&self, caller: [u8; 16], request: &Request) -> Result<Option<Completed>, GatewayError> {
+        let Some(response) = request.previous_response_id() else { return Ok(None) };
+        let given: Vec<String> = request.message_spans().iter().filter_map(|span| answers(request, span)).collect();
+        let open: Vec<OpenCall> =
+            self.of(caller, &response).into_iter().filter(|call| !given.contains(&call.id)).collect();
+        if open.is_empty() {
+            return Ok(None);
+        }
+        let outputs: Option<Vec<String>> = open.iter().map(|call| Some(call.output()?.to_string())).collect();
+        let outputs = outputs.ok_or_else(|| {
+            GatewayError::BadRequest(format!(
+                "a policy blocked a call in the response `{response}` for which only its client could give an output; \
+                 go on without `previous_response_id`"
+            ))
+        })?;
+        let body = with_outputs(request.text(), &outputs.join(","));
+        let parsed = Request::parse(request.dialect(), RequestKind::Turn, Bytes::from(body));
+        let request = parsed.map_err(|error| GatewayError::BadRequest(error.message))?;
+        let calls: Vec<&str> = open.iter().map(|call| call.id.as_str()).collect();
+        Ok(Some(Completed { request, data: json!({"previous_response_id": response, "calls": calls}) }))
+    }
+}
+
+/// The call that an item of the input gives the output of.
+fn answers(request: &Request, span: &std::ops::Range<usize>) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Item {
+        call_id: Option<String>,
+    }
+    serde_json::from_str::<Item>(request.text().get(span.clone())?).ok()?.call_id
+}
+
+/// The body with these items in front of its input. A string becomes the message that it stands for.
+fn with_outputs(body: &str, outputs: &str) -> String {
+    let Some(span) = json::member(body, "input") else {
+        let end = body.trim_end().len().saturating_sub(1);
+        let comma = if body[..end].trim_end().ends_with('{') { "" } else { "," };
+        return format!("{}{comma}\"input\":[{outputs}]{}", &body[..end], &body[end..]);
+    };
+    let (before, input, after) = (&body[..span.start], &body[span.clone()], &body[span.end..]);
+    let input = match input.strip_prefix('[') {
+        Some(rest) if rest.trim_start().starts_with(']') => format!("[{outputs}{rest}"),
+        Some(rest) => format!("[{outputs},{rest}"),
+        None if input.starts_with('"') => {
+            format!("[{outputs},{{\"type\":\"message\",\"role\":\"user\",\"content\":{input}}}]")
+        }
+        None => format!("[{outputs}]"),
+    };
+    [before, &input, after].concat()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,173 @@
+//! Compares the calls that a vendor keeps of a response with those that its client got.
+
+use std::fmt;
+use std::sync::Arc;
+
+use luthien_wire::sse::{Frame, Splitter};
+use memchr::memmem;
+use serde::Deserialize;
+
+use super::{OpenCall, OpenCalls};
+use crate::errors::GatewayError;
+
+/// Watches one answer. Dropped, it remembers which calls were withheld.
+pub(crate) struct CallWatch {
+    calls: Arc<OpenCalls>,
+    caller: [u8; 16],
+    vendors: Seen,
+    clients: Seen,
+}
+
+/// What one side has of a response.
+#[derive(Debug)]
+struct Seen {
+    splitter: Splitter,
+    /// Something could not be read; the rest is not looked at.
+    lost: bool,
+    response: Option<String>,
+    calls: Vec<OpenCall>,
+}
+
+#[derive(Deserialize)]
+struct Event {
+    #[serde(default)]
+    item: Option<Item>,
+    #[serde(default)]
+    response: Option<Response>,
+}
+
+#[derive(Deserialize)]
+struct Response {
+    id: String,
+    #[serde(default)]
+    output: Vec<Item>,
+}
+
+#[derive(Deserialize)]
+struct Item {
+    #[serde(default, rename = "type")]
+    kind: String,
+    #[serde(default)]
+    call_id: String,
+}
+
+impl fmt::Debug for CallWatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CallWatch")
+            .field("vendors", &self.vendors)
+            .field("clients", &self.clients)
+            .finish_non_exhaustive()
+    }
+}
+
+impl CallWatch {
+    /// For an answer to this caller, whose events have at most so many bytes.
+    pub(crate) fn new(calls: Arc<OpenCalls>, caller: [u8; 16], event_bytes: usize) -> Self {
+        Self { calls, caller, vendors: Seen::new(event_bytes), clients: Seen::new(event_bytes) }
+    }
+
+    /// Bytes of the vendor's stream.
+    pub(crate) fn came(&mut self, bytes: &[u8]) {
+        self.vendors.push(bytes);
+    }
+
+    /// Bytes that the client gets of it.
+    pub(crate) fn went(&mut self, bytes: &[u8]) {
+        self.clients.push(bytes);
+    }
+
+    /// The end of the answer goes out: what the client has not got by now is withheld.
+    pub(crate) fn settle(&mut self) {
+        let Some(response) = self.vendors.response.take() else { return };
+        let given = &self.clients.calls;
+        let withheld = std::mem::take(&mut self.vendors.calls).into_iter().filter(|call| !given.contains(call));
+        self.remember(&response, withheld.collect());
+    }
+
+    /// A whole answer: the vendor's, and what the client is to get. Refused if that holds a call that was withheld before:
+    /// who asks again does not get a second verdict.
+    pub(crate) fn whole(&self, vendors: &[u8], clients: &[u8]) -> Result<(), GatewayError> {
+        let Some(vendors) = read(vendors) else { return Ok(()) };
+        let given: Vec<OpenCall> = calls(read(clients).map(|response| response.output).unwrap_or_default()).collect();
+        let before = self.calls.of(self.caller, &vendors.id);
+        if given.iter().any(|call| before.contains(call)) {
+            let why = "this response holds a call that a policy has blocked before; it is not handed out";
+            return Err(GatewayError::PolicyBlocked(why.to_owned()));
+        }
+        self.remember(&vendors.id, calls(vendors.output).filter(|call| !given.contains(call)).collect());
+        Ok(())
+    }
+
+    fn remember(&self, response: &str, withheld: Vec<OpenCall>) {
+        if !withheld.is_empty() {
+            self.calls.remember(self.caller, response, withheld);
+        }
+    }
+}
+
+impl Drop for CallWatch {
+    fn drop(&mut self) {
+        self.settle();
+    }
+}
+
+impl Seen {
+    fn new(event_bytes: usize) -> Self {
+        Self { splitter: Splitter::new(event_bytes), lost: false, response: None, calls: Vec::new() }
+    }
+
+    fn push(&mut self, bytes: &[u8]) {
+        if self.lost {
+            return;
+        }
+        self.splitter.push(bytes);
+        loop {
+            match self.splitter.next_frame() {
+                Ok(Some(frame)) => self.frame(&frame),
+                Ok(None) => return,
+                Err(_) => {
+                    self.lost = true;
+                    return;
+                }
+            }
+        }
+    }
+
+    fn frame(&mut self, frame: &Frame) {
+        let Some(data) = &frame.data else { return };
+        let heads =
+            [&b"response.created"[..], b"response.output_item.done", b"response.completed", b"response.incomplete"];
+        if !heads.iter().any(|head| memmem::find(data, head).is_some()) {
+            return;
+        }
+        let Ok(event) = serde_json::from_slice::<Event>(data) else { return };
+        if let Some(response) = event.response {
+            self.add(response);
+        }
+        self.extend(event.item);
+    }
+
+    fn add(&mut self, response: Response) {
+        self.response.get_or_insert(response.id);
+        self.extend(response.output);
+    }
+
+    fn extend(&mut self, items: impl IntoIterator<Item = Item>) {
+        for call in calls(items) {
+            if !self.calls.contains(&call) {
+                self.calls.push(call);
+            }
+        }
+    }
+}
+
+fn read(body: &[u8]) -> Option<Response> {
+    serde_json::from_slice(body).ok()
+}
+
+fn calls(items: impl IntoIterator<Item = Item>) -> impl Iterator<Item = OpenCall> {
+    items
+        .into_iter()
+        .filter(|item| OpenCall::awaits_output(&item.kind))
+        .map(|item| OpenCall { kind: item.kind, id: item.call_id })
+}
