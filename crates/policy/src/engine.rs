@@ -244,6 +244,8 @@ impl StreamReview {
                 let (choice, reason) = (*choice, reason.clone());
                 self.stop(choice, &reason, Some(atom));
             }
+            // Said again, it goes the way of the rest: as it came where nothing acts, else nowhere.
+            What::Done if self.done_sent && !self.emit.acting => self.emit.pass(atom),
             What::Done => {
                 for choice in self.unstopped() {
                     self.stop(choice, &StopReason::Other("missing".into()), None);
@@ -304,8 +306,11 @@ impl StreamReview {
     fn stop(&mut self, at: u32, reason: &StopReason, atom: Option<Atom>) {
         let choice = self.choices.entry(at).or_default();
         if choice.stopped() {
-            if let Some(atom) = atom {
-                self.tail.push(atom);
+            let at_once = choice.released && !self.emit.acting;
+            match atom {
+                Some(atom) if at_once => self.emit.pass(atom),
+                Some(atom) => self.tail.push(atom),
+                None => {}
             }
             return;
         }

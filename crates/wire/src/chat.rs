@@ -11,7 +11,9 @@ pub use encode::Encoder;
 pub(crate) use encode::{block_part, done, part, stop};
 pub(crate) use whole::{decode as decode_whole, rewrite as rewrite_whole, synthetic as synthetic_whole};
 
-use crate::turn::StopReason;
+use serde_json::{Map, Value, json};
+
+use crate::turn::{StopReason, ToolCall};
 
 /// The block number of a choice's content.
 pub const CONTENT: u32 = 0;
@@ -42,4 +44,14 @@ fn stop_name(reason: &StopReason) -> &str {
         StopReason::MaxTokens => "length",
         StopReason::Other(name) => name,
     }
+}
+
+/// A call of the gateway's: free text where the arguments are a text, else a function's.
+fn call(call: &ToolCall) -> Map<String, Value> {
+    let whole = if matches!(&call.arguments, Ok(Value::String(_))) {
+        json!({"id": call.id, "type": "custom", "custom": {"name": call.name, "input": call.raw}})
+    } else {
+        json!({"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.raw}})
+    };
+    if let Value::Object(members) = whole { members } else { Map::new() }
 }

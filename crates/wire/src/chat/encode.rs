@@ -56,8 +56,9 @@ impl Encoder {
     }
 
     pub(crate) fn call(&self, choice: u32, at: u32, call: &ToolCall) -> Bytes {
-        let function = json!({"name": call.name, "arguments": call.raw});
-        let calls = json!([{"index": at, "id": call.id, "type": "function", "function": function}]);
+        let mut whole = super::call(call);
+        whole.insert("index".into(), at.into());
+        let calls = json!([whole]);
         self.chunk(choice, &json!({"tool_calls": calls}), &Value::Null)
     }
 

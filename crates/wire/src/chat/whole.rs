@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 use serde::Deserialize;
-use serde_json::json;
 use serde_json::value::RawValue;
+use serde_json::{Value, json};
 
 use super::{CONTENT, FUNCTION_CALL, REASONING, REFUSAL, TOOL_CALLS, stop_name, stop_reason};
 use crate::json::{self, Step};
@@ -163,8 +163,7 @@ fn rewrite_choice(out: &str, body: &str, choice: &Choice, edit: &Edit) -> Option
                 changed_text = true;
             }
             Out::Call(call) => {
-                let function = json!({"name": call.name, "arguments": call.raw});
-                calls.push(json!({"id": call.id, "type": "function", "function": function}).to_string().into());
+                calls.push(Value::Object(super::call(call)).to_string().into());
             }
             Out::Keep(at) => {
                 let part = choice.parts.get(*at)?;

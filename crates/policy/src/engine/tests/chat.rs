@@ -2,7 +2,7 @@
 
 use luthien_testkit::accumulate::accumulate_chat;
 use luthien_wire::Dialect;
-use luthien_wire::turn::BlockId;
+use luthien_wire::turn::{Block, BlockId, ToolCall};
 use serde_json::json;
 
 use super::support::*;
@@ -148,4 +148,35 @@ async fn each_choice_is_judged_by_itself() {
     assert_eq!(message["choices"][0]["finish_reason"], "stop");
     assert_eq!(message["choices"][1]["message"]["tool_calls"][0]["id"], "call_ok");
     assert_eq!(message["choices"][1]["finish_reason"], json!("tool_calls"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_said_twice_passes_in_its_place_where_nothing_acts() {
+    let second = |field: &str| chunk(&format!(r#"{{"index":1,{field}}}"#));
+    let input = second(r#""delta":{"content":"b"},"finish_reason":null"#)
+        + &second(r#""delta":{},"finish_reason":"stop""#)
+        + &second(r#""delta":{},"finish_reason":"stop""#)
+        + &delta(r#"{"content":"a"}"#)
+        + &finish("stop")
+        + "data: [DONE]\n\n";
+    let shadow = open(Dialect::Chat, vec![(block_tool("other"), Mode::Shadow)]);
+    assert_eq!(run(&shadow.reviews, &input).await, input);
+    assert_eq!(run(&enforce(block_tool("other")).reviews, &input).await, input);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_free_text_call_that_was_changed_stays_one() {
+    let input = begin()
+        + &delta(
+            r#"{"tool_calls":[{"index":0,"id":"call_p","type":"custom","custom":{"name":"patch","input":"old"}}]}"#,
+        )
+        + &finish("tool_calls");
+    let rewrite = calls(|call| {
+        let new = ToolCall { raw: "new".into(), arguments: Ok("new".into()), ..call.clone() };
+        Answer { action: Action::Replace(vec![Block::ToolCall(new)]), ..Answer::pass() }
+    });
+    let out = run(&enforce(rewrite).reviews, &input).await;
+    let message = accumulate_chat(out.as_bytes()).unwrap();
+    let call = &message["choices"][0]["message"]["tool_calls"][0];
+    assert_eq!((&call["type"], &call["custom"]["input"]), (&json!("custom"), &json!("new")), "{out}");
 }
