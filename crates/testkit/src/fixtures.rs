@@ -4,6 +4,7 @@ use luthien_wire::Dialect;
 
 mod chat;
 mod messages;
+mod responses;
 
 /// One answer.
 #[derive(Clone, Copy, Debug)]
@@ -16,6 +17,8 @@ pub struct Fixture {
     pub streamed: bool,
     /// The HTTP status it comes with.
     pub status: u16,
+    /// A header that it comes with, beside its type.
+    pub header: Option<(&'static str, &'static str)>,
     /// The body as it stands on the wire.
     pub bytes: &'static [u8],
     /// Whether it holds a call of any kind that a policy judges (W-07), whole or not, the vendor's own included.
@@ -29,7 +32,7 @@ pub fn all(dialect: Dialect) -> &'static [Fixture] {
     match dialect {
         Dialect::Messages => messages::ALL,
         Dialect::Chat => chat::ALL,
-        Dialect::Responses => &[],
+        Dialect::Responses => responses::ALL,
     }
 }
 
@@ -43,13 +46,18 @@ impl Fixture {
         Self { has_tool_calls: true, ..self }
     }
 
+    const fn with_header(self, name: &'static str, value: &'static str) -> Self {
+        Self { header: Some((name, value)), ..self }
+    }
+
     const fn defective(self) -> Self {
         Self { well_formed: false, ..self }
     }
 }
 
 const fn stream(dialect: Dialect, name: &'static str, bytes: &'static [u8]) -> Fixture {
-    Fixture { name, dialect, streamed: true, status: 200, bytes, has_tool_calls: false, well_formed: true }
+    let (has_tool_calls, well_formed) = (false, true);
+    Fixture { name, dialect, streamed: true, status: 200, header: None, bytes, has_tool_calls, well_formed }
 }
 
 const fn body(dialect: Dialect, name: &'static str, bytes: &'static [u8]) -> Fixture {

@@ -88,11 +88,12 @@ impl Reply {
 
     /// A fixture, as it stands in its file.
     pub fn fixture(fixture: &Fixture) -> Self {
-        if fixture.streamed {
+        let reply = if fixture.streamed {
             Self::stream(fixture.bytes)
         } else {
             Self::whole(fixture.status, "application/json", fixture.bytes)
-        }
+        };
+        fixture.header.into_iter().fold(reply, |reply, (name, value)| reply.header(name, value))
     }
 
     /// No answer at all: the connection stays open and silent.

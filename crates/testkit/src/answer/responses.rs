@@ -282,7 +282,7 @@ impl<'a> Stream<'a> {
         let (input, output) = (self.asked.body.len() / 4, self.answer.tokens());
         json!({
             "input_tokens": input,
-            "input_tokens_details": {"cached_tokens": 0},
+            "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
             "output_tokens": output,
             "output_tokens_details": {"reasoning_tokens": 0},
             "total_tokens": input + output,

@@ -146,7 +146,7 @@ fn compact(body: &[u8]) -> Reply {
             "output": output,
             "usage": {
                 "input_tokens": input,
-                "input_tokens_details": {"cached_tokens": 0},
+                "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
                 "output_tokens": 64,
                 "output_tokens_details": {"reasoning_tokens": 0},
                 "total_tokens": input + 64,
