@@ -1,5 +1,7 @@
 //! What goes back to the client: an upstream's answer, reviewed, or the gateway's own.
 
+mod converted;
+
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, UPGRADE};
 use http::response::Parts;
@@ -10,6 +12,8 @@ use luthien_policy::plan::Reviews;
 use luthien_record::model::{Evaluation, Status};
 use luthien_wire::request::Request;
 
+use self::converted::Belonging;
+use crate::body::convert::Convert;
 use crate::body::decoded::Decoded;
 use crate::body::delivery::Delivery;
 use crate::body::gather::Gather;
@@ -26,6 +30,7 @@ use crate::errors::{Fault, GatewayError};
 use crate::headers::{POLICY, SHOULD_RETRY, for_record, mark, strip_hop_by_hop};
 use crate::live::Live;
 use crate::routes::{Kind, Route, Stored};
+use crate::send::Answered;
 use crate::stored;
 use crate::transaction::{Outcome, Transaction};
 use crate::upstream::Upstream;
@@ -46,25 +51,31 @@ enum Content {
     Unwatched(Source),
     Watched(Gather<Source>, Reviews),
     WatchedDecoded(Decoded, Reviews),
+    UnwatchedConverted(Convert),
+    WatchedConverted(Convert, Reviews),
     Opaque(Source),
 }
 
 /// Turns an upstream's response into the client's: decodes it as far as somebody watches and asks the policies.
 pub(crate) async fn of_upstream(
     core: &Core,
-    transaction: &Transaction,
-    upstream: &Upstream,
+    transaction: &mut Transaction,
+    answered: Answered<'_>,
     route: &Route,
     wants_stream: bool,
     reviews: Option<Reviews>,
-    response: Response<Incoming>,
 ) -> Result<Answer, GatewayError> {
+    let Answered { upstream, response, conversion } = answered;
     let (mut head, body) = response.into_parts();
     head.version = Version::HTTP_11;
     strip_hop_by_hop(&mut head.headers);
     let recording = transaction.recording();
     recording.with(|record| record.upstream_response(head.status.as_u16(), for_record(&head.headers)));
     let reviews = reviews.filter(|_| head.status.is_success());
+    if let Some(context) = conversion {
+        let belonging = Belonging { core, upstream, route, wants_stream };
+        return belonging.answer(transaction, context, reviews, head, body).await;
+    }
     if !head.status.is_success() || is_bodiless(head.status) || !is_stream(&head.headers, wants_stream) {
         return whole(core, transaction, upstream, route, reviews, head, body).await;
     }
@@ -108,7 +119,7 @@ async fn whole(
     let coded = encodings(&head.headers);
     let plain = match &coded {
         Ok(none) if none.is_empty() => Ok(raw.clone()),
-        Ok(coded) => plain(raw.clone(), coded, core.limits.response_bytes, upstream).await,
+        Ok(coded) => decoded(raw.clone(), coded, core.limits.response_bytes, upstream).await,
         Err(_) => Err(undecodable(upstream)),
     };
     recording.upstream_bytes(plain.as_ref().unwrap_or(&raw));
@@ -144,7 +155,7 @@ async fn whole(
     Ok(Answer { head, content, evaluated: Some(evaluation) })
 }
 
-async fn plain(raw: Bytes, coded: &[Encoding], limit: usize, upstream: &Upstream) -> Result<Bytes, GatewayError> {
+async fn decoded(raw: Bytes, coded: &[Encoding], limit: usize, upstream: &Upstream) -> Result<Bytes, GatewayError> {
     decode(raw, coded, limit).await.map_err(|_| undecodable(upstream))
 }
 
@@ -208,7 +219,7 @@ impl Answer {
     /// The response, which owns the transaction from now on.
     pub(crate) fn write(self, core: &Core, live: &Live, mut transaction: Transaction) -> Response<GatewayBody> {
         let Self { mut head, content, evaluated } = self;
-        mark(&mut head.headers, transaction.dialect, &transaction.header, live);
+        mark(&mut head.headers, &transaction, live);
         if let Some(evaluation) = evaluated {
             head.headers.insert(POLICY, policy_header(live, evaluation));
         }
@@ -234,6 +245,24 @@ impl Answer {
                     every,
                 )))
             }
+            Content::UnwatchedConverted(source) => {
+                let id = transaction.id.to_string();
+                let pass = Pass::new(source, dialect, id, core.limits.event_bytes);
+                GatewayBody::PassConverted(Box::new(KeepAlive::new(
+                    Delivery::converted(pass, transaction),
+                    dialect,
+                    every,
+                )))
+            }
+            Content::WatchedConverted(source, reviews) => {
+                // Nobody keeps a converted answer under the id that the client sees: there is nothing to go on from.
+                let rewrite = Rewrite::new(source, reviews, None);
+                GatewayBody::RewriteConverted(Box::new(KeepAlive::new(
+                    Delivery::converted(rewrite, transaction),
+                    dialect,
+                    every,
+                )))
+            }
             Content::Opaque(source) => GatewayBody::Opaque(Box::new(Delivery::new(Opaque::new(source), transaction))),
         };
         Response::from_parts(head, body)
@@ -250,7 +279,7 @@ pub(crate) fn of_error(error: &GatewayError, live: &Live, mut transaction: Trans
     transaction.recording().own_answer(&bytes);
     transaction.note_http_status(error.status().as_u16());
     let mut head = error_head(error);
-    mark(&mut head.headers, transaction.dialect, &transaction.header, live);
+    mark(&mut head.headers, &transaction, live);
     let evaluation = transaction.evaluation();
     let outcome =
         Outcome { status: error.record_status(), error: Some(error.to_string()), evaluation, repaired: false };

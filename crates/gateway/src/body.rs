@@ -1,8 +1,9 @@
 //! Bodies of answers: named wrappers that record, watch, rewrite and keep alive what comes from an upstream.
 //!
 //! From the upstream outwards: [`tee`] records, [`watchdog`] bounds the waiting, [`gather`] joins what arrived together,
-//! [`pass`], [`rewrite`] or [`opaque`] makes the client's bytes, [`delivery`] closes the record, [`keep_alive`] pings.
+//! [`convert`] makes another dialect the client's, [`pass`], [`rewrite`] or [`opaque`] makes the client's bytes, [`delivery`] closes the record, [`keep_alive`] pings.
 
+pub(crate) mod convert;
 pub(crate) mod decoded;
 pub(crate) mod delivery;
 pub(crate) mod ending;
@@ -26,6 +27,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
+use self::convert::Convert;
 use self::decoded::Decoded;
 use self::delivery::Delivery;
 use self::gather::Gather;
@@ -54,6 +56,10 @@ pub(crate) enum GatewayBody {
     Rewrite(Box<KeepAlive<Delivery<Rewrite<Gather<Source>>>>>),
     /// The same, compressed on its way from the upstream.
     RewriteDecoded(Box<KeepAlive<Delivery<Rewrite<Decoded>>>>),
+    /// A stream from an upstream of another dialect, that nobody watches.
+    PassConverted(Box<KeepAlive<Delivery<Pass<Convert>>>>),
+    /// The same under review.
+    RewriteConverted(Box<KeepAlive<Delivery<Rewrite<Convert>>>>),
     /// A stream of which nothing is known.
     Opaque(Box<Delivery<Opaque<Source>>>),
     /// What is no model traffic.
@@ -144,6 +150,8 @@ impl Body for GatewayBody {
             Self::Pass(body) => boxed(Pin::new(body.as_mut()).poll_frame(cx)),
             Self::Rewrite(body) => boxed(Pin::new(body.as_mut()).poll_frame(cx)),
             Self::RewriteDecoded(body) => boxed(Pin::new(body.as_mut()).poll_frame(cx)),
+            Self::PassConverted(body) => boxed(Pin::new(body.as_mut()).poll_frame(cx)),
+            Self::RewriteConverted(body) => boxed(Pin::new(body.as_mut()).poll_frame(cx)),
             Self::Opaque(body) => boxed(Pin::new(body.as_mut()).poll_frame(cx)),
             Self::Admin(body) => boxed(Pin::new(body).poll_frame(cx)),
         }
@@ -153,7 +161,12 @@ impl Body for GatewayBody {
         match self {
             Self::Whole(body) => body.is_end_stream(),
             Self::Admin(body) => body.is_end_stream(),
-            Self::Pass(_) | Self::Rewrite(_) | Self::RewriteDecoded(_) | Self::Opaque(_) => false,
+            Self::Pass(_)
+            | Self::Rewrite(_)
+            | Self::RewriteDecoded(_)
+            | Self::PassConverted(_)
+            | Self::RewriteConverted(_)
+            | Self::Opaque(_) => false,
         }
     }
 
@@ -161,7 +174,12 @@ impl Body for GatewayBody {
         match self {
             Self::Whole(body) => body.size_hint(),
             Self::Admin(body) => body.size_hint(),
-            Self::Pass(_) | Self::Rewrite(_) | Self::RewriteDecoded(_) | Self::Opaque(_) => SizeHint::default(),
+            Self::Pass(_)
+            | Self::Rewrite(_)
+            | Self::RewriteDecoded(_)
+            | Self::PassConverted(_)
+            | Self::RewriteConverted(_)
+            | Self::Opaque(_) => SizeHint::default(),
         }
     }
 }

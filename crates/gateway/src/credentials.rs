@@ -10,6 +10,7 @@ use subtle::ConstantTimeEq;
 use crate::config::{AuthMode, GatewayConfig};
 use crate::errors::GatewayError;
 use crate::headers::{API_KEY, FORWARD_KEY};
+use crate::upstream::Upstream;
 
 /// The gateway's side of authentication.
 #[derive(Debug)]
@@ -25,6 +26,8 @@ pub(crate) struct Keys {
 pub(crate) struct Caller {
     /// The keyed hash of its credential.
     pub(crate) identity: [u8; 16],
+    /// It brought the gateway key.
+    pub(crate) trusted: bool,
     /// What its requests carry upstream.
     pub(crate) forward: Forward,
 }
@@ -82,12 +85,13 @@ impl Keys {
             }
             _ => {}
         }
+        let trusted = gateway.is_some();
         let (forward, identity) = match (given, own, gateway) {
             (Some(given), own, gateway) => (Forward::Given(given.clone()), gateway.or(own).unwrap_or(given.as_bytes())),
             (None, Some(own), _) => (Forward::AsBrought, own),
             (None, None, gateway) => (Forward::ServerKey, gateway.unwrap_or_default()),
         };
-        Ok(Caller { identity: self.identity(identity), forward })
+        Ok(Caller { identity: self.identity(identity), trusted, forward })
     }
 
     fn identity(&self, credential: &[u8]) -> [u8; 16] {
@@ -97,17 +101,37 @@ impl Keys {
         short
     }
 
+    /// Which credential goes with a caller's request to an upstream. `callers` says that the caller's own may: it is the
+    /// default upstream of the dialect that it speaks. The server's key is for whoever brings the gateway key; where no
+    /// gateway key is set, for everybody.
+    pub(crate) fn forward(&self, caller: &Caller, upstream: &Upstream, callers: bool) -> Result<Forward, GatewayError> {
+        if callers || upstream.keyless {
+            // A keyless upstream gets nothing, whatever this says.
+            Ok(caller.forward.clone())
+        } else if upstream.key.is_none() {
+            Err(GatewayError::NoOwnKey(upstream.name.clone()))
+        } else if self.client.is_some() && !caller.trusted {
+            Err(GatewayError::NotForCaller(upstream.name.clone()))
+        } else {
+            Ok(Forward::ServerKey)
+        }
+    }
+
     /// Puts the credential for the upstream in place of the caller's, and takes gateway keys out wherever they stand.
     pub(crate) fn apply(
         &self,
         headers: &mut HeaderMap,
         forward: &Forward,
         dialect: Dialect,
-        upstream: &str,
-        server_key: Option<&SecretString>,
+        upstream: &Upstream,
     ) -> Result<(), GatewayError> {
         headers.remove(FORWARD_KEY);
         self.strip_gateway_keys(headers);
+        if upstream.keyless {
+            headers.remove(API_KEY);
+            headers.remove(AUTHORIZATION);
+            return Ok(());
+        }
         match forward {
             Forward::AsBrought => {
                 for name in [API_KEY, AUTHORIZATION] {
@@ -119,7 +143,7 @@ impl Keys {
             }
             Forward::Given(key) => put(headers, dialect, key.as_bytes()),
             Forward::ServerKey => {
-                let key = server_key.ok_or_else(|| GatewayError::NoServerKey(upstream.to_owned()))?;
+                let key = upstream.key.as_ref().ok_or_else(|| GatewayError::NoServerKey(upstream.name.clone()))?;
                 put(headers, dialect, key.expose_secret().as_bytes())
             }
         }
@@ -153,6 +177,38 @@ impl Keys {
     }
 }
 
+/// Takes out what a caller proves itself with to its own vendor, by the names of headers and by the credentials' text: for
+/// an upstream that is none of the caller's.
+pub(crate) fn strip_callers(headers: &mut HeaderMap) {
+    /// Shorter texts could stand in any header.
+    const SHORTEST: usize = 8;
+    const WORDS: [&str; 9] =
+        ["auth", "api-key", "apikey", "token", "secret", "cookie", "password", "credential", "signature"];
+    const ACCOUNTS: [&str; 5] = [
+        "openai-organization",
+        "openai-project",
+        "chatgpt-account-id",
+        "anthropic-workspace-id",
+        "anthropic-user-profile-id",
+    ];
+    let secrets: Vec<Vec<u8>> = [API_KEY, AUTHORIZATION, FORWARD_KEY]
+        .iter()
+        .flat_map(|name| headers.get_all(name))
+        .map(|value| bearer(value).to_vec())
+        .filter(|secret| secret.len() >= SHORTEST)
+        .collect();
+    let tells = |name: &HeaderName| {
+        let name = name.as_str();
+        WORDS.iter().any(|word| name.contains(word)) || ACCOUNTS.contains(&name)
+    };
+    let holds = |value: &HeaderValue| secrets.iter().any(|secret| memmem::find(value.as_bytes(), secret).is_some());
+    let gone: Vec<HeaderName> =
+        headers.iter().filter(|(name, value)| tells(name) || holds(value)).map(|(name, _)| name.clone()).collect();
+    for name in gone {
+        headers.remove(name);
+    }
+}
+
 /// Sets one credential header, in the way the dialect's vendor takes the key, and removes the other.
 pub(crate) fn put(headers: &mut HeaderMap, dialect: Dialect, key: &[u8]) -> Result<(), GatewayError> {
     const OAUTH: &[u8] = b"sk-ant-oat";
@@ -168,6 +224,12 @@ pub(crate) fn put(headers: &mut HeaderMap, dialect: Dialect, key: &[u8]) -> Resu
     value.set_sensitive(true);
     headers.insert(name, value);
     Ok(())
+}
+
+/// The query without parameters that carry keys.
+pub(crate) fn without_secrets(query: &str) -> String {
+    let open = |pair: &&str| !is_secret_parameter(pair.split('=').next().unwrap_or_default());
+    query.split('&').filter(open).collect::<Vec<_>>().join("&")
 }
 
 /// The path and query as the record keeps them: values of parameters that carry keys are left out.

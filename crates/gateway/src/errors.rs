@@ -6,6 +6,7 @@ use bytes::Bytes;
 use http::StatusCode;
 use luthien_record::model::Status;
 use luthien_wire::Dialect;
+use serde_json::{Value, json};
 
 /// Who has to do something about an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,6 +70,19 @@ pub(crate) enum GatewayError {
     /// No upstream speaks this dialect.
     #[error("no upstream for {0} is configured: add one to the upstreams in luthien.yaml")]
     NoUpstream(Dialect),
+    /// An upstream that is none of the caller's has no key of its own.
+    #[error(
+        "this request goes to the upstream `{0}`, where a caller's own key never goes, and the gateway has no key for it: its operator can set `upstreams.{0}.api_key` in luthien.yaml, or `upstreams.{0}.auth: none` if it asks for no key"
+    )]
+    NoOwnKey(String),
+    /// The gateway's own key would be used for a caller who did not bring the gateway key.
+    #[error(
+        "this request goes to the upstream `{0}` with the gateway's own key, which is for callers who bring the gateway key: send that as `x-api-key` or as `Authorization: Bearer`"
+    )]
+    NotForCaller(String),
+    /// A server-side thread for an upstream of another dialect.
+    #[error("server-side threads are not available for this model here: send the whole conversation in `messages`")]
+    NoThreads,
     /// The upstream could not be reached.
     #[error(
         "cannot reach the upstream `{upstream}` at {host}: {why}. Check its base URL, the network and the proxy settings"
@@ -138,8 +152,11 @@ impl GatewayError {
             | Self::BodyBroken
             | Self::NotFound(_)
             | Self::NoWebSocket
+            | Self::NoThreads
+            | Self::NotForCaller(_)
             | Self::BadMethod(_) => Fault::Client,
             Self::NoServerKey(_)
+            | Self::NoOwnKey(_)
             | Self::PathNotAllowed(_)
             | Self::NoUpstream(_)
             | Self::CannotRecord
@@ -157,14 +174,17 @@ impl GatewayError {
     pub(crate) fn status(&self) -> StatusCode {
         match self {
             Self::NoCredential | Self::BadCredential(_) | Self::NoServerKey(_) => StatusCode::UNAUTHORIZED,
-            Self::BadRequest(_) | Self::BodyBroken | Self::PolicyBlocked(_) => StatusCode::BAD_REQUEST,
+            Self::BadRequest(_) | Self::NoThreads | Self::BodyBroken | Self::PolicyBlocked(_) => {
+                StatusCode::BAD_REQUEST
+            }
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnknownEncoding(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::SlowBody(_) => StatusCode::REQUEST_TIMEOUT,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::BadMethod(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::NoWebSocket => StatusCode::UPGRADE_REQUIRED,
-            Self::PathNotAllowed(_) => StatusCode::FORBIDDEN,
+            Self::PathNotAllowed(_) | Self::NotForCaller(_) => StatusCode::FORBIDDEN,
+            Self::NoOwnKey(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::NoUpstream(_)
             | Self::Unreachable { .. }
             | Self::UpstreamBroken { .. }
@@ -179,6 +199,7 @@ impl GatewayError {
         match self {
             Self::NoCredential | Self::BadCredential(_) | Self::NoServerKey(_) => "authentication_error",
             Self::BadRequest(_)
+            | Self::NoThreads
             | Self::BodyBroken
             | Self::UnknownEncoding(_)
             | Self::SlowBody(_)
@@ -186,11 +207,12 @@ impl GatewayError {
             | Self::BadMethod(_) => "invalid_request_error",
             Self::TooLarge(_) => "request_too_large",
             Self::NotFound(_) => "not_found_error",
-            Self::PathNotAllowed(_) => "permission_error",
+            Self::PathNotAllowed(_) | Self::NotForCaller(_) => "permission_error",
             Self::PolicyBlocked(_) => "policy_blocked",
             Self::ConnectTimeout { .. } | Self::UpstreamTimeout { .. } => "timeout_error",
             Self::CannotRecord | Self::ShuttingDown => "overloaded_error",
             Self::NoUpstream(_)
+            | Self::NoOwnKey(_)
             | Self::Unreachable { .. }
             | Self::UpstreamBroken { .. }
             | Self::AnswerTooLarge { .. } => "api_error",
@@ -224,7 +246,16 @@ impl GatewayError {
 
     /// The body in the caller's dialect. `id` is the transaction's.
     pub(crate) fn body(&self, dialect: Dialect, id: &str) -> Bytes {
-        dialect.error_body(self.kind(), &self.to_string(), id).into()
+        let body = dialect.error_body(self.kind(), &self.to_string(), id);
+        let code = match self {
+            Self::NoThreads => "thread_unsupported_request",
+            _ => return body.into(),
+        };
+        let mut body: Value = serde_json::from_slice(&body).unwrap_or_default();
+        if let Some(error) = body.get_mut("error").and_then(Value::as_object_mut) {
+            error.insert("details".to_owned(), json!({"error_code": code}));
+        }
+        body.to_string().into()
     }
 }
 

@@ -1,14 +1,15 @@
 //! Which headers pass, in both directions: all but those of the connection and the gateway's own (W-43).
 
 use http::header::{
-    CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER,
-    TRANSFER_ENCODING, UPGRADE,
+    ACCEPT, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, EXPECT, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION,
+    TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
 use luthien_record::model::Headers;
 use luthien_wire::Dialect;
 
 use crate::live::Live;
+use crate::transaction::Transaction;
 
 /// The transaction's id, under the name that older callers know.
 pub(crate) const CALL_ID: HeaderName = HeaderName::from_static("x-call-id");
@@ -16,6 +17,12 @@ pub(crate) const CALL_ID: HeaderName = HeaderName::from_static("x-call-id");
 pub(crate) const TRANSACTION_ID: HeaderName = HeaderName::from_static("x-luthien-transaction-id");
 /// The active policies.
 pub(crate) const POLICY: HeaderName = HeaderName::from_static("x-luthien-policy");
+/// The upstream that was asked, by its name.
+pub(crate) const UPSTREAM: HeaderName = HeaderName::from_static("x-luthien-upstream");
+/// The upstreams that were asked before it and could not answer, and why.
+pub(crate) const FALLBACK: HeaderName = HeaderName::from_static("x-luthien-fallback");
+/// What of the request the upstream's dialect has no place for.
+pub(crate) const DROPPED: HeaderName = HeaderName::from_static("x-luthien-dropped");
 /// What tells clients not to try again.
 pub(crate) const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 /// The credential to forward, beside the one a client authenticates with.
@@ -88,8 +95,72 @@ fn strip_own_cookie(headers: &mut HeaderMap) {
     }
 }
 
+/// Makes a request's headers those of a client of `dialect`: what means something to another vendor alone is taken out.
+pub(crate) fn speak(headers: &mut HeaderMap, dialect: Dialect, stream: bool) {
+    const VENDORS: [&str; 7] =
+        ["anthropic-", "openai-", "x-stainless-", "x-claude-", "x-codex-", "x-openai-", "chatgpt-"];
+    const OTHERS: [&str; 8] = [
+        "x-app",
+        "originator",
+        "version",
+        "session_id",
+        "session-id",
+        "thread-id",
+        "conversation_id",
+        "x-client-request-id",
+    ];
+    let vendors = |name: &HeaderName| {
+        let name = name.as_str();
+        VENDORS.iter().any(|prefix| name.starts_with(prefix)) || OTHERS.contains(&name)
+    };
+    let gone: Vec<HeaderName> = headers.keys().filter(|name| vendors(name)).cloned().collect();
+    for name in gone {
+        headers.remove(name);
+    }
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    let accept = if stream { "text/event-stream" } else { "application/json" };
+    headers.insert(ACCEPT, HeaderValue::from_static(accept));
+    if dialect == Dialect::Messages {
+        headers.insert("anthropic-version", HeaderValue::from_static("2023-06-01"));
+    }
+}
+
+/// Makes the headers of an answer in `from` those of one in `to`: the request's id and the limits under the client's names.
+/// `now` is in seconds since 1970.
+pub(crate) fn convert_answer(headers: &mut HeaderMap, from: Dialect, to: Dialect, now: i64) {
+    let (theirs, ours) = (from.request_id_header(), to.request_id_header());
+    if theirs != ours
+        && let Some(id) = headers.remove(theirs)
+    {
+        headers.insert(ours, id);
+    }
+    let told: Vec<(&str, &str)> =
+        headers.iter().filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?))).collect();
+    for (name, value) in luthien_wire::convert::limits(from, to, &told, now) {
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+            headers.insert(name, value);
+        }
+    }
+}
+
+/// Text as a header's value: what no header can carry is left out, and what is too long for one is cut.
+pub(crate) fn header_text(text: &str) -> HeaderValue {
+    /// Servers and clients take heads of some 8 KiB in all.
+    const LONGEST: usize = 1024;
+    let plain: String = text.chars().filter(|c| matches!(c, ' '..='~')).take(LONGEST).collect();
+    HeaderValue::try_from(plain).unwrap_or(HeaderValue::from_static("unnamed"))
+}
+
 /// The gateway's marks on an answer: the transaction, the policies, and a vendor-style id where the upstream gave none.
-pub(crate) fn mark(headers: &mut HeaderMap, dialect: Dialect, id: &HeaderValue, live: &Live) {
+pub(crate) fn mark(headers: &mut HeaderMap, transaction: &Transaction, live: &Live) {
+    for (name, value) in transaction.marks() {
+        headers.insert(name, value.clone());
+    }
+    mark_unrecorded(headers, transaction.dialect, &transaction.header, live);
+}
+
+/// The same for a request that has no transaction.
+pub(crate) fn mark_unrecorded(headers: &mut HeaderMap, dialect: Dialect, id: &HeaderValue, live: &Live) {
     headers.insert(CALL_ID, id.clone());
     headers.insert(TRANSACTION_ID, id.clone());
     headers.insert(POLICY, live.header().clone());

@@ -65,9 +65,7 @@ impl Judges {
         }
         let caller = match core.upstreams.default_for(dialect) {
             None => Err(GatewayError::NoUpstream(dialect)),
-            Some(upstream) => {
-                core.keys.apply(&mut headers, forward, dialect, &upstream.name, upstream.key.as_ref()).map(|()| headers)
-            }
+            Some(upstream) => core.keys.apply(&mut headers, forward, dialect, upstream).map(|()| headers),
         };
         Self { core, dialect, caller }
     }
@@ -97,10 +95,7 @@ impl Judges {
                     .or(upstream.dialects.first())
                     .ok_or_else(unknown)?;
                 let mut headers = HeaderMap::new();
-                self.core
-                    .keys
-                    .apply(&mut headers, &Forward::ServerKey, dialect, name, upstream.key.as_ref())
-                    .map_err(|e| refused(&e))?;
+                self.core.keys.apply(&mut headers, &Forward::ServerKey, dialect, upstream).map_err(|e| refused(&e))?;
                 Ok(Seat { upstream: upstream.clone(), dialect, headers })
             }
             JudgeRoute::ApiBase(base) => self.seat_at(base, model),

@@ -11,6 +11,7 @@ mod judges;
 mod open_calls;
 mod receive;
 mod routes;
+mod send;
 mod server;
 mod session;
 mod stored;

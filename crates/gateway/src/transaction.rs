@@ -3,15 +3,17 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use http::HeaderValue;
+use http::{HeaderMap, HeaderName, HeaderValue};
 use luthien_policy::contract::{Mode, ReviewContext};
 use luthien_policy::plan::{self, DecisionSink};
 use luthien_record::model::{Decision, End, Evaluation, Event, Start, Status, TransactionId};
 use luthien_record::recorder::{InFlight, Recorder};
 use luthien_wire::Dialect;
+use serde_json::Value;
 
 use crate::clock::Clock;
 use crate::errors::GatewayError;
+use crate::headers::header_text;
 use crate::open_calls::CallWatch;
 
 /// How a transaction ends, as the record will say.
@@ -37,6 +39,8 @@ pub(crate) struct Transaction {
     pub(crate) dialect: Dialect,
     /// The id as it stands in headers.
     pub(crate) header: HeaderValue,
+    /// What else the head of the answer says of its way.
+    marks: HeaderMap,
     clock: Clock,
     recording: Recording,
     http_status: Option<u16>,
@@ -55,6 +59,7 @@ impl Transaction {
             id,
             dialect,
             header: id_header(id),
+            marks: HeaderMap::new(),
             clock,
             recording: Recording(Arc::new(Slot {
                 id,
@@ -87,6 +92,38 @@ impl Transaction {
     /// What is known of the evaluation so far.
     pub(crate) fn evaluation(&self) -> Evaluation {
         self.evaluation
+    }
+
+    /// The head of the answer is to say this, in place of what it was to say under this name.
+    pub(crate) fn mark(&mut self, name: HeaderName, text: &str) {
+        self.marks.insert(name, header_text(text));
+    }
+
+    /// The head of the answer is to say this beside what it says under this name.
+    pub(crate) fn mark_too(&mut self, name: HeaderName, text: &str) {
+        let before =
+            self.marks.get(&name).and_then(|value| value.to_str().ok()).map(|before| format!("{before}, {text}"));
+        self.mark(name, before.as_deref().unwrap_or(text));
+    }
+
+    /// The head of the answer is not to say this.
+    pub(crate) fn unmark(&mut self, name: HeaderName) {
+        self.marks.remove(name);
+    }
+
+    /// What the head of the answer says of its way.
+    pub(crate) fn marks(&self) -> &HeaderMap {
+        &self.marks
+    }
+
+    /// Something happened on the way.
+    pub(crate) fn event(&self, event_type: &str, data: Value) {
+        self.happenings().event(event_type, data);
+    }
+
+    /// A handle for those who only tell what happened.
+    pub(crate) fn happenings(&self) -> Happenings {
+        Happenings { recording: self.recording.clone(), clock: self.clock }
     }
 
     /// The head of the client's answer is ready.
@@ -131,6 +168,20 @@ impl Drop for Transaction {
     fn drop(&mut self) {
         let evaluation = self.evaluation;
         self.end(Outcome { status: Status::ClientDisconnected, error: None, evaluation, repaired: false });
+    }
+}
+
+/// Puts events on a transaction's entry while it is open.
+pub(crate) struct Happenings {
+    recording: Recording,
+    clock: Clock,
+}
+
+impl Happenings {
+    /// Something happened.
+    pub(crate) fn event(&self, event_type: &str, data: Value) {
+        let event = Event { event_type: event_type.to_owned(), at: self.clock.now(), data };
+        self.recording.with(|record| record.event(event));
     }
 }
 

@@ -1,8 +1,10 @@
 //! Upstreams: where requests go. Preparing a request and executing it are separate steps.
 
+pub(crate) mod choice;
 pub(crate) mod client;
 pub(crate) mod connector;
 pub(crate) mod execute;
+pub(crate) mod fit;
 pub(crate) mod prepare;
 pub(crate) mod tls;
 
@@ -16,7 +18,7 @@ use tokio_util::task::TaskTracker;
 
 use self::client::HttpClient;
 use self::connector::proxies;
-use crate::config::{GatewayConfig, Network, Timeouts, UpstreamConfig};
+use crate::config::{GatewayConfig, ModelRoute, Network, Timeouts, UpstreamConfig};
 
 /// An upstream could not be set up.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +41,14 @@ pub enum UpstreamError {
         /// What is wrong with it.
         why: String,
     },
+    /// A rule for models names an upstream that is not there.
+    #[error("the rule for the model `{model}` names the upstream `{upstream}`, which is not there")]
+    Unknown {
+        /// The rule's pattern.
+        model: String,
+        /// The name.
+        upstream: String,
+    },
     /// `HTTPS_PROXY` is unusable.
     #[error("HTTPS_PROXY is not usable: {0}; write it as http://host:port or http://user:password@host:port")]
     Proxy(String),
@@ -48,6 +58,8 @@ pub enum UpstreamError {
 #[derive(Debug)]
 pub(crate) struct Upstreams {
     list: Vec<Upstream>,
+    /// The rules for models, each upstream there.
+    models: Vec<ModelRoute>,
     /// For judges at an address of their own.
     other: HttpClient,
     timeouts: Timeouts,
@@ -60,6 +72,8 @@ pub(crate) struct Upstream {
     pub(crate) dialects: Vec<Dialect>,
     pub(crate) base: Base,
     pub(crate) key: Option<SecretString>,
+    /// It asks for no credential and gets none.
+    pub(crate) keyless: bool,
     pub(crate) client: HttpClient,
     pub(crate) connect: Duration,
     pub(crate) first_byte: Duration,
@@ -70,13 +84,21 @@ impl Upstreams {
     /// Sets all up. Reads certificate files; connects to nothing.
     pub(crate) fn new(config: &GatewayConfig, tasks: &TaskTracker) -> Result<Self, UpstreamError> {
         let roots = tls::native_roots();
-        let list = config
+        let list: Vec<Upstream> = config
             .upstreams
             .iter()
             .map(|upstream| Upstream::new(upstream, config, &roots, tasks))
             .collect::<Result<_, _>>()?;
+        for route in &config.models {
+            for target in &route.targets {
+                if !list.iter().any(|upstream| upstream.name == target.upstream) {
+                    let (model, upstream) = (route.pattern.to_string(), target.upstream.clone());
+                    return Err(UpstreamError::Unknown { model, upstream });
+                }
+            }
+        }
         let other = plain_client(&config.network, &roots, &config.timeouts, tasks)?;
-        Ok(Self { list, other, timeouts: config.timeouts })
+        Ok(Self { list, models: config.models.clone(), other, timeouts: config.timeouts })
     }
 
     /// Where requests of this dialect go unless something else is said.
@@ -96,6 +118,7 @@ impl Upstreams {
             dialects: vec![dialect],
             base: Base::parse("judge", base_url)?,
             key: None,
+            keyless: false,
             client: self.other.clone(),
             connect: self.timeouts.connect,
             first_byte: self.timeouts.first_byte,
@@ -118,6 +141,7 @@ impl Upstream {
             dialects: upstream.dialects.clone(),
             base: Base::parse(&upstream.name, &upstream.base_url)?,
             key: upstream.key.clone(),
+            keyless: upstream.keyless,
             client: HttpClient::new(tls, proxies(&config.network)?, connect, upstream.http2, tasks),
             connect,
             first_byte: upstream.timeouts.first_byte.unwrap_or(config.timeouts.first_byte),
@@ -176,6 +200,9 @@ impl Base {
         self.authority.as_str()
     }
 }
+
+#[cfg(test)]
+pub(crate) mod testing;
 
 #[cfg(test)]
 mod tests {

@@ -12,7 +12,7 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use luthien_policy::contract::{EventSink, ReviewContext};
 use luthien_policy::plan::{Options, RequestOutcome, Reviews};
-use luthien_record::model::{Evaluation, Event, Start};
+use luthien_record::model::{Evaluation, Start};
 use luthien_record::recorder::Recorder;
 use luthien_wire::Dialect;
 use luthien_wire::request::{Request, RequestKind};
@@ -32,12 +32,11 @@ use crate::live::{Live, LiveState};
 use crate::open_calls::{CallWatch, OpenCalls};
 use crate::receive::{Received, receive};
 use crate::routes::{self, Kind, Route, Stored};
+use crate::send::{Asking, send};
 use crate::session::{session_id, user_id};
 use crate::stored;
 use crate::transaction::{Transaction, id_header};
 use crate::upstream::Upstreams;
-use crate::upstream::execute::execute;
-use crate::upstream::prepare::{Outgoing, prepare};
 
 /// What all requests share.
 pub(crate) struct Core {
@@ -125,13 +124,10 @@ async fn carry(
     if let Some(request) = &asked.request
         && let Some(completed) = core.open_calls.complete(caller, request)?
     {
-        let event =
-            Event { event_type: "transaction.calls_answered".to_owned(), at: core.clock.now(), data: completed.data };
-        transaction.recording().with(|record| record.event(event));
+        transaction.event("transaction.calls_answered", completed.data);
         asked.request = Some(completed.request);
         changed = true;
     }
-    let upstream = core.upstreams.default_for(route.dialect).ok_or(GatewayError::NoUpstream(route.dialect))?;
     let wants_stream = asked.request.as_ref().is_some_and(Request::stream);
     let watched = route.kind.is_reviewed() && !live.plan.is_idle();
     if let (true, Kind::Stored(stored)) = (watched, &route.kind) {
@@ -142,27 +138,12 @@ async fn carry(
         let calls = CallWatch::new(Arc::clone(&core.open_calls), caller, core.limits.event_bytes);
         transaction.calls = Some(calls);
     }
-    let body = asked.request.filter(|_| changed).map(|request| request.body().clone());
-    let outgoing = Outgoing {
-        dialect: route.dialect,
-        method: asked.head.method,
-        path: &route.path,
-        query: asked.head.uri.query().unwrap_or_default(),
-        headers: asked.head.headers,
-        forward: &asked.caller.forward,
-        plain_answer: watched || wants_stream,
-        body_decoded: changed,
-        body: body.clone().unwrap_or(asked.received.sent),
-    };
-    let prepared = prepare(upstream, &core.keys, outgoing)?;
-    let sent = body.unwrap_or(asked.received.decoded);
-    let url = redact_query(&prepared.uri().to_string());
-    transaction
-        .recording()
-        .with(|record| record.upstream_request(&upstream.name, prepared.method().as_str(), &url, &sent));
-    let response = execute(upstream, prepared).await?;
+    let Asked { head, caller, received, request } = asked;
+    let read_on = watched || wants_stream;
+    let asking = Asking { route, head, caller, received, request, changed, read_on };
+    let answered = send(&core.upstreams, &core.keys, transaction, asking).await?;
     let reviews = reviews.filter(|_| watched);
-    answer::of_upstream(core, transaction, upstream, route, wants_stream, reviews, response).await
+    answer::of_upstream(core, transaction, answered, route, wants_stream, reviews).await
 }
 
 /// Begins the transaction.
@@ -317,7 +298,7 @@ async fn beside(core: &Core, peer: SocketAddr, request: HttpRequest<Incoming>) -
 fn unrecorded(core: &Core, route: &Route, error: &GatewayError) -> Response<GatewayBody> {
     let id = core.clock.transaction_id();
     let mut head = error_head(error);
-    crate::headers::mark(&mut head.headers, route.dialect, &id_header(id), &core.live.load());
+    crate::headers::mark_unrecorded(&mut head.headers, route.dialect, &id_header(id), &core.live.load());
     let body = error.body(route.dialect, &id.to_string());
     Response::from_parts(head, GatewayBody::Admin(body.into()))
 }

@@ -24,6 +24,12 @@ impl<P: Pieces> Delivery<P> {
         Self { pieces, transaction: Some(transaction), sent: 0, own: false }
     }
 
+    /// Pieces that were never the upstream's bytes.
+    pub(crate) fn converted(pieces: P, transaction: Transaction) -> Self {
+        transaction.recording().with(|record| record.own_client_copy(0));
+        Self { pieces, transaction: Some(transaction), sent: 0, own: true }
+    }
+
     /// A keep-alive may be sent now.
     pub(crate) fn may_ping(&self) -> bool {
         self.transaction.is_some() && self.pieces.may_ping()

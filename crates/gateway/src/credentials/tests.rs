@@ -1,6 +1,14 @@
 //! Which credential goes on, for every way of calling.
 
 use super::*;
+use crate::upstream::{Upstreams, testing};
+
+fn upstream(key: Option<&str>, keyless: bool) -> Upstream {
+    let mut config = testing::upstream("up", &Dialect::ALL);
+    (config.key, config.keyless) = (key.map(Into::into), keyless);
+    let all = Upstreams::new(&testing::config(vec![config]), &tokio_util::task::TaskTracker::new()).unwrap();
+    all.named("up").unwrap().clone()
+}
 
 fn keys(mode: AuthMode) -> Keys {
     Keys { mode, client: Some("gateway-key".into()), admin: Some("admin-key".into()), identity: [7; 32] }
@@ -12,7 +20,7 @@ fn map(pairs: &[(&'static str, &str)]) -> HeaderMap {
 
 fn sent(keys: &Keys, mut headers: HeaderMap, dialect: Dialect) -> Result<HeaderMap, GatewayError> {
     let caller = keys.authenticate(&headers)?;
-    keys.apply(&mut headers, &caller.forward, dialect, "up", Some(&"server-key".into()))?;
+    keys.apply(&mut headers, &caller.forward, dialect, &upstream(Some("server-key"), false))?;
     Ok(headers)
 }
 
@@ -62,8 +70,8 @@ fn what_is_missing_or_of_the_wrong_kind_is_refused() {
 fn without_a_server_key_the_gateway_key_is_worth_nothing() {
     let keys = keys(AuthMode::Both);
     let mut headers = map(&[("x-api-key", "gateway-key")]);
-    let error = keys.apply(&mut headers, &Forward::ServerKey, Dialect::Messages, "anthropic", None).unwrap_err();
-    assert_eq!(error, GatewayError::NoServerKey("anthropic".to_owned()));
+    let error = keys.apply(&mut headers, &Forward::ServerKey, Dialect::Messages, &upstream(None, false)).unwrap_err();
+    assert_eq!(error, GatewayError::NoServerKey("up".to_owned()));
     assert!(headers.is_empty());
 }
 
@@ -84,4 +92,50 @@ fn keys_in_a_query_do_not_reach_the_record() {
         "/v1/messages?beta=true&api_key=[redacted]&Key=[redacted]"
     );
     assert_eq!(redact_query("/v1/messages"), "/v1/messages");
+}
+
+#[test]
+fn another_upstream_gets_a_key_of_its_own_or_nothing_and_never_the_callers() {
+    let keys = keys(AuthMode::Both);
+    let own = keys.authenticate(&map(&[("x-api-key", "sk-1")])).unwrap();
+    let trusted = keys.authenticate(&map(&[("x-api-key", "sk-1"), ("authorization", "Bearer gateway-key")])).unwrap();
+    let with_key = upstream(Some("server-key"), false);
+    assert_eq!(keys.forward(&own, &with_key, true), Ok(Forward::AsBrought));
+    assert_eq!(keys.forward(&trusted, &with_key, true), Ok(Forward::AsBrought));
+    assert_eq!(keys.forward(&trusted, &with_key, false), Ok(Forward::ServerKey));
+    assert_eq!(keys.forward(&own, &with_key, false), Err(GatewayError::NotForCaller("up".to_owned())));
+    assert_eq!(keys.forward(&trusted, &upstream(None, false), false), Err(GatewayError::NoOwnKey("up".to_owned())));
+    for callers in [true, false] {
+        assert!(keys.forward(&own, &upstream(None, true), callers).is_ok());
+    }
+    let open = Keys { client: None, ..self::keys(AuthMode::Both) };
+    assert_eq!(open.forward(&own, &with_key, false), Ok(Forward::ServerKey));
+}
+
+#[test]
+fn what_a_caller_proves_itself_with_is_taken_out_wherever_it_stands() {
+    let mut headers = map(&[
+        ("x-api-key", "canary-one"),
+        ("authorization", "Bearer canary-two"),
+        ("x-anthropic-api-key", "canary-three"),
+        ("cookie", "a=1"),
+        ("helicone-auth", "x"),
+        ("x-copy", "of canary-two"),
+        ("openai-organization", "org-1"),
+        ("anthropic-beta", "token-counting-2024-11-01"),
+        ("user-agent", "agent/1"),
+    ]);
+    strip_callers(&mut headers);
+    assert_eq!(headers, map(&[("anthropic-beta", "token-counting-2024-11-01"), ("user-agent", "agent/1")]));
+    assert_eq!(without_secrets("beta=true&key=1&api_key=2&x"), "beta=true&x");
+}
+
+#[test]
+fn an_upstream_that_asks_for_no_key_gets_none() {
+    let keys = keys(AuthMode::Both);
+    for forward in [Forward::AsBrought, Forward::ServerKey, Forward::Given("k".parse().unwrap())] {
+        let mut headers = map(&[("x-api-key", "sk-1"), ("authorization", "Bearer sk-2"), ("user-agent", "a")]);
+        keys.apply(&mut headers, &forward, Dialect::Chat, &upstream(None, true)).unwrap();
+        assert_eq!(headers, map(&[("user-agent", "a")]));
+    }
 }

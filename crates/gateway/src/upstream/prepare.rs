@@ -8,13 +8,14 @@ use luthien_wire::Dialect;
 
 use super::Upstream;
 use super::execute::broken;
-use crate::credentials::{Forward, Keys};
+use crate::credentials::{Forward, Keys, strip_callers, without_secrets};
 use crate::errors::GatewayError;
-use crate::headers::strip_request;
+use crate::headers::{speak, strip_request};
 
 /// What the client asked for, as far as it concerns the upstream.
 #[derive(Debug)]
 pub(crate) struct Outgoing<'a> {
+    /// What the upstream is asked in.
     pub(crate) dialect: Dialect,
     pub(crate) method: Method,
     /// The path as it stands after `/v1`.
@@ -23,6 +24,10 @@ pub(crate) struct Outgoing<'a> {
     pub(crate) query: &'a str,
     pub(crate) headers: HeaderMap,
     pub(crate) forward: &'a Forward,
+    /// The upstream is the caller's own: what the caller proves itself with may go there.
+    pub(crate) callers: bool,
+    /// The body has been converted from another dialect, and whether a stream is asked for.
+    pub(crate) converted: Option<bool>,
     /// The answer will be read while it comes, so it must not be compressed.
     pub(crate) plain_answer: bool,
     /// The body is no longer what `content-encoding` says: it was decoded and changed.
@@ -36,12 +41,22 @@ pub(crate) fn prepare(
     keys: &Keys,
     outgoing: Outgoing<'_>,
 ) -> Result<Request<Full<Bytes>>, GatewayError> {
-    let query = keys.clean_query(outgoing.query);
+    let query = match (outgoing.converted, outgoing.callers) {
+        (Some(_), _) => String::new(),
+        (None, true) => keys.clean_query(outgoing.query),
+        (None, false) => without_secrets(&keys.clean_query(outgoing.query)),
+    };
     let url = upstream.base.url(outgoing.dialect, outgoing.path, &query);
     let url = url.map_err(|_| GatewayError::BadRequest("the path or the query is not a valid URL".to_owned()))?;
     let mut headers = outgoing.headers;
     strip_request(&mut headers);
-    keys.apply(&mut headers, outgoing.forward, outgoing.dialect, &upstream.name, upstream.key.as_ref())?;
+    if !outgoing.callers {
+        strip_callers(&mut headers);
+    }
+    if let Some(stream) = outgoing.converted {
+        speak(&mut headers, outgoing.dialect, stream);
+    }
+    keys.apply(&mut headers, outgoing.forward, outgoing.dialect, upstream)?;
     if outgoing.plain_answer {
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     }

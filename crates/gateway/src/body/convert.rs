@@ -1,0 +1,91 @@
+//! A stream in the upstream's dialect, made one in the client's as it comes.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use luthien_wire::convert::StreamConverter;
+use serde_json::json;
+
+use super::SourceError;
+use crate::transaction::Happenings;
+
+/// What is converted: a stream of whichever make.
+pub(crate) type Unconverted = Box<dyn Body<Data = Bytes, Error = SourceError> + Unpin + Send>;
+
+/// Converts a body. Where the source breaks off, so does this, after what had come of it.
+pub(crate) struct Convert {
+    /// None once it has ended.
+    source: Option<Unconverted>,
+    /// What is still to be handed out.
+    ready: Bytes,
+    converter: StreamConverter,
+    /// Told once, at the end, what was lost and what could not be read.
+    happenings: Option<Happenings>,
+}
+
+impl Convert {
+    /// A stream that comes.
+    pub(crate) fn stream(source: Unconverted, converter: StreamConverter, happenings: Happenings) -> Self {
+        Self { source: Some(source), ready: Bytes::new(), converter, happenings: Some(happenings) }
+    }
+
+    /// An answer in one piece, though a stream was asked for: the client gets a stream.
+    pub(crate) fn whole(answer: &[u8], mut converter: StreamConverter, happenings: Happenings) -> Self {
+        let ready = converter.push_whole(answer);
+        let mut this = Self { source: None, ready, converter, happenings: Some(happenings) };
+        this.over();
+        this
+    }
+
+    /// Nothing more comes from the source.
+    fn over(&mut self) {
+        self.source = None;
+        let Some(happenings) = self.happenings.take() else { return };
+        let (dropped, trouble) = (self.converter.dropped(), self.converter.trouble());
+        if !dropped.is_empty() || trouble.is_some() {
+            happenings.event("transaction.answer_converted", json!({"dropped": dropped, "error": trouble}));
+        }
+    }
+}
+
+impl Body for Convert {
+    type Data = Bytes;
+    type Error = SourceError;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, SourceError>>> {
+        let this = self.get_mut();
+        loop {
+            if !this.ready.is_empty() {
+                return Poll::Ready(Some(Ok(Frame::data(std::mem::take(&mut this.ready)))));
+            }
+            let Some(source) = &mut this.source else { return Poll::Ready(None) };
+            match ready!(Pin::new(source).poll_frame(cx)) {
+                Some(Ok(frame)) => {
+                    let Ok(data) = frame.into_data() else { continue };
+                    this.ready = this.converter.push(&data);
+                    if this.converter.trouble().is_some() {
+                        this.over();
+                    }
+                }
+                Some(Err(error)) => {
+                    this.over();
+                    return Poll::Ready(Some(Err(error)));
+                }
+                None => {
+                    this.ready = this.converter.finish();
+                    this.over();
+                }
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.source.is_none() && self.ready.is_empty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::default()
+    }
+}

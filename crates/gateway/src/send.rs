@@ -1,0 +1,179 @@
+//! Sends a request to the upstream that serves it, and where that one cannot answer, to the next.
+//!
+//! Only before the first byte of an answer: once an answer has begun, it is the one.
+
+use bytes::Bytes;
+use http::request::Parts;
+use http::{HeaderMap, Request as HttpRequest, Response, StatusCode};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use luthien_wire::Dialect;
+use luthien_wire::convert::AnswerContext;
+use luthien_wire::request::Request;
+use serde_json::json;
+
+use crate::credentials::{Caller, Keys, redact_query};
+use crate::errors::GatewayError;
+use crate::headers::{DROPPED, FALLBACK, UPSTREAM};
+use crate::receive::Received;
+use crate::routes::Route;
+use crate::transaction::Transaction;
+use crate::upstream::choice::Target;
+use crate::upstream::execute::execute;
+use crate::upstream::fit::{Conversion, fit};
+use crate::upstream::prepare::{Outgoing, prepare};
+use crate::upstream::{Upstream, Upstreams};
+
+/// A request that the policies have seen.
+pub(crate) struct Asking<'a> {
+    pub(crate) route: &'a Route,
+    pub(crate) head: Parts,
+    pub(crate) caller: Caller,
+    pub(crate) received: Received,
+    /// None for side endpoints, whose bodies nobody reads.
+    pub(crate) request: Option<Request>,
+    /// Policies have changed it.
+    pub(crate) changed: bool,
+    /// The answer will be read while it comes.
+    pub(crate) read_on: bool,
+}
+
+/// An upstream's answer, its body still to come.
+pub(crate) struct Answered<'u> {
+    pub(crate) upstream: &'u Upstream,
+    pub(crate) response: Response<Incoming>,
+    /// It is in another dialect than the client's.
+    pub(crate) conversion: Option<AnswerContext>,
+}
+
+/// A request that can be sent.
+struct Ready<'u> {
+    upstream: &'u Upstream,
+    request: HttpRequest<Full<Bytes>>,
+    /// The body as the record keeps it, decoded.
+    sent: Bytes,
+    dialect: Dialect,
+    conversion: Option<Conversion>,
+}
+
+/// The answer of the first upstream that has one. Where all fail, that of the last.
+pub(crate) async fn send<'u>(
+    upstreams: &'u Upstreams,
+    keys: &Keys,
+    transaction: &mut Transaction,
+    mut asking: Asking<'_>,
+) -> Result<Answered<'u>, GatewayError> {
+    let dialect = asking.route.dialect;
+    let model = asking.request.as_ref().map(Request::model);
+    let mut left = upstreams.targets(dialect, model).into_iter();
+    let first = left.next().ok_or(GatewayError::NoUpstream(dialect))?;
+    let mut headers = std::mem::take(&mut asking.head.headers);
+    // Copied only where another attempt may need them.
+    let spare = |headers: &mut HeaderMap, more: bool| if more { headers.clone() } else { std::mem::take(headers) };
+    let own = spare(&mut headers, left.len() > 0);
+    let mut ready = make_ready(keys, transaction, &asking, &first, own)?;
+    let mut failures: Vec<String> = Vec::new();
+    loop {
+        transaction.mark(UPSTREAM, &ready.upstream.name);
+        let (upstream, conversion) = (ready.upstream, ready.conversion);
+        announce(transaction, upstream, dialect, ready.dialect, conversion.as_ref());
+        record(transaction, &ready.request, upstream, &ready.sent);
+        let outcome = execute(upstream, ready.request).await;
+        let answered = |response| Answered { upstream, response, conversion: conversion.map(|it| it.answer) };
+        let Some(why) = failure(&outcome) else { return outcome.map(answered) };
+        let next = loop {
+            let Some(target) = left.next() else { break None };
+            let own = spare(&mut headers, left.len() > 0);
+            match make_ready(keys, transaction, &asking, &target, own) {
+                Ok(next) => break Some(next),
+                Err(error) => skipped(transaction, target.upstream, &error),
+            }
+        };
+        let Some(next) = next else { return outcome.map(answered) };
+        let (from, to) = (&upstream.name, &next.upstream.name);
+        tracing::warn!(transaction = %transaction.id, %from, %to, why, "an upstream cannot answer, its fallback is asked");
+        transaction.event("transaction.fallback", json!({"from": from, "to": to, "why": why}));
+        failures.push(format!("{from} ({why})"));
+        transaction.mark(FALLBACK, &failures.join(", "));
+        ready = next;
+    }
+}
+
+/// The request for one upstream, with everything that could be wrong about it found out.
+fn make_ready<'u>(
+    keys: &Keys,
+    transaction: &Transaction,
+    asking: &Asking<'_>,
+    target: &Target<'u>,
+    headers: HeaderMap,
+) -> Result<Ready<'u>, GatewayError> {
+    let Asking { route, head, caller, received, request, changed, read_on } = asking;
+    let upstream = target.upstream;
+    let forward = keys.forward(caller, upstream, target.callers)?;
+    let id = transaction.id.0.simple().to_string();
+    let fitted = fit(target, route, request.as_ref(), *changed, &id)?;
+    let outgoing = Outgoing {
+        dialect: fitted.dialect,
+        method: head.method.clone(),
+        path: &fitted.path,
+        query: head.uri.query().unwrap_or_default(),
+        headers,
+        forward: &forward,
+        callers: target.callers,
+        converted: fitted.conversion.is_some().then_some(request.as_ref().is_some_and(Request::stream)),
+        plain_answer: *read_on || fitted.conversion.is_some(),
+        body_decoded: fitted.body.is_some(),
+        body: fitted.body.clone().unwrap_or_else(|| received.sent.clone()),
+    };
+    let prepared = prepare(upstream, keys, outgoing)?;
+    let sent = fitted.body.unwrap_or_else(|| received.decoded.clone());
+    Ok(Ready { upstream, request: prepared, sent, dialect: fitted.dialect, conversion: fitted.conversion })
+}
+
+/// Tells client and record what a conversion has lost.
+fn announce(
+    transaction: &mut Transaction,
+    upstream: &Upstream,
+    from: Dialect,
+    to: Dialect,
+    conversion: Option<&Conversion>,
+) {
+    let Some(conversion) = conversion else { return transaction.unmark(DROPPED) };
+    let dropped = &conversion.dropped;
+    transaction
+        .event("transaction.converted", json!({"upstream": upstream.name, "from": from, "to": to, "dropped": dropped}));
+    if dropped.is_empty() {
+        transaction.unmark(DROPPED);
+    } else {
+        transaction.mark(DROPPED, &dropped.join(", "));
+    }
+}
+
+fn record(transaction: &Transaction, request: &HttpRequest<Full<Bytes>>, upstream: &Upstream, sent: &Bytes) {
+    let url = redact_query(&request.uri().to_string());
+    let method = request.method().as_str();
+    transaction.recording().with(|record| record.upstream_request(&upstream.name, method, &url, sent));
+}
+
+/// A fallback that cannot be asked at all is passed over.
+fn skipped(transaction: &Transaction, upstream: &Upstream, error: &GatewayError) {
+    tracing::warn!(transaction = %transaction.id, upstream = upstream.name, %error, "a fallback cannot be asked");
+    let data = json!({"upstream": upstream.name, "why": error.to_string()});
+    transaction.event("transaction.fallback_skipped", data);
+}
+
+/// Why the next upstream is asked in place of one that ended so; `None` where its answer is the answer.
+fn failure(outcome: &Result<Response<Incoming>, GatewayError>) -> Option<String> {
+    let why = match outcome {
+        Ok(response) => {
+            let status = response.status();
+            let passing = matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS);
+            return (passing || status.is_server_error()).then(|| status.as_u16().to_string());
+        }
+        Err(GatewayError::Unreachable { .. } | GatewayError::ConnectTimeout { .. }) => "unreachable",
+        Err(GatewayError::UpstreamTimeout { .. }) => "timeout",
+        Err(GatewayError::UpstreamBroken { .. }) => "broken",
+        Err(_) => return None,
+    };
+    Some(why.to_owned())
+}

@@ -1,0 +1,150 @@
+//! Who serves a request: by its model where a rule says so, else by the dialect that its caller speaks.
+
+use luthien_wire::Dialect;
+
+use super::{Upstream, Upstreams};
+
+/// An upstream that may serve a request.
+#[derive(Clone, Debug)]
+pub(crate) struct Target<'u> {
+    pub(crate) upstream: &'u Upstream,
+    /// What it calls the model, where that is not what the client says.
+    pub(crate) model: Option<String>,
+    /// The caller's own credential may go there: it is the default upstream of the dialect that the caller speaks.
+    pub(crate) callers: bool,
+}
+
+impl Upstreams {
+    /// Who serves this model to a caller of this dialect: the first, and each other where the one before it cannot answer.
+    /// What names no model goes to the default upstream of its dialect. Empty where there is no upstream.
+    pub(crate) fn targets(&self, dialect: Dialect, model: Option<&str>) -> Vec<Target<'_>> {
+        let Some(model) = model else {
+            let target = |upstream| Target { upstream, model: None, callers: true };
+            return self.default_for(dialect).map(target).into_iter().collect();
+        };
+        for route in &self.models {
+            let Some(matched) = route.pattern.matches(model) else { continue };
+            let named = route.targets.iter().filter_map(|target| {
+                let upstream = self.named(&target.upstream)?;
+                let other = Some(target.model(model, matched)).filter(|name| name != model);
+                Some(Target { upstream, model: other, callers: self.is_default(upstream, dialect) })
+            });
+            return named.collect();
+        }
+        // Where nobody speaks the caller's dialect, whoever is there is asked in its own.
+        let upstream = self.default_for(dialect).or_else(|| self.list.first());
+        let target = |upstream| Target { upstream, model: None, callers: self.is_default(upstream, dialect) };
+        upstream.map(target).into_iter().collect()
+    }
+
+    /// Requests of this dialect go there unless something else is said.
+    pub(crate) fn is_default(&self, upstream: &Upstream, dialect: Dialect) -> bool {
+        self.default_for(dialect).is_some_and(|default| default.name == upstream.name)
+    }
+}
+
+impl Upstream {
+    /// In which dialects a request of `dialect` can be put to it, the best first: as it is, else converted, on Responses
+    /// where that is spoken, since reasoning survives there.
+    pub(crate) fn asked_in(&self, dialect: Dialect) -> impl Iterator<Item = Dialect> {
+        let spoken = |wanted: &Dialect| self.dialects.contains(wanted);
+        let order = if spoken(&dialect) {
+            [Some(dialect), None, None]
+        } else {
+            [Some(Dialect::Responses), Some(Dialect::Messages), Some(Dialect::Chat)]
+        };
+        order.map(|dialect| dialect.filter(spoken)).into_iter().flatten()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+    use tokio_util::task::TaskTracker;
+
+    use super::super::testing::{config, upstream};
+    use super::*;
+    use crate::config::{ModelPattern, ModelRoute, RouteTarget, UpstreamConfig};
+
+    /// A rule's pattern and its upstreams, each with another name for the model.
+    type Rule<'a> = (&'a str, &'a [(&'a str, Option<&'a str>)]);
+
+    fn upstreams(list: Vec<UpstreamConfig>, models: &[Rule<'_>]) -> Upstreams {
+        let mut config = config(list);
+        config.models = models
+            .iter()
+            .map(|(pattern, targets)| ModelRoute {
+                pattern: ModelPattern::parse(pattern).unwrap(),
+                targets: targets
+                    .iter()
+                    .map(|(name, rename)| RouteTarget {
+                        upstream: (*name).to_owned(),
+                        rename: rename.map(str::to_owned),
+                    })
+                    .collect(),
+            })
+            .collect();
+        Upstreams::new(&config, &TaskTracker::new()).unwrap()
+    }
+
+    fn three() -> Vec<UpstreamConfig> {
+        vec![
+            upstream("anthropic", &[Dialect::Messages]),
+            upstream("openai", &[Dialect::Chat, Dialect::Responses]),
+            upstream("local", &[Dialect::Chat]),
+        ]
+    }
+
+    /// Names, models and whether the caller's credential goes along.
+    fn told<'u>(upstreams: &'u Upstreams, dialect: Dialect, model: &str) -> Vec<(&'u str, Option<String>, bool)> {
+        let targets = upstreams.targets(dialect, Some(model));
+        targets.into_iter().map(|target| (target.upstream.name.as_str(), target.model, target.callers)).collect()
+    }
+
+    #[test]
+    fn the_first_rule_that_matches_counts_and_without_one_the_dialect_does() {
+        let rules: &[Rule<'_>] = &[
+            ("local/*", &[("local", Some("*")), ("anthropic", Some("haiku"))]),
+            ("local/never", &[("openai", None)]),
+            ("same", &[("openai", Some("same"))]),
+        ];
+        let upstreams = upstreams(three(), rules);
+        let local = [("local", Some("never".to_owned()), false), ("anthropic", Some("haiku".to_owned()), true)];
+        assert_eq!(told(&upstreams, Dialect::Messages, "local/never"), local);
+        assert_eq!(told(&upstreams, Dialect::Messages, "same"), [("openai", None, false)]);
+        assert_eq!(told(&upstreams, Dialect::Responses, "same"), [("openai", None, true)]);
+        assert_eq!(told(&upstreams, Dialect::Messages, "claude"), [("anthropic", None, true)]);
+        assert_eq!(told(&upstreams, Dialect::Chat, "claude"), [("openai", None, true)]);
+    }
+
+    #[test]
+    fn who_speaks_another_dialect_serves_where_nobody_speaks_the_callers() {
+        let upstreams = upstreams(vec![upstream("local", &[Dialect::Chat])], &[]);
+        assert_eq!(told(&upstreams, Dialect::Messages, "m"), [("local", None, false)]);
+        assert_eq!(told(&upstreams, Dialect::Chat, "m"), [("local", None, true)]);
+    }
+
+    #[test]
+    fn a_rule_for_an_upstream_that_is_not_there_stops_the_start() {
+        let mut config = config(three());
+        let targets = vec![RouteTarget { upstream: "gone".to_owned(), rename: None }];
+        config.models = vec![ModelRoute { pattern: ModelPattern::parse("a*").unwrap(), targets }];
+        let error = Upstreams::new(&config, &TaskTracker::new()).unwrap_err().to_string();
+        assert!(error.contains("`a*`") && error.contains("`gone`"), "{error}");
+    }
+
+    #[rstest]
+    #[case(&[Dialect::Chat, Dialect::Responses], Dialect::Chat, &[Dialect::Chat])]
+    #[case(&[Dialect::Chat, Dialect::Responses], Dialect::Messages, &[Dialect::Responses, Dialect::Chat])]
+    #[case(&[Dialect::Chat], Dialect::Responses, &[Dialect::Chat])]
+    #[case(&[Dialect::Messages], Dialect::Responses, &[Dialect::Messages])]
+    fn an_upstream_is_asked_in_the_callers_dialect_if_it_speaks_it(
+        #[case] spoken: &[Dialect],
+        #[case] callers: Dialect,
+        #[case] expected: &[Dialect],
+    ) {
+        let upstreams = upstreams(vec![upstream("u", spoken)], &[]);
+        let asked: Vec<Dialect> = upstreams.named("u").unwrap().asked_in(callers).collect();
+        assert_eq!(asked, expected);
+    }
+}
