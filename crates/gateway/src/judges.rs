@@ -12,7 +12,7 @@ use hyper::body::Incoming;
 use luthien_policy::judge::{JudgeClient, JudgeError, JudgeRequest, JudgeRoute};
 use luthien_wire::Dialect;
 use secrecy::ExposeSecret;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use crate::body::SourceError;
@@ -23,6 +23,8 @@ use crate::headers::API_KEY;
 use crate::upstream::Upstream;
 use crate::upstream::execute::execute;
 use crate::way::Core;
+
+mod form;
 
 /// The largest answer of a judge, in bytes.
 const LARGEST: usize = 4 << 20;
@@ -82,18 +84,15 @@ impl Judges {
                     .default_for(self.dialect)
                     .ok_or_else(|| refused(&GatewayError::NoUpstream(self.dialect)))?;
                 let headers = self.caller.clone().map_err(|error| refused(&error))?;
-                Ok(Seat { upstream: upstream.clone(), dialect: self.dialect, headers })
+                let dialect =
+                    spoken(upstream, self.dialect).ok_or_else(|| refused(&GatewayError::NoUpstream(self.dialect)))?;
+                Ok(Seat { upstream: upstream.clone(), dialect, headers })
             }
             JudgeRoute::Provider(name) => {
                 let unknown =
                     || JudgeError::Refused(format!("there is no upstream `{name}`: see the upstreams in luthien.yaml"));
                 let upstream = upstreams.named(name).ok_or_else(unknown)?;
-                let dialect = *upstream
-                    .dialects
-                    .iter()
-                    .find(|own| **own == self.dialect)
-                    .or(upstream.dialects.first())
-                    .ok_or_else(unknown)?;
+                let dialect = spoken(upstream, self.dialect).ok_or_else(unknown)?;
                 let mut headers = HeaderMap::new();
                 self.core.keys.apply(&mut headers, &Forward::ServerKey, dialect, upstream).map_err(|e| refused(&e))?;
                 Ok(Seat { upstream: upstream.clone(), dialect, headers })
@@ -109,30 +108,16 @@ impl Judges {
     }
 
     async fn answer(&self, question: JudgeRequest) -> Result<String, JudgeError> {
-        let model = self.core.judge.model.clone().unwrap_or(question.model);
+        let model = self.core.judge.model.clone().unwrap_or_else(|| question.model.clone());
         let model = ["anthropic/", "openai/"].iter().find_map(|vendor| model.strip_prefix(vendor)).unwrap_or(&model);
         let mut seat = self.seat(model, &question.via)?;
         if let Some(key) = &self.core.judge.api_key {
             put(&mut seat.headers, seat.dialect, key.expose_secret().as_bytes()).map_err(|error| refused(&error))?;
         }
-        let mut body = json!({
-            "model": model,
-            "max_tokens": question.max_tokens,
-            "temperature": question.temperature,
-        });
-        let user = json!({"role": "user", "content": question.prompt});
-        match seat.dialect {
-            Dialect::Messages => {
-                body["system"] = question.system.into();
-                body["messages"] = json!([user]);
-            }
-            Dialect::Chat | Dialect::Responses => {
-                body["messages"] = json!([{"role": "system", "content": question.system}, user]);
-            }
-        }
+        let mut body = form::question(seat.dialect, model, &question);
         loop {
             let (status, answer) = send(&seat, &body).await?;
-            if status == 400 && adapt(&mut body, &answer) {
+            if status == 400 && form::adapt(&mut body, &answer) {
                 continue;
             }
             return read(seat.dialect, status, &answer);
@@ -146,17 +131,9 @@ impl JudgeClient for Judges {
     }
 }
 
-/// Leaves out or renames what the model says it does not take. False where nothing was left to change.
-fn adapt(body: &mut Value, refusal: &[u8]) -> bool {
-    let refusal = String::from_utf8_lossy(refusal);
-    let Some(body) = body.as_object_mut() else { return false };
-    if refusal.contains("max_completion_tokens")
-        && let Some(most) = body.remove("max_tokens")
-    {
-        body.insert("max_completion_tokens".to_owned(), most);
-        return true;
-    }
-    refusal.contains("temperature") && body.remove("temperature").is_some()
+/// The dialect in which an upstream is asked: the caller's, where it speaks that.
+fn spoken(upstream: &Upstream, callers: Dialect) -> Option<Dialect> {
+    if upstream.dialects.contains(&callers) { Some(callers) } else { upstream.dialects.first().copied() }
 }
 
 async fn send(seat: &Seat, body: &Value) -> Result<(u16, Bytes), JudgeError> {
@@ -210,18 +187,7 @@ fn read(dialect: Dialect, status: u16, body: &[u8]) -> Result<String, JudgeError
             JudgeError::Refused(why)
         });
     }
-    let text = match dialect {
-        Dialect::Messages => value.get("content").and_then(Value::as_array).map(|blocks| {
-            blocks
-                .iter()
-                .filter(|block| block["type"] == "text")
-                .filter_map(|block| block["text"].as_str())
-                .collect::<String>()
-        }),
-        Dialect::Chat | Dialect::Responses => {
-            value.pointer("/choices/0/message/content").and_then(Value::as_str).map(str::to_owned)
-        }
-    };
+    let text = form::text(dialect, &value).filter(|text| !text.is_empty());
     text.ok_or_else(|| JudgeError::Unavailable("the judge's answer holds no text".to_owned()))
 }
 
@@ -234,14 +200,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_judges_text_is_read_in_both_dialects() {
-        let messages = br#"{"content":[{"type":"thinking","thinking":"hm"},{"type":"text","text":"a"},{"type":"text","text":"b"}]}"#;
-        assert_eq!(read(Dialect::Messages, 200, messages), Ok("ab".to_owned()));
-        let chat = br#"{"choices":[{"message":{"content":"c"}}]}"#;
-        assert_eq!(read(Dialect::Chat, 200, chat), Ok("c".to_owned()));
-    }
-
-    #[test]
     fn what_may_pass_is_unavailable_and_what_may_not_is_refused() {
         for status in [408, 429, 500, 529] {
             assert!(matches!(read(Dialect::Chat, status, b""), Err(JudgeError::Unavailable(_))), "{status}");
@@ -250,15 +208,6 @@ mod tests {
             assert!(matches!(read(Dialect::Chat, status, b""), Err(JudgeError::Refused(_))), "{status}");
         }
         assert!(matches!(read(Dialect::Chat, 200, b"<html>"), Err(JudgeError::Unavailable(_))));
-    }
-
-    #[test]
-    fn parameters_that_a_model_refuses_are_left_out_once() {
-        let mut body = json!({"max_tokens": 5, "temperature": 0.0});
-        let refusal = b"Unsupported parameter: 'max_tokens'. Use 'max_completion_tokens' instead.";
-        assert!(adapt(&mut body, refusal));
-        assert!(!adapt(&mut body, refusal));
-        assert!(adapt(&mut body, b"`temperature` does not support 0"));
-        assert_eq!(body, json!({"max_completion_tokens": 5}));
+        assert!(matches!(read(Dialect::Responses, 200, br#"{"output":[]}"#), Err(JudgeError::Unavailable(_))));
     }
 }
