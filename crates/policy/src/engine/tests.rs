@@ -3,6 +3,7 @@
 mod adversary;
 mod chat;
 mod messages;
+mod numbered;
 mod property;
 mod responses;
 mod support;

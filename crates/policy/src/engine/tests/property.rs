@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use luthien_testkit::accumulate::{accumulate_chat, accumulate_messages};
+use luthien_testkit::accumulate::{accumulate_chat, accumulate_messages, accumulate_responses};
 use luthien_testkit::fixtures;
 use luthien_wire::Dialect;
 use luthien_wire::turn::Block;
 use proptest::prelude::*;
 
+use super::numbered::Stream;
 use super::support::*;
 use crate::contract::*;
 use crate::engine::UpstreamEnd;
@@ -93,6 +94,35 @@ fn chat_stream(pieces: &[Piece]) -> String {
         }
     }
     out + &chunk("{}".into(), if calls > 0 { "\"tool_calls\"" } else { "\"stop\"" }) + "data: [DONE]\n\n"
+}
+
+fn responses_stream(pieces: &[Piece]) -> String {
+    let mut stream = Stream::new();
+    for (n, piece) in pieces.iter().enumerate() {
+        match piece {
+            Piece::Text(blocked) => stream.text(&format!("msg_{n}"), &[&marker(n, *blocked), "é😀"]),
+            Piece::Server { blocked, .. } => stream.search(&marker(n, *blocked)),
+            Piece::Thinking => stream.reasoning(),
+            Piece::Call { blocked, .. } => stream.call(&marker(n, *blocked), "{\"a\":\"é😀\"}"),
+        };
+    }
+    stream.done()
+}
+
+fn stream_of(dialect: Dialect, pieces: &[Piece]) -> String {
+    match dialect {
+        Dialect::Messages => messages_stream(pieces),
+        Dialect::Chat => chat_stream(pieces),
+        Dialect::Responses => responses_stream(pieces),
+    }
+}
+
+fn read(dialect: Dialect, bytes: &[u8]) -> Result<serde_json::Value, String> {
+    match dialect {
+        Dialect::Messages => accumulate_messages(bytes),
+        Dialect::Chat => accumulate_chat(bytes),
+        Dialect::Responses => accumulate_responses(bytes),
+    }
 }
 
 fn marker(n: usize, blocked: bool) -> String {
@@ -214,20 +244,42 @@ proptest! {
     }
 
     #[test]
+    fn nothing_blocked_leaks_and_responses_stay_well_formed(
+        parts in prop::collection::vec(piece(), 0..8),
+        watch in watches(),
+        cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..60),
+    ) {
+        let judged_text = watch.text == TextWatch::Whole || watch.turn;
+        let parts: Vec<Piece> = parts.into_iter().map(|part| match part {
+            Piece::Text(bad) => Piece::Text(bad && judged_text),
+            other => other,
+        }).collect();
+        let input = responses_stream(&parts);
+        let opened = open(Dialect::Responses, vec![(judge(parts.clone(), watch), Mode::Enforce)]);
+        let out = feed(&opened, &input, &cuts);
+        prop_assert!(!out.contains("BAD"), "{}", out);
+        let response = accumulate_responses(out.as_bytes());
+        prop_assert!(response.is_ok(), "{:?}\n{}\n{}", response, input, out);
+        prop_assert_eq!(&response.unwrap()["status"], "completed");
+        for (n, part) in parts.iter().enumerate() {
+            let survives = !(watch.turn && input.contains("BAD"));
+            if matches!(part, Piece::Text(false) | Piece::Call { blocked: false, .. } | Piece::Server { blocked: false, .. }) && survives {
+                prop_assert!(out.contains(&marker(n, false)), "{} is missing from {}", n, out);
+            }
+        }
+    }
+
+    #[test]
     fn text_never_waits_for_a_verdict_on_a_call(
         parts in prop::collection::vec(piece(), 0..8),
-        chat in any::<bool>(),
+        dialect in prop::sample::select(&Dialect::ALL),
         cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..60),
     ) {
         let parts: Vec<Piece> = parts.into_iter().map(|part| match part {
             Piece::Text(_) => Piece::Text(false),
             other => other,
         }).collect();
-        let (dialect, input) = if chat {
-            (Dialect::Chat, chat_stream(&parts))
-        } else {
-            (Dialect::Messages, messages_stream(&parts))
-        };
+        let input = stream_of(dialect, &parts);
         let watch = Watch { tool_calls: true, ..Watch::default() };
         let opened = open(dialect, vec![(Scripted { hangs: true, ..judge(parts.clone(), watch) }, Mode::Enforce)]);
         let out = block_on(async {
@@ -244,7 +296,7 @@ proptest! {
         });
         let thinking_first = parts.iter().take_while(|part| !matches!(part, Piece::Call { .. } | Piece::Server { .. }));
         let thinking = thinking_first.filter(|part| matches!(part, Piece::Thinking)).count();
-        prop_assert!(out.matches("\"type\":\"thinking\"").count() + out.matches("reasoning_content").count() >= thinking);
+        prop_assert!(["\"type\":\"thinking\"", "reasoning_content", "reasoning_summary_text.delta\""].iter().map(|word| out.matches(word).count()).sum::<usize>() >= thinking);
         for (n, part) in parts.iter().enumerate() {
             let text = matches!(part, Piece::Text(_));
             let seen = out.contains(&marker(n, false)) || out.contains(&marker(n, true));
@@ -255,10 +307,9 @@ proptest! {
     #[test]
     fn fixtures_pass_unchanged_under_shadow_and_well_formed_under_a_judge(
         which in any::<prop::sample::Index>(),
-        chat in any::<bool>(),
+        dialect in prop::sample::select(&[Dialect::Messages, Dialect::Chat]),
         cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..60),
     ) {
-        let dialect = if chat { Dialect::Chat } else { Dialect::Messages };
         let streams: Vec<_> = fixtures::all(dialect).iter().filter(|f| f.streamed && f.status == 200).collect();
         let fixture = which.get(&streams);
         let input = fixture.bytes.to_vec();
@@ -273,7 +324,7 @@ proptest! {
 
         let judged = open(dialect, vec![(judge(Vec::new(), all), Mode::Enforce)]);
         let out = block_on(pieces(&judged.reviews, &chunks, UpstreamEnd::Clean)).concat();
-        let read = if chat { accumulate_chat(&out) } else { accumulate_messages(&out) };
+        let read = read(dialect, &out);
         prop_assert!(read.is_ok() || !fixture.well_formed, "{}: {:?}\n{}", fixture.name, read, String::from_utf8_lossy(&out));
     }
 }
