@@ -61,6 +61,16 @@ fn lines(input: &[u8]) -> Vec<&[u8]> {
     out
 }
 
+/// The dialect that an answer looks like.
+pub fn dialect(answer: &[u8]) -> Dialect {
+    let has = |word: &[u8]| answer.windows(word.len()).any(|window| window == word);
+    match (has(b"\"choices\""), has(b"\"response.") || has(b"\"object\":\"response\"")) {
+        (true, _) => Dialect::Chat,
+        (false, true) => Dialect::Responses,
+        (false, false) => Dialect::Messages,
+    }
+}
+
 /// A client took a call, or a part of one: where it stood, and its arguments as far as they stood there.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Taken {

@@ -26,32 +26,30 @@ use crate::{client, cuts};
 /// Stands in the arguments of calls in the seeds; where it stands nowhere else, none of it may leave.
 const MARK: &[u8] = b"rm -rf";
 
-/// Checks one input.
+/// Checks one input, as what it looks like most.
 pub fn check(input: &[u8]) {
-    for dialect in [Dialect::Messages, Dialect::Chat] {
-        let ends = [UpstreamEnd::Clean, UpstreamEnd::Broken { kind: "api_error", message: "broken".into() }];
-        for end in ends {
-            let out = streamed(&open(dialect, Mode::Enforce), &cuts::chunks(input), end);
-            assert_no_call(dialect, client::calls(dialect, input), client::calls(dialect, &out), input, &out);
-        }
+    let dialect = client::dialect(input);
+    if input.trim_ascii_start().starts_with(b"{") {
         let whole = block_on(open(dialect, Mode::Enforce).whole(Bytes::copy_from_slice(input))).body;
-        assert_no_call(
-            dialect,
-            client::whole_calls(dialect, input),
-            client::whole_calls(dialect, &whole),
-            input,
-            &whole,
-        );
-
-        let shadowed = streamed(&open(dialect, Mode::Shadow), &cuts::chunks(input), UpstreamEnd::Clean);
-        assert_untouched(dialect, input, &shadowed);
+        let (had, taken) = (client::whole_calls(dialect, input), client::whole_calls(dialect, &whole));
+        assert_no_call(dialect, &had, &taken, input, &whole);
         let whole = block_on(open(dialect, Mode::Shadow).whole(Bytes::copy_from_slice(input))).body;
         assert_eq!(whole, input);
+        return;
     }
+    let end = if cuts::hash(input).is_multiple_of(4) {
+        UpstreamEnd::Broken { kind: "api_error", message: "broken".into() }
+    } else {
+        UpstreamEnd::Clean
+    };
+    let out = streamed(&open(dialect, Mode::Enforce), &cuts::chunks(input), end);
+    assert_no_call(dialect, &client::calls(dialect, input), &client::calls(dialect, &out), input, &out);
+    let shadowed = streamed(&open(dialect, Mode::Shadow), &cuts::chunks(input), UpstreamEnd::Clean);
+    assert_untouched(dialect, input, &shadowed);
 }
 
-fn assert_no_call(dialect: Dialect, had: Vec<client::Taken>, taken: Vec<client::Taken>, input: &[u8], out: &[u8]) {
-    assert_eq!(taken, [], "{dialect:?}: {}", String::from_utf8_lossy(out));
+fn assert_no_call(dialect: Dialect, had: &[client::Taken], taken: &[client::Taken], input: &[u8], out: &[u8]) {
+    assert_eq!(taken, &[], "{dialect:?}: {}", String::from_utf8_lossy(out));
     let marks = |bytes: &[u8]| bytes.windows(MARK.len()).filter(|window| *window == MARK).count();
     let in_calls: usize = had.iter().map(|call| marks(call.arguments.as_bytes())).sum();
     if marks(input) == in_calls {

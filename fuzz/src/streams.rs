@@ -24,7 +24,7 @@ pub fn check(dialect: Dialect, input: &[u8]) {
     let mut encoder = Encoder::new(dialect, "model", "id");
     for atom in &atoms {
         encoder.learn(atom);
-        write(&encoder, atom);
+        write(&mut encoder, atom);
     }
     for own in [encoder.head(), encoder.done(), encoder.own_stop(0, &StopReason::End), encoder.text_block(0, 1, "text")]
     {
@@ -70,7 +70,7 @@ fn assert_parts(atoms: &[Atom]) {
 }
 
 /// Writes the atom in every way that there is.
-fn write(encoder: &Encoder, atom: &Atom) {
+fn write(encoder: &mut Encoder, atom: &Atom) {
     encoder.part(atom);
     match &atom.what {
         What::Block { id, .. } => {
