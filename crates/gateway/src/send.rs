@@ -7,6 +7,7 @@ use http::request::Parts;
 use http::{HeaderMap, Request as HttpRequest, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Incoming;
+use luthien_record::recorder::SentRequest;
 use luthien_wire::Dialect;
 use luthien_wire::convert::AnswerContext;
 use luthien_wire::request::Request;
@@ -77,7 +78,17 @@ pub(crate) async fn send<'u>(
         transaction.mark(UPSTREAM, &ready.upstream.name);
         let (upstream, conversion) = (ready.upstream, ready.conversion);
         announce(transaction, upstream, dialect, ready.dialect, conversion.as_ref());
-        record(transaction, &ready.request, upstream, &ready.sent);
+        let edited = asking.request.as_ref().map_or(&asking.received.decoded, Request::body);
+        let url = redact_query(&ready.request.uri().to_string());
+        let sent = SentRequest {
+            upstream: &upstream.name,
+            method: ready.request.method().as_str(),
+            url: &url,
+            dialect: ready.dialect,
+            edited,
+            body: &ready.sent,
+        };
+        transaction.recording().with(|record| record.upstream_request(&sent));
         let outcome = execute(upstream, ready.request).await;
         let answered = |response| Answered { upstream, response, conversion: conversion.map(|it| it.answer) };
         let Some(why) = failure(&outcome) else { return outcome.map(answered) };
@@ -147,12 +158,6 @@ fn announce(
     } else {
         transaction.mark(DROPPED, &dropped.join(", "));
     }
-}
-
-fn record(transaction: &Transaction, request: &HttpRequest<Full<Bytes>>, upstream: &Upstream, sent: &Bytes) {
-    let url = redact_query(&request.uri().to_string());
-    let method = request.method().as_str();
-    transaction.recording().with(|record| record.upstream_request(&upstream.name, method, &url, sent));
 }
 
 /// A fallback that cannot be asked at all is passed over.

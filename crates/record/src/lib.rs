@@ -15,5 +15,5 @@ pub mod store;
 #[cfg(test)]
 mod testing;
 
-pub use recorder::{InFlight, Recorder, RecorderConfig};
+pub use recorder::{InFlight, Recorder, RecorderConfig, SentRequest};
 pub use store::Store;

@@ -126,6 +126,8 @@ pub struct UpstreamRequest {
     pub method: String,
     /// The URL.
     pub url: String,
+    /// What the upstream speaks.
+    pub dialect: Dialect,
     /// The body; the client's own where nothing was changed.
     pub body: Bytes,
 }
@@ -167,6 +169,8 @@ pub struct TransactionDetail {
     pub evaluation: Evaluation,
     /// The client's request.
     pub request: Bytes,
+    /// What the policies made of it, in the client's dialect; none where they changed nothing.
+    pub edited_request: Option<Bytes>,
     /// What was sent upstream; none if nothing was.
     pub upstream_request: Option<UpstreamRequest>,
     /// The upstream's HTTP status; none if it gave none.
@@ -191,9 +195,17 @@ impl TransactionDetail {
     pub fn client_response(&self) -> &Bytes {
         self.own_response.as_ref().unwrap_or(&self.upstream_response)
     }
-    /// What was sent upstream, or the client's request where nothing was sent.
+    /// The client's request as the policies left it, in the client's dialect.
     pub fn final_request(&self) -> &Bytes {
-        self.upstream_request.as_ref().map_or(&self.request, |sent| &sent.body)
+        self.edited_request.as_ref().unwrap_or(&self.request)
+    }
+    /// What the upstream speaks: its answer is to be read so.
+    pub fn upstream_dialect(&self) -> Dialect {
+        self.upstream_request.as_ref().map_or(self.dialect, |sent| sent.dialect)
+    }
+    /// The upstream speaks another dialect than the client.
+    pub fn converted(&self) -> bool {
+        self.upstream_dialect() != self.dialect
     }
 }
 

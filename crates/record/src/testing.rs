@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use uuid::Uuid;
 
 use crate::model::{Decision, End, Evaluation, Event, Start, Status, TransactionId};
-use crate::recorder::{InFlight, Recorder, RecorderConfig};
+use crate::recorder::{InFlight, Recorder, RecorderConfig, SentRequest};
 use crate::store::TransactionDetail;
 
 /// A configuration whose journal is brought up to date only when a test says so.
@@ -91,11 +91,17 @@ pub(crate) fn answer(text: &str) -> Vec<u8> {
     answer.to_string().into_bytes()
 }
 
+/// Sends a body upstream, the client's own or one that policies made.
+pub(crate) fn send(flight: &InFlight, upstream: &str, dialect: Dialect, body: &Bytes) {
+    let url = "http://up";
+    flight.upstream_request(&SentRequest { upstream, method: "POST", url, dialect, edited: body, body });
+}
+
 /// Begins a transaction that has been answered and not finished.
 pub(crate) fn answered(recorder: &Recorder, start: Start, answer: &[u8]) -> InFlight {
-    let body = start.request.clone();
+    let (dialect, body) = (start.dialect, start.request.clone());
     let flight = recorder.begin(start).expect("begun");
-    flight.upstream_request("anthropic", "POST", "http://up/v1/messages", &body);
+    send(&flight, "anthropic", dialect, &body);
     flight.upstream_response(200, vec![("content-type".into(), "application/json".into())]);
     flight.upstream_bytes(answer);
     flight

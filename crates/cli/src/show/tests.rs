@@ -96,6 +96,7 @@ fn call(decisions: Vec<Decision>) -> TransactionDetail {
         error: None,
         evaluation: Evaluation::Intervened,
         request: "{\"a\":1}".into(),
+        edited_request: None,
         upstream_request: None,
         upstream_status: Some(200),
         upstream_headers: Vec::new(),

@@ -4,6 +4,7 @@
 
 use std::ops::Range;
 
+use luthien_wire::Dialect;
 use memchr::memchr2;
 
 /// Top-level members above this many bytes are contents of their own.
@@ -34,22 +35,39 @@ pub(crate) struct Outline {
     pub(crate) max_tokens: Option<u64>,
     /// There are tools.
     pub(crate) tools: bool,
-    /// Where the `system` member stands.
+    /// Where `system` (Responses: `instructions`) stands.
     pub(crate) system: Option<Range<usize>>,
+    /// Responses: an `input` that is one string.
+    pub(crate) text: Option<Range<usize>>,
     /// The messages, each without its separator.
     pub(crate) messages: Vec<Range<usize>>,
 }
 
-/// Cuts `body`.
-pub(crate) fn split(body: &[u8]) -> Outline {
-    scan(body).unwrap_or_else(|| {
+/// Cuts `body`, a request in this dialect.
+pub(crate) fn split(dialect: Dialect, body: &[u8]) -> Outline {
+    scan(&Keys::of(dialect), body).unwrap_or_else(|| {
         let whole = 0..body.len();
         let part = if body.len() > LARGE { Part::Content(whole) } else { Part::Inline(whole) };
         Outline { parts: vec![part], ..Outline::default() }
     })
 }
 
-fn scan(body: &[u8]) -> Option<Outline> {
+/// Where a dialect has its messages and its instructions.
+struct Keys {
+    messages: &'static [u8],
+    system: &'static [u8],
+}
+
+impl Keys {
+    fn of(dialect: Dialect) -> Self {
+        match dialect {
+            Dialect::Messages | Dialect::Chat => Self { messages: b"messages", system: b"system" },
+            Dialect::Responses => Self { messages: b"input", system: b"instructions" },
+        }
+    }
+}
+
+fn scan(keys: &Keys, body: &[u8]) -> Option<Outline> {
     let mut out = Outline::default();
     let mut kept = 0;
     let mut at = expect(body, space(body, 0), b'{')?;
@@ -63,7 +81,7 @@ fn scan(body: &[u8]) -> Option<Outline> {
         let key = &body[at + 1..key_end - 1];
         let start = space(body, expect(body, space(body, key_end), b':')?);
         let end = value(body, start)?;
-        member(&mut out, body, key, start..end, &mut kept);
+        member(&mut out, body, keys, key, start..end, &mut kept);
         at = space(body, end);
         match body.get(at)? {
             b',' => at += 1,
@@ -82,11 +100,13 @@ fn scan(body: &[u8]) -> Option<Outline> {
 }
 
 /// Takes note of one member; `kept` is the end of what has a part already.
-fn member(out: &mut Outline, body: &[u8], key: &[u8], span: Range<usize>, kept: &mut usize) {
+fn member(out: &mut Outline, body: &[u8], keys: &Keys, key: &[u8], span: Range<usize>, kept: &mut usize) {
     let text = &body[span.clone()];
     match key {
-        b"messages" if out.messages.is_empty() => {
-            if let Some((spans, slices)) = messages(body, &span) {
+        key if key == keys.messages && out.messages.is_empty() => {
+            if text.starts_with(b"\"") {
+                out.text = Some(span.clone());
+            } else if let Some((spans, slices)) = messages(body, &span) {
                 out.messages = spans;
                 if let (Some(first), Some(last)) = (slices.first(), slices.last()) {
                     push_inline(out, *kept..first.start);
@@ -100,7 +120,7 @@ fn member(out: &mut Outline, body: &[u8], key: &[u8], span: Range<usize>, kept: 
             out.max_tokens = std::str::from_utf8(text).ok().and_then(|number| number.parse().ok());
         }
         b"tools" => out.tools = text.iter().any(|byte| !byte.is_ascii_whitespace() && !b"[]null".contains(byte)),
-        b"system" => out.system = Some(span.clone()),
+        key if key == keys.system => out.system = Some(span.clone()),
         _ => {}
     }
     if span.len() > LARGE {

@@ -1,5 +1,6 @@
 //! How bodies are cut and put together again.
 
+use luthien_wire::Dialect;
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -11,7 +12,7 @@ use super::split::{Part, split};
 
 fn spans(body: &[u8]) -> Vec<std::ops::Range<usize>> {
     let mut out = Vec::new();
-    for part in split(body).parts {
+    for part in split(Dialect::Messages, body).parts {
         match part {
             Part::Inline(span) | Part::Content(span) => out.push(span),
             Part::Messages(slices) => out.extend(slices),
@@ -23,7 +24,7 @@ fn spans(body: &[u8]) -> Vec<std::ops::Range<usize>> {
 #[test]
 fn messages_are_cut_with_the_separator_before_them() {
     let body = br#"{"model":"m","messages":[ {"a":1} , {"b":"]},"}],"max_tokens":7,"tools":[{}]}"#;
-    let outline = split(body);
+    let outline = split(Dialect::Messages, body);
     let texts: Vec<_> = spans(body).into_iter().map(|span| std::str::from_utf8(&body[span]).expect("text")).collect();
     assert_eq!(
         texts,
@@ -35,7 +36,7 @@ fn messages_are_cut_with_the_separator_before_them() {
 #[test]
 fn a_large_member_is_a_content() {
     let body = json!({"model": "m", "system": "s".repeat(600), "messages": []}).to_string();
-    let parts = split(body.as_bytes()).parts;
+    let parts = split(Dialect::Messages, body.as_bytes()).parts;
     assert!(matches!(&parts[..], [Part::Inline(_), Part::Content(system), Part::Inline(_)] if system.len() == 602));
 }
 
@@ -43,12 +44,12 @@ fn a_large_member_is_a_content() {
 fn what_is_no_object_is_one_part() {
     for body in ["", "[1, 2]", "{\"a\": 1} x", "{\"a\" 1}", "{\"a\": \"", "{\"a\": [}"] {
         assert!(
-            matches!(&split(body.as_bytes()).parts[..], [Part::Inline(span)] if *span == (0..body.len())),
+            matches!(&split(Dialect::Messages, body.as_bytes()).parts[..], [Part::Inline(span)] if *span == (0..body.len())),
             "{body}"
         );
     }
     let long = vec![b'x'; 1000];
-    assert!(matches!(&split(&long).parts[..], [Part::Content(span)] if *span == (0..1000)));
+    assert!(matches!(&split(Dialect::Messages, &long).parts[..], [Part::Content(span)] if *span == (0..1000)));
 }
 
 #[test]

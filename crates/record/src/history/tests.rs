@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::model::{Decision, End, Evaluation, Start, Status};
 use crate::recorder::Recorder;
-use crate::testing::{answer, answered, decision, end, event, id, messages as body, recorder, second, start};
+use crate::testing::{answer, answered, decision, end, event, id, messages as body, recorder, second, send, start};
 
 mod lists;
 
@@ -155,7 +155,7 @@ async fn a_diff_shows_what_changed() {
         answered(&recorder, start(1, None, body(&[user("my key is 123"), assistant("ok")])), &calling("I will.", "ls"));
     let sent =
         json!({"model": "other", "max_tokens": 9, "messages": [user("my key is ***"), assistant("ok")]}).to_string();
-    flight.upstream_request("up", "POST", "http://up", &Bytes::from(sent));
+    send(&flight, "up", Dialect::Messages, &Bytes::from(sent));
     flight.upstream_bytes(&calling("I will.", "ls"));
     flight.own_client_copy(0);
     flight.client_bytes(&answer("I will."));

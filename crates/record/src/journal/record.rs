@@ -1,6 +1,7 @@
 //! The journal's records: length, checksum, kind, the transaction's id, and what is new.
 
 use bytes::Bytes;
+use luthien_wire::Dialect;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use uuid::Uuid;
 
@@ -37,6 +38,17 @@ struct SentHead {
     method: String,
     url: String,
     own: bool,
+    dialect: Option<Dialect>,
+    /// How many bytes at the end are what the policies made of the request, if that is a body of its own.
+    edited: Option<usize>,
+}
+
+impl SentHead {
+    fn with(self, mut bodies: Bytes) -> Sent {
+        let Self { upstream, method, url, own, dialect, edited } = self;
+        let edited = edited.map(|length| bodies.split_off(bodies.len().saturating_sub(length)));
+        Sent { upstream, method, url, dialect, body: own.then_some(bodies), edited }
+    }
 }
 
 /// A record as it was read.
@@ -60,13 +72,15 @@ pub(crate) fn write_new(state: &State, out: &mut Vec<u8>) -> Kept {
     let (pieces, mut kept) = (&state.pieces, state.kept);
     let id = pieces.start.id.0;
     if !kept.start {
-        with_body(out, START, id, &pieces.start, &pieces.start.request);
+        with_bodies(out, START, id, &pieces.start, &[&pieces.start.request]);
         kept.start = true;
     }
     if let Some(sent) = pieces.sent.as_ref().filter(|_| !kept.sent) {
-        let Sent { upstream, method, url, body } = sent.clone();
-        let head = SentHead { upstream, method, url, own: body.is_some() };
-        with_body(out, SENT, id, &head, body.as_deref().unwrap_or_default());
+        let Sent { upstream, method, url, dialect, body, edited } = sent.clone();
+        let (own, edited_length) = (body.is_some(), edited.as_ref().map(Bytes::len));
+        let head = SentHead { upstream, method, url, own, dialect, edited: edited_length };
+        let bodies = [body.as_deref().unwrap_or_default(), edited.as_deref().unwrap_or_default()];
+        with_bodies(out, SENT, id, &head, &bodies);
         kept.sent = true;
     }
     if !kept.facts {
@@ -114,12 +128,14 @@ fn with_json(out: &mut Vec<u8>, kind: u8, id: Uuid, head: &impl Serialize) {
     frame(out, kind, id, |out| out.extend_from_slice(&head));
 }
 
-fn with_body(out: &mut Vec<u8>, kind: u8, id: Uuid, head: &impl Serialize, body: &[u8]) {
+fn with_bodies(out: &mut Vec<u8>, kind: u8, id: Uuid, head: &impl Serialize, bodies: &[&[u8]]) {
     let head = serde_json::to_vec(head).unwrap_or_default();
     frame(out, kind, id, |out| {
         out.extend_from_slice(&(head.len() as u64).to_le_bytes());
         out.extend_from_slice(&head);
-        out.extend_from_slice(body);
+        for body in bodies {
+            out.extend_from_slice(body);
+        }
     });
 }
 
@@ -184,8 +200,8 @@ impl Piece {
             }
             SENT => {
                 if let Some((head, body)) = self.head::<SentHead>() {
-                    let SentHead { upstream, method, url, own } = head;
-                    pieces.sent = Some(Sent { upstream, method, url, body: own.then_some(body) });
+                    pieces.client = head.dialect.is_some().then(Vec::new);
+                    pieces.sent = Some(head.with(body));
                     pieces.response.clear();
                 }
             }

@@ -125,7 +125,14 @@ fn failures_leave_no_files_behind() {
 fn a_long_stream_does_not_keep_every_segment_of_its_time() {
     let (folder, journal) = journal(u64::MAX);
     let long = Gather::new(start(1, None, "{\"a\": 1}"), 0);
-    long.lock().pieces.sent = Some(Sent { upstream: "u".into(), method: "POST".into(), url: "/".into(), body: None });
+    long.lock().pieces.sent = Some(Sent {
+        upstream: "u".into(),
+        method: "POST".into(),
+        url: "/".into(),
+        dialect: None,
+        body: None,
+        edited: None,
+    });
     long.lock().pieces.client = Some(Vec::new());
     let mut said = Vec::new();
     for number in 2..40 {

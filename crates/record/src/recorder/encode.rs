@@ -92,11 +92,15 @@ impl Encoder {
             let why = end.error.map(|why| why + "; ").unwrap_or_default();
             end.error = Some(why + "part of this record was damaged in the journal and is missing");
         }
-        let outline = split(&start.request);
-        let (request, last) = self.request(&start.request, &outline, caller(start, false));
+        let outline = split(start.dialect, &start.request);
+        let (request, last) = self.request(&start.request, &outline, caller(start, Whose::Client));
         let turn = start.conversation && !is_preflight(&start.request, &outline, start.session_id.is_some());
-        let own = pieces.sent.as_ref().and_then(|sent| sent.body.as_ref());
-        let upstream_request = own.map(|body| self.request(body, &split(body), caller(start, true)).0);
+        let (sent, dialect) = (pieces.sent.as_ref(), pieces.sent.as_ref().and_then(|sent| sent.dialect));
+        let mut other = |body, dialect, whose| self.request(body, &split(dialect, body), caller(start, whose)).0;
+        let edited = sent.and_then(|sent| sent.edited.as_ref());
+        let edited_request = edited.map(|body| other(body, start.dialect, Whose::Policies));
+        let own = sent.and_then(|sent| sent.body.as_ref());
+        let upstream_request = own.map(|body| other(body, dialect.unwrap_or(start.dialect), Whose::Upstream));
         let upstream_response = (!pieces.response.is_empty()).then(|| self.response(&pieces.response));
         let client = pieces.client.as_ref().filter(|client| **client != pieces.response);
         let client_response = client.map(|client| self.response(client));
@@ -107,7 +111,10 @@ impl Encoder {
             responded: end.http_status.is_some(),
         };
         let events = lifecycle(course, start.streamed).len() + pieces.events.len() + pieces.decisions.len();
-        let preview = last.and_then(|last| self.preview(&last, &start.request, &outline.messages));
+        let preview = last.map_or_else(
+            || understand(&start.request[outline.text.clone()?])?.preview,
+            |last| self.preview(&last, &start.request, &outline.messages),
+        );
         self.batch.transactions.push(TransactionRow {
             id: *start.id.0.as_bytes(),
             session: start.session_id.clone().unwrap_or_else(|| start.id.to_string()),
@@ -131,6 +138,8 @@ impl Encoder {
             history: last,
             request,
             upstream: pieces.sent.as_ref().map(|sent| [sent.upstream.clone(), sent.method.clone(), sent.url.clone()]),
+            upstream_dialect: dialect.map(|dialect| dialect.name().into()),
+            edited_request,
             upstream_request,
             upstream_status: pieces.response_status,
             upstream_headers: (!pieces.response_headers.is_empty()).then(|| json(&pieces.response_headers)).flatten(),
@@ -254,10 +263,20 @@ impl Encoder {
     }
 }
 
-/// Who is likely to send the same again: a session, or a credential with a model. `sent`: what the gateway made of it.
-fn caller(start: &Start, sent: bool) -> u64 {
+/// Of which side a request is.
+#[derive(Clone, Copy, Hash)]
+enum Whose {
+    Client,
+    /// What the policies made of it.
+    Policies,
+    /// What was sent.
+    Upstream,
+}
+
+/// Who is likely to send the same again: a session, or a credential with a model.
+fn caller(start: &Start, whose: Whose) -> u64 {
     let mut hasher = DefaultHasher::new();
-    (sent, &start.credential, &start.session_id, &start.model).hash(&mut hasher);
+    (whose, &start.credential, &start.session_id, &start.model).hash(&mut hasher);
     hasher.finish()
 }
 

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use jiff::Timestamp;
+use luthien_wire::Dialect;
 
 use crate::model::{Decision, End, Evaluation, Event, Headers, Start};
 
@@ -14,8 +15,20 @@ pub(crate) struct Sent {
     pub(crate) upstream: String,
     pub(crate) method: String,
     pub(crate) url: String,
+    /// `None`: the client's.
+    pub(crate) dialect: Option<Dialect>,
     /// `None`: the client's own.
     pub(crate) body: Option<Bytes>,
+    /// What the policies made of the request, in the client's dialect. `None`: the body, or the client's own where the upstream
+    /// speaks another dialect.
+    pub(crate) edited: Option<Bytes>,
+}
+
+impl Sent {
+    /// Bytes of its bodies.
+    fn size(&self) -> usize {
+        [&self.body, &self.edited].into_iter().flatten().map(Bytes::len).sum()
+    }
 }
 
 /// The pieces of a transaction.
@@ -41,7 +54,7 @@ pub(crate) struct Pieces {
 impl Pieces {
     /// Bytes of its bodies.
     pub(crate) fn size(&self) -> usize {
-        let sent = self.sent.as_ref().and_then(|sent| sent.body.as_ref()).map_or(0, Bytes::len);
+        let sent = self.sent.as_ref().map_or(0, Sent::size);
         self.start.request.len() + sent + self.response.len() + self.client.as_ref().map_or(0, Vec::len)
     }
 

@@ -5,10 +5,28 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use jiff::Timestamp;
+use luthien_wire::Dialect;
 
 use super::gather::{Gather, Pieces, Sent};
 use super::shared::Shared;
 use crate::model::{Decision, End, Evaluation, Event, Headers, Start, Status, TransactionId};
+
+/// What is sent upstream.
+#[derive(Clone, Copy, Debug)]
+pub struct SentRequest<'a> {
+    /// The upstream's name.
+    pub upstream: &'a str,
+    /// The method.
+    pub method: &'a str,
+    /// The URL, without credentials.
+    pub url: &'a str,
+    /// What the upstream speaks.
+    pub dialect: Dialect,
+    /// The client's request as the policies left it, in the client's dialect.
+    pub edited: &'a Bytes,
+    /// The body that is sent.
+    pub body: &'a Bytes,
+}
 
 /// A transaction in flight. Dropped without [`InFlight::finish`], it is recorded as `client_disconnected`.
 #[derive(Debug)]
@@ -39,13 +57,22 @@ impl InFlight {
         start.id = self.id;
     }
 
-    /// What is sent upstream. Called again for another attempt, it drops the earlier attempt's answer.
-    pub fn upstream_request(&self, upstream: &str, method: &str, url: &str, body: &Bytes) {
+    /// What is sent upstream. Called again for another attempt, before anything has gone to the client, it drops the earlier
+    /// attempt's answer. From an upstream of another dialect no byte goes to the client as it came, so that the client's copy
+    /// is its own from the start (see [`InFlight::own_client_copy`]).
+    pub fn upstream_request(&self, request: &SentRequest<'_>) {
         let mut state = self.gather.lock();
-        let asked = &state.pieces.start.request;
-        let same = (asked.as_ptr(), asked.len()) == (body.as_ptr(), body.len()) || asked == body;
-        let own = (!same).then(|| body.clone());
-        let sent = Sent { upstream: upstream.into(), method: method.into(), url: url.into(), body: own };
+        let start = &state.pieces.start;
+        let converted = request.dialect != start.dialect;
+        let unsaid = if converted { &start.request } else { request.body };
+        let sent = Sent {
+            upstream: request.upstream.into(),
+            method: request.method.into(),
+            url: request.url.into(),
+            dialect: converted.then_some(request.dialect),
+            body: unlike(request.body, &start.request),
+            edited: unlike(request.edited, unsaid),
+        };
         state.kept.sent = false;
         if state.pieces.sent.replace(sent).is_some() {
             state.kept.facts = false;
@@ -54,6 +81,8 @@ impl InFlight {
             state.pieces.response_headers.clear();
             state.pieces.response.clear();
         }
+        state.kept.client = None;
+        state.pieces.client = converted.then(Vec::new);
     }
 
     /// The head of the upstream's answer, without credentials.
@@ -137,6 +166,12 @@ impl InFlight {
         };
         self.shared.finished(&self.gather, size);
     }
+}
+
+/// The bytes, unless they are those of `other`.
+fn unlike(bytes: &Bytes, other: &Bytes) -> Option<Bytes> {
+    let same = (bytes.as_ptr(), bytes.len()) == (other.as_ptr(), other.len()) || bytes == other;
+    (!same).then(|| bytes.clone())
 }
 
 impl Drop for InFlight {

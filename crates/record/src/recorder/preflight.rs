@@ -32,13 +32,14 @@ fn asks_for_title(body: &[u8], outline: &Outline) -> bool {
     if let Some(system) = &outline.system {
         return has(start(system), b"title");
     }
-    // In Chat the system prompt is the first message.
+    // In Chat the system prompt is the first message; in Responses it may be.
     let first = outline.messages.first().map(start).unwrap_or_default();
     (has(first, b"\"system\"") || has(first, b"\"developer\"")) && has(first, b"title")
 }
 
 #[cfg(test)]
 mod tests {
+    use luthien_wire::Dialect;
     use serde_json::{Value, json};
 
     use super::is_preflight;
@@ -47,7 +48,7 @@ mod tests {
     #[test]
     fn only_an_agents_own_probes_are_preflight() {
         let user = json!({"role": "user", "content": "write a title"});
-        let cases: [(Value, bool, bool); 9] = [
+        let cases: [(Value, bool, bool); 14] = [
             (json!({"max_tokens": 1, "messages": [user]}), false, true),
             (json!({"max_tokens": 1, "tools": [{}], "messages": [user]}), true, true),
             (json!({"max_tokens": 20, "messages": [user]}), true, true),
@@ -57,10 +58,20 @@ mod tests {
             (json!({"max_tokens": 900, "system": "Make a Title", "messages": [user]}), true, true),
             (json!({"max_tokens": 900, "system": "Make a Title", "tools": [{}], "messages": [user]}), true, false),
             (json!({"messages": [{"role": "system", "content": "title this"}, user]}), true, true),
+            (json!({"max_output_tokens": 1, "input": "quota"}), false, true),
+            (json!({"instructions": "Make a Title", "input": [user]}), true, true),
+            (json!({"instructions": "Make a Title", "input": [user], "tools": [{}]}), true, false),
+            (json!({"input": [{"type": "message", "role": "developer", "content": "title this"}, user]}), true, true),
+            (json!({"input": [{"type": "message", "role": "developer", "content": "help"}, user]}), true, false),
         ];
         for (body, named, expected) in cases {
             let text = body.to_string();
-            assert_eq!(is_preflight(text.as_bytes(), &split(text.as_bytes()), named), expected, "{text} {named}");
+            let dialect = if body.get("input").is_some() { Dialect::Responses } else { Dialect::Messages };
+            assert_eq!(
+                is_preflight(text.as_bytes(), &split(dialect, text.as_bytes()), named),
+                expected,
+                "{text} {named}"
+            );
         }
     }
 }

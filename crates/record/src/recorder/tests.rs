@@ -1,12 +1,14 @@
 //! What is handed to the recorder is in the store.
 
+use luthien_wire::Dialect;
 use serde_json::json;
 
 use super::*;
 use crate::model::{End, Evaluation, Status};
-use crate::testing::{answered, config, decision, end, event, id, messages, recorder, second, start, stored};
+use crate::testing::{answered, config, decision, end, event, id, messages, recorder, second, send, start, stored};
 
 mod bodies;
+mod converted;
 mod crash;
 mod outage;
 
@@ -16,7 +18,7 @@ async fn a_transaction_is_stored_as_it_was() {
     let body = messages(&[json!({"role": "user", "content": "hello"})]);
     let flight = answered(&recorder, start(1, Some("s"), body.clone()), b"");
     flight.set_start(|start| start.user_id = Some("ada".into()));
-    flight.upstream_request("local", "POST", "http://up/x", &"{\"model\": \"other\"}".into());
+    send(&flight, "local", Dialect::Messages, &"{\"model\": \"other\"}".into());
     flight.upstream_response(201, vec![("x-a".into(), "1".into()), ("x-a".into(), "2".into())]);
     flight.upstream_bytes(b"first ");
     flight.own_client_copy(5);
@@ -37,7 +39,7 @@ async fn a_transaction_is_stored_as_it_was() {
     assert_eq!((found.evaluation, found.turn, found.streamed), (Evaluation::Intervened, true, false));
     assert_eq!(found.request, body);
     let sent = found.upstream_request.clone().expect("sent");
-    assert_eq!((sent.upstream.as_str(), sent.url.as_str()), ("local", "http://up/x"));
+    assert_eq!((sent.upstream.as_str(), sent.url.as_str()), ("local", "http://up"));
     assert_eq!(sent.body, "{\"model\": \"other\"}");
     assert_eq!(found.upstream_status, Some(201));
     assert_eq!(found.upstream_headers, [("x-a".into(), "1".into()), ("x-a".into(), "2".into())]);
@@ -71,7 +73,7 @@ async fn another_attempt_drops_the_answer_of_the_first() {
     let (_folder, recorder) = recorder().await;
     let flight = answered(&recorder, start(1, None, "{}"), b"busy");
     recorder.inner.shared.tick();
-    flight.upstream_request("anthropic", "POST", "http://up/v1/messages", &"{}".into());
+    send(&flight, "anthropic", Dialect::Messages, &"{}".into());
     flight.upstream_response(200, Vec::new());
     flight.upstream_bytes(b"fine");
     flight.finish(end(1));

@@ -32,6 +32,8 @@ pub(crate) struct TransactionRow {
     pub(crate) history: Option<Hash>,
     pub(crate) request: Vec<u8>,
     pub(crate) upstream: Option<[String; 3]>,
+    pub(crate) upstream_dialect: Option<String>,
+    pub(crate) edited_request: Option<Vec<u8>>,
     pub(crate) upstream_request: Option<Vec<u8>>,
     pub(crate) upstream_status: Option<u16>,
     pub(crate) upstream_headers: Option<String>,
@@ -58,7 +60,7 @@ pub(crate) struct Batch {
     pub(crate) late: Vec<LateRow>,
 }
 
-const COLUMNS: [&str; 31] = [
+const COLUMNS: [&str; 33] = [
     "id",
     "session",
     "credential",
@@ -83,6 +85,8 @@ const COLUMNS: [&str; 31] = [
     "upstream",
     "upstream_method",
     "upstream_url",
+    "upstream_dialect",
+    "edited_request",
     "upstream_request",
     "upstream_status",
     "upstream_headers",
@@ -152,6 +156,8 @@ fn bind(row: TransactionRow, values: &mut SqliteArguments) -> Result<(), sqlx::e
     values.add(upstream)?;
     values.add(method)?;
     values.add(url)?;
+    values.add(row.upstream_dialect)?;
+    values.add(row.edited_request)?;
     values.add(row.upstream_request)?;
     values.add(row.upstream_status)?;
     values.add(row.upstream_headers)?;
@@ -226,6 +232,8 @@ fn read(row: &SqliteRow) -> Result<TransactionRow, sqlx::Error> {
             [Some(name), Some(method), Some(url)] => Some([name, method, url]),
             _ => None,
         },
+        upstream_dialect: row.try_get("upstream_dialect")?,
+        edited_request: row.try_get("edited_request")?,
         upstream_request: row.try_get("upstream_request")?,
         upstream_status: row.try_get("upstream_status")?,
         upstream_headers: row.try_get("upstream_headers")?,

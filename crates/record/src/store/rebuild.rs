@@ -47,16 +47,24 @@ impl<'c> Rebuild<'c> {
         let what = format!("transaction {id}");
         let bad = |why: &str| damaged(&what, why);
         let request = self.body(&row.request).await?;
+        let client = dialect(&row.dialect).ok_or_else(|| bad("unknown dialect"))?;
+        let upstream = row.upstream_dialect.as_deref().map(|name| dialect(name).ok_or_else(|| bad("unknown dialect")));
+        let upstream = upstream.transpose()?.unwrap_or(client);
         let upstream_request = match row.upstream {
-            Some([upstream, method, url]) => {
+            Some([name, method, url]) => {
                 let body = match &row.upstream_request {
                     Some(own) => self.body(own).await?,
                     None => request.clone(),
                 };
-                Some(UpstreamRequest { upstream, method, url, body })
+                Some(UpstreamRequest { upstream: name, method, url, dialect: upstream, body })
             }
             None => None,
         };
+        let final_request = match &row.edited_request {
+            Some(edited) => Some(self.body(edited).await?),
+            None => upstream_request.as_ref().filter(|sent| sent.dialect == client).map(|sent| sent.body.clone()),
+        };
+        let edited_request = final_request.filter(|edited| *edited != request);
         let upstream_response = match &row.upstream_response {
             Some(stored) => self.body(stored).await?,
             None => Bytes::new(),
@@ -76,7 +84,7 @@ impl<'c> Rebuild<'c> {
             at: time(row.started_at)?,
             first_byte: row.first_byte_at.map(time).transpose()?,
             ended: time(row.ended_at)?,
-            dialect: dialect(&row.dialect).ok_or_else(|| bad("unknown dialect"))?,
+            dialect: client,
             path: row.path,
             turn: row.turn,
             user_id: row.user_id,
@@ -88,6 +96,7 @@ impl<'c> Rebuild<'c> {
             error: row.error,
             evaluation: Evaluation::from_name(&row.evaluation).ok_or_else(|| bad("unknown evaluation"))?,
             request,
+            edited_request,
             upstream_request,
             upstream_status: row.upstream_status,
             upstream_headers: headers,

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use jiff::Timestamp;
 use luthien_record::model::{End, Evaluation, Start, Status, TransactionId};
+use luthien_record::recorder::SentRequest;
 use luthien_wire::Dialect;
 use serde_json::json;
 use uuid::Uuid;
@@ -36,7 +37,10 @@ async fn record(fixture: &Fixture) {
         policy: "no_op;v0".to_owned(),
     };
     let flight = fixture.state.recorder.begin(start).unwrap();
-    flight.upstream_request("anthropic", "POST", "https://x.example/v1/messages", &Bytes::from(request));
+    let (url, body) = ("https://x.example/v1/messages", Bytes::from(request));
+    let dialect = Dialect::Messages;
+    let sent = SentRequest { upstream: "anthropic", method: "POST", url, dialect, edited: &body, body: &body };
+    flight.upstream_request(&sent);
     flight.upstream_response(200, Vec::new());
     flight.upstream_bytes(answer.to_string().as_bytes());
     let end = End { at, status: Status::Completed, http_status: Some(200), error: None, evaluation: Evaluation::None };

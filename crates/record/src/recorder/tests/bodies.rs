@@ -1,12 +1,13 @@
 //! Bodies come back byte for byte, and a history that grows is stored once.
 
 use bytes::Bytes;
+use luthien_wire::Dialect;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value, json};
 use sqlx::{Connection as _, SqliteConnection};
 
-use crate::testing::{answer, answered, end, messages, recorder, start, stored};
+use crate::testing::{answer, answered, end, messages, recorder, send, start, stored};
 
 /// JSON-ish text with odd spacing, repeated members and messages, and now and then bytes that are no JSON or no UTF-8.
 fn bodies() -> impl Strategy<Value = Vec<u8>> {
@@ -60,7 +61,7 @@ fn every_body_comes_back_byte_for_byte() {
         let first = **number;
         for (request, sent, response) in &batch {
             let flight = recorder.begin(start(**number, None, request.clone())).expect("begun");
-            flight.upstream_request("up", "POST", "http://up", &Bytes::from(sent.clone()));
+            send(&flight, "up", Dialect::Messages, &Bytes::from(sent.clone()));
             flight.upstream_bytes(response);
             flight.own_client_copy(response.len() / 2);
             flight.client_bytes(request);
