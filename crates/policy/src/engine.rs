@@ -309,6 +309,8 @@ impl StreamReview {
             let at_once = choice.released && !self.emit.acting;
             match atom {
                 Some(atom) if at_once => self.emit.pass(atom),
+                // It would repeat the whole answer.
+                Some(_) if self.emit.encoder.numbered() => {}
                 Some(atom) => self.tail.push(atom),
                 None => {}
             }

@@ -13,3 +13,6 @@ mod whole;
 pub use decode::Decoder;
 pub use encode::Encoder;
 pub(crate) use whole::{decode as decode_whole, rewrite as rewrite_whole, synthetic as synthetic_whole};
+
+#[cfg(test)]
+mod tests;

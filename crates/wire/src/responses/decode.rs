@@ -405,9 +405,20 @@ const WORDS: [&str; 10] = [
 
 /// Events that carry a part of an item's words, arguments, code or the like.
 fn carries(kind: &str) -> bool {
-    let piece = [".delta", ".done", ".added", ".partial_image"].iter().any(|end| kind.ends_with(end));
-    // Sound belongs to the answer, not to an item.
-    piece && kind.starts_with("response.") && !kind.starts_with("response.audio.")
+    const OF_ITEMS: [&str; 9] = [
+        "content_part",
+        "output_text",
+        "refusal",
+        "function_call",
+        "custom_tool_call",
+        "mcp_call",
+        "reasoning",
+        "shell_call",
+        "code_interpreter_call",
+    ];
+    let piece = [".delta", ".done", ".added"].iter().any(|end| kind.ends_with(end));
+    let item = kind.strip_prefix("response.").is_some_and(|rest| OF_ITEMS.iter().any(|item| rest.starts_with(item)));
+    piece && item
 }
 
 fn said(part: Option<&RawValue>) -> Result<String, Unreadable> {

@@ -35,6 +35,8 @@ pub(super) struct Item<'a> {
     summary: Option<&'a RawValue>,
     #[serde(borrow)]
     execution: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    role: Option<Cow<'a, str>>,
 }
 
 /// A part of a message's content.
@@ -97,6 +99,11 @@ impl<'a> Item<'a> {
 
     fn tool(&self) -> &str {
         self.kind.strip_suffix("_call").unwrap_or(&self.kind)
+    }
+
+    /// It is a message of the conversation, not of the model: a compacted conversation repeats them.
+    pub(super) fn is_repeated(&self) -> bool {
+        self.kind == "message" && self.role.as_deref().is_some_and(|role| role != "assistant")
     }
 
     /// A message's content parts.

@@ -46,7 +46,7 @@ pub(crate) fn decode(text: &str) -> Result<Whole, Unreadable> {
     let mut calls = false;
     for (at, raw) in output.iter().enumerate() {
         let item = Item::read(raw.get())?;
-        let kind = item.block();
+        let kind = if item.is_repeated() { Kind::Opaque("message".into()) } else { item.block() };
         calls |= matches!(kind, Kind::Call { form: ToolForm::Client | ToolForm::Unknown, .. });
         let mut builder = BlockBuilder::new(kind.clone());
         builder.push(&match &kind {
