@@ -307,7 +307,7 @@ proptest! {
     #[test]
     fn fixtures_pass_unchanged_under_shadow_and_well_formed_under_a_judge(
         which in any::<prop::sample::Index>(),
-        dialect in prop::sample::select(&[Dialect::Messages, Dialect::Chat]),
+        dialect in prop::sample::select(&Dialect::ALL),
         cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..60),
     ) {
         let streams: Vec<_> = fixtures::all(dialect).iter().filter(|f| f.streamed && f.status == 200).collect();
