@@ -11,6 +11,8 @@ mod disconnects;
 #[cfg(test)]
 mod edges;
 #[cfg(test)]
+mod fallbacks;
+#[cfg(test)]
 mod headers;
 #[cfg(test)]
 mod input;
@@ -20,6 +22,8 @@ mod outward;
 mod policies;
 #[cfg(test)]
 mod responses;
+#[cfg(test)]
+mod routing;
 #[cfg(test)]
 mod stopping;
 #[cfg(test)]
