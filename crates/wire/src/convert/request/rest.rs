@@ -1,0 +1,133 @@
+//! Top-level fields that only one vendor knows: what becomes of each at another's. Fields that nobody here knows go on
+//! under their own names.
+
+use serde_json::{Map, Value};
+
+use super::super::Refused;
+use super::ledger::{Ledger, refuse};
+use crate::dialect::Dialect;
+
+/// What becomes of a field.
+enum Fate {
+    Pass,
+    /// It has no place and is named.
+    Drop,
+    /// It has no place, and nothing is lost.
+    Nothing,
+    Refuse(&'static str),
+}
+
+/// The fields that go on to the target.
+pub(super) fn rest(
+    from: Dialect,
+    to: Dialect,
+    fields: Map<String, Value>,
+    ledger: &mut Ledger,
+) -> Result<Map<String, Value>, Refused> {
+    let mut out = Map::new();
+    for (name, value) in fields {
+        let fate = match from {
+            Dialect::Messages => of_messages(&name),
+            Dialect::Chat => of_chat(&name, &value, to),
+            Dialect::Responses => of_responses(&name, &value, to),
+        };
+        match fate {
+            Fate::Nothing => {}
+            Fate::Drop => ledger.drop(super::ledger::plain(&name).as_str()),
+            Fate::Refuse(why) => return Err(refuse(&name, why)),
+            Fate::Pass => {
+                out.insert(name, value);
+            }
+        }
+    }
+    Ok(out)
+}
+
+fn of_messages(name: &str) -> Fate {
+    match name {
+        "container"
+        | "context_management"
+        | "mcp_servers"
+        | "diagnostics"
+        | "fallbacks"
+        | "fallback_credit_token"
+        | "speed" => Fate::Drop,
+        "inference_geo" => Fate::Refuse("the upstream that answers this model cannot promise where it runs"),
+        "thread" => {
+            Fate::Refuse("thread_unsupported_request: the upstream keeps no threads: send the whole conversation")
+        }
+        "safeguards" => Fate::Refuse("the upstream that answers this model has no safeguards to choose"),
+        _ => Fate::Pass,
+    }
+}
+
+/// What only OpenAI's own server can do, whichever dialect asks for it.
+fn of_openai(name: &str, value: &Value, to: Dialect) -> Fate {
+    let messages = to == Dialect::Messages;
+    match name {
+        "store" if messages => if_set(value, Fate::Drop),
+        "metadata" if messages => metadata(value),
+        // Both have a counterpart in Messages and are written there.
+        "user" | "safety_identifier" | "prompt_cache_key" | "prompt_cache_retention" if messages => Fate::Nothing,
+        "moderation" if messages => Fate::Drop,
+        "top_logprobs" => if_set(value, Fate::Refuse(LOGPROBS)),
+        _ => Fate::Pass,
+    }
+}
+
+/// Why nobody gets log probabilities.
+pub(super) const LOGPROBS: &str = "the upstream that answers this model gives no log probabilities";
+
+fn of_chat(name: &str, value: &Value, to: Dialect) -> Fate {
+    match name {
+        "n" if value.as_u64().is_some_and(|n| n > 1) => {
+            Fate::Refuse("the upstream that answers this model gives one answer at a time: ask several times")
+        }
+        "modalities" if value.as_array().is_some_and(|list| list.iter().any(|kind| kind != "text")) => {
+            Fate::Refuse("the upstream that answers this model answers in text only")
+        }
+        "n" | "audio" | "modalities" => Fate::Nothing,
+        "logit_bias" => if_set(value, Fate::Refuse("the upstream that answers this model cannot weigh single tokens")),
+        "logprobs" => if_set(value, Fate::Refuse(LOGPROBS)),
+        "frequency_penalty"
+        | "presence_penalty"
+        | "seed"
+        | "prediction"
+        | "web_search_options"
+        | "prompt_cache_options" => if_set(value, Fate::Drop),
+        _ => of_openai(name, value, to),
+    }
+}
+
+fn of_responses(name: &str, value: &Value, to: Dialect) -> Fate {
+    match name {
+        "previous_response_id" | "conversation" | "prompt" => {
+            Fate::Refuse("the upstream that answers this model keeps nothing: send the whole conversation")
+        }
+        "background" => if_set(value, Fate::Refuse("the upstream that answers this model answers at once only")),
+        "truncation" if value == "disabled" => Fate::Nothing,
+        "store" | "truncation" | "max_tool_calls" | "context_management" | "client_metadata" => {
+            if_set(value, Fate::Drop)
+        }
+        _ => of_openai(name, value, to),
+    }
+}
+
+/// Fields that say nothing are not named: `false`, zero and the empty.
+fn if_set(value: &Value, fate: Fate) -> Fate {
+    let says = match value {
+        Value::Null => false,
+        Value::Bool(set) => *set,
+        Value::Number(number) => number.as_f64() != Some(0.0),
+        Value::String(text) => !text.is_empty(),
+        Value::Array(list) => !list.is_empty(),
+        Value::Object(map) => !map.is_empty(),
+    };
+    if says { fate } else { Fate::Nothing }
+}
+
+/// Of OpenAI's `metadata`, Messages has a place for the user's id only.
+fn metadata(value: &Value) -> Fate {
+    let others = value.as_object().is_some_and(|map| map.keys().any(|key| key != "user_id"));
+    if others { Fate::Drop } else { Fate::Nothing }
+}

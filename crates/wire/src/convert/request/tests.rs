@@ -1,0 +1,1 @@
+//! Requests between dialects: what is kept, dropped and refused.

@@ -1,0 +1,164 @@
+//! Writing requests: one writer for each dialect, and what they have in common.
+
+use serde_json::{Map, Value, json};
+
+use super::super::Refused;
+use super::ask::{Ask, Call, Input, Part, Shape, Tool, What};
+use super::ledger::Ledger;
+use super::rest;
+use crate::dialect::Dialect;
+
+mod chat;
+mod messages;
+mod messages_thinking;
+mod responses;
+
+/// What a writer has to know beside the request.
+pub(super) struct Target<'a> {
+    /// What the client speaks.
+    pub(super) from: Dialect,
+    /// What the upstream calls the model.
+    pub(super) model: &'a str,
+}
+
+/// The request in this dialect.
+pub(super) fn write(
+    to: Dialect,
+    mut ask: Ask,
+    target: &Target<'_>,
+    ledger: &mut Ledger,
+) -> Result<Map<String, Value>, Refused> {
+    let rest = rest::rest(target.from, to, std::mem::take(&mut ask.rest), ledger)?;
+    let mut body = match to {
+        Dialect::Messages => messages::write(ask, target, ledger)?,
+        Dialect::Chat => chat::write(ask, target, ledger)?,
+        Dialect::Responses => responses::write(ask, target, ledger)?,
+    };
+    for (name, value) in rest {
+        body.entry(name).or_insert(value);
+    }
+    if to == Dialect::Responses {
+        // The history is the client's, and it did not ask that the vendor keep a copy.
+        body.entry("store").or_insert(false.into());
+    }
+    Ok(body)
+}
+
+/// Puts a member that is there.
+fn put(body: &mut Map<String, Value>, name: &str, value: Option<impl Into<Value>>) {
+    if let Some(value) = value {
+        body.insert(name.to_owned(), value.into());
+    }
+}
+
+/// Whether a system text is the line by which Anthropic's own server tells its clients apart: nothing for another's model.
+fn is_billing(part: &Part) -> bool {
+    part.at == "system[0]" && matches!(&part.what, What::Text(text) if text.starts_with("x-anthropic-billing-header:"))
+}
+
+/// The system prompt as one text, for dialects where servers want it so.
+fn system(parts: Vec<Part>, ledger: &mut Ledger) -> Option<String> {
+    let mut texts = Vec::with_capacity(parts.len());
+    for part in parts {
+        if is_billing(&part) {
+            ledger.drop_as(&part.at, "billing header");
+        } else if let What::Text(text) | What::Refusal(text) = part.what {
+            texts.push(text);
+        }
+    }
+    Some(texts.join("\n\n")).filter(|text| !text.is_empty())
+}
+
+/// The name of the one argument of a function that stands for a tool of free text.
+const FREE: &str = "input";
+
+/// The schema of a function that stands for a tool of free text.
+fn free_schema() -> Value {
+    json!({
+        "type": "object", "properties": {FREE: {"type": "string", "description": "The whole input, as plain text."}},
+        "required": [FREE], "additionalProperties": false,
+    })
+}
+
+impl Call {
+    /// The arguments as JSON in a text.
+    fn written(self) -> String {
+        match self.input {
+            Input::Parsed(value) => value.to_string(),
+            Input::Written(text) if text.trim().is_empty() => "{}".to_owned(),
+            Input::Written(text) => text,
+            Input::Free(text) => json!({FREE: text}).to_string(),
+        }
+    }
+
+    /// The arguments as an object; what is none is put into one.
+    fn parsed(self) -> Value {
+        let value = match self.input {
+            Input::Parsed(value) => value,
+            Input::Written(text) if text.trim().is_empty() => Value::Null,
+            Input::Written(text) => serde_json::from_str(&text).unwrap_or(Value::String(text)),
+            Input::Free(text) => json!({FREE: text}),
+        };
+        match value {
+            Value::Object(_) => value,
+            Value::Null => Value::Object(Map::new()),
+            other => json!({"arguments": other}),
+        }
+    }
+}
+
+/// A failed tool's text where the dialect has no mark for it.
+fn marked(failed: bool, text: String) -> String {
+    if failed { format!("[error] {text}").trim_end().to_owned() } else { text }
+}
+
+/// The texts of a result, line by line, and its other parts.
+fn divided(parts: Vec<Part>) -> (String, Vec<Part>) {
+    let mut texts = Vec::new();
+    let mut others = Vec::new();
+    for part in parts {
+        match part.what {
+            What::Text(text) | What::Refusal(text) => texts.push(text),
+            what => others.push(Part { at: part.at, what }),
+        }
+    }
+    (texts.join("\n"), others)
+}
+
+/// A tool's description and schema, as OpenAI's dialects have them.
+fn described(tool: &Tool) -> (Option<Value>, Option<bool>) {
+    use super::ask::Takes;
+    match &tool.takes {
+        Takes::Json { schema, strict } => (schema.clone(), *strict),
+        Takes::Text => (Some(free_schema()), None),
+    }
+}
+
+/// The members of a schema format in OpenAI's dialects, which want a name.
+fn schema_members(schema: Shape) -> Map<String, Value> {
+    let mut out = Map::new();
+    out.insert("name".to_owned(), schema.name.unwrap_or_else(|| "answer".into()));
+    put(&mut out, "description", schema.description);
+    out.insert("schema".to_owned(), schema.schema);
+    put(&mut out, "strict", schema.strict);
+    out
+}
+
+/// The tier of service in OpenAI's words.
+fn tier(from: Dialect, ask: &Ask) -> Option<String> {
+    let tier = ask.tier.clone()?;
+    Some(if from == Dialect::Messages && tier == "standard_only" { "default".to_owned() } else { tier })
+}
+
+/// The end user for OpenAI's dialects: longer names than this are refused there.
+const USER: usize = 64;
+
+/// The end user of a Messages request, where OpenAI takes it.
+fn user(ask: &mut Ask, ledger: &mut Ledger) -> Option<String> {
+    let (at, user) = ask.user.take()?;
+    if user.len() <= USER {
+        return Some(user);
+    }
+    ledger.drop_as(&at, "longer than 64 characters");
+    None
+}

@@ -1,0 +1,214 @@
+//! Writes requests in Messages.
+
+use serde_json::{Map, Value, json};
+
+use super::super::super::Refused;
+use super::super::ask::{Ask, Choice, Document, Format, Part, Role, Source, Takes, Tool, Turn, What};
+use super::super::ledger::{Ledger, refuse};
+use super::super::{fit, models};
+use super::{Target, messages_thinking as thinking, put};
+use crate::dialect::Dialect;
+
+pub(super) fn write(mut ask: Ask, target: &Target<'_>, ledger: &mut Ledger) -> Result<Map<String, Value>, Refused> {
+    let mut body = Map::new();
+    body.insert("model".to_owned(), target.model.into());
+    let limit = ask.limit.take().unwrap_or_else(|| models::limit(target.model).into());
+    body.insert("max_tokens".to_owned(), limit.clone());
+    let mut system = blocks(Role::User, std::mem::take(&mut ask.system), ledger)?;
+    let thinking = thinking::decide(&ask, target.model, limit.as_u64(), ledger);
+    let mut messages = messages(std::mem::take(&mut ask.turns), ledger)?;
+    if messages.is_empty() {
+        // A system prompt alone is a question in the other dialects.
+        messages.push(json!({"role": "user", "content": std::mem::take(&mut system)}));
+    }
+    if let Some(cache) = &ask.cache {
+        let hint = if cache.long { json!({"type": "ephemeral", "ttl": "1h"}) } else { json!({"type": "ephemeral"}) };
+        let last = messages.iter_mut().rev().find(|message| message["role"] == "user");
+        let blocks = last.and_then(|message| message["content"].as_array_mut());
+        for block in system.last_mut().into_iter().chain(blocks.and_then(|blocks| blocks.last_mut())) {
+            block["cache_control"] = hint.clone();
+        }
+    }
+    put(&mut body, "system", Some(system).filter(|system| !system.is_empty()));
+    body.insert("messages".to_owned(), messages.into());
+    tools(&mut body, &mut ask);
+    ask.stop.retain(|stop| stop != "");
+    put(&mut body, "stop_sequences", Some(std::mem::take(&mut ask.stop)).filter(|stop| !stop.is_empty()));
+    thinking::sampling(&mut body, &mut ask, thinking.is_on(), ledger);
+    let mut config = Map::new();
+    put(&mut body, "thinking", thinking.value);
+    put(&mut config, "effort", thinking.effort);
+    match ask.format.take() {
+        Some(Format::Schema(format)) => {
+            config.insert("format".to_owned(), json!({"type": "json_schema", "schema": format.schema}));
+        }
+        // The prompt asks for JSON too: the other dialects demand it.
+        Some(Format::JsonObject) => {
+            let at = if target.from == Dialect::Chat { "response_format" } else { "text.format" };
+            ledger.drop_as(at, "json_object");
+        }
+        None => {}
+    }
+    put(&mut body, "output_config", Some(config).filter(|config| !config.is_empty()));
+    if ask.verbosity.is_some() {
+        ledger.drop(if target.from == Dialect::Chat { "verbosity" } else { "text.verbosity" });
+    }
+    put(&mut body, "metadata", ask.user.take().map(|(_, user)| json!({"user_id": user})));
+    match ask.tier.as_deref() {
+        Some("auto" | "priority" | "fast") => put(&mut body, "service_tier", Some("auto")),
+        Some("default" | "standard") => put(&mut body, "service_tier", Some("standard_only")),
+        Some(tier) => ledger.drop_as("service_tier", tier),
+        None => {}
+    }
+    put(&mut body, "stream", ask.stream);
+    Ok(body)
+}
+
+/// The messages: user and model in turns, the user first.
+fn messages(turns: Vec<Turn>, ledger: &mut Ledger) -> Result<Vec<Value>, Refused> {
+    let mut out: Vec<(bool, Vec<Value>)> = Vec::with_capacity(turns.len() + 1);
+    for turn in turns {
+        let model = turn.role == Role::Assistant;
+        let mut blocks = blocks(turn.role, turn.parts, ledger)?;
+        if turn.role == Role::Assistant {
+            blocks = calls_last(blocks);
+        }
+        if blocks.is_empty() {
+            continue;
+        }
+        match out.last_mut() {
+            Some((last, before)) if *last == model => before.extend(blocks),
+            None if model => {
+                out.push((false, vec![json!({"type": "text", "text": "[the conversation begins with the model]"})]));
+                out.push((true, blocks));
+            }
+            _ => out.push((model, blocks)),
+        }
+    }
+    let message = |(model, content)| {
+        let role = if model { "assistant" } else { "user" };
+        json!({"role": role, "content": content})
+    };
+    Ok(out.into_iter().map(message).collect())
+}
+
+/// No text may follow a tool call (W-22): texts that do go before the first. Thinking stays where it is (W-25).
+fn calls_last(blocks: Vec<Value>) -> Vec<Value> {
+    let Some(first) = blocks.iter().position(|block| block["type"] == "tool_use") else { return blocks };
+    let mut blocks = blocks;
+    let behind = blocks.split_off(first);
+    let (texts, others): (Vec<Value>, Vec<Value>) = behind.into_iter().partition(|block| block["type"] == "text");
+    blocks.extend(texts);
+    blocks.extend(others);
+    blocks
+}
+
+fn blocks(role: Role, parts: Vec<Part>, ledger: &mut Ledger) -> Result<Vec<Value>, Refused> {
+    let mut out = Vec::with_capacity(parts.len());
+    for Part { at, what } in parts {
+        out.extend(block(&at, role, what, ledger)?);
+    }
+    Ok(out)
+}
+
+fn block(at: &str, role: Role, what: What, ledger: &mut Ledger) -> Result<Option<Value>, Refused> {
+    Ok(Some(match what {
+        // Messages refuses blocks of nothing but white space (W-23).
+        What::Text(text) | What::Refusal(text) if text.trim().is_empty() => return Ok(None),
+        // A system text between turns has no place of its own here. It stays where it was said, and says what it is.
+        What::Text(text) | What::Refusal(text) if role.is_system() => {
+            json!({"type": "text", "text": format!("<system>\n{text}\n</system>")})
+        }
+        What::Text(text) | What::Refusal(text) => json!({"type": "text", "text": text}),
+        What::Image(image) => json!({"type": "image", "source": source(image.source)}),
+        What::Document(document) => self::document(at, document)?,
+        What::Audio(_) => return Err(refuse(at, "the upstream that answers this model cannot listen")),
+        What::Call(call) => {
+            let (id, name) = (fit::id(Dialect::Messages, &call.id).into_owned(), call.name.clone());
+            json!({"type": "tool_use", "id": id, "name": name, "input": call.parsed()})
+        }
+        What::Outcome(outcome) => {
+            let mut out = Map::new();
+            out.insert("type".to_owned(), "tool_result".into());
+            out.insert("tool_use_id".to_owned(), fit::id(Dialect::Messages, &outcome.id).into());
+            let mut content = blocks(Role::User, outcome.parts, ledger)?;
+            match content.as_mut_slice() {
+                [] => {}
+                [one] if one["type"] == "text" => put(&mut out, "content", Some(one["text"].take())),
+                _ => put(&mut out, "content", Some(content)),
+            }
+            put(&mut out, "is_error", outcome.failed.then_some(true));
+            Value::Object(out)
+        }
+        What::Reasoning(Dialect::Messages, block) => block,
+        What::Reasoning(..) => {
+            ledger.drop_each(at, "reasoning of another vendor");
+            return Ok(None);
+        }
+    }))
+}
+
+fn source(source: Source) -> Value {
+    match source {
+        Source::Data { media, data } => json!({"type": "base64", "media_type": media, "data": data}),
+        Source::Url(url) => json!({"type": "url", "url": url}),
+    }
+}
+
+fn document(at: &str, document: Document) -> Result<Value, Refused> {
+    if let Source::Data { media, .. } = &document.source
+        && media != "application/pdf"
+    {
+        return Err(refuse(at, &format!("the upstream that answers this model reads no documents of type {media:?}")));
+    }
+    let mut out = Map::new();
+    out.insert("type".to_owned(), "document".into());
+    out.insert("source".to_owned(), source(document.source));
+    put(&mut out, "title", document.name);
+    Ok(Value::Object(out))
+}
+
+/// Tools and the choice among them. What a choice allows is said here by leaving out the rest.
+fn tools(body: &mut Map<String, Value>, ask: &mut Ask) {
+    let mut choice = match ask.choice.take() {
+        Some(Choice::Allowed { required, names }) => {
+            ask.tools.retain(|tool| names.contains(&tool.name));
+            Some(if required { json!({"type": "any"}) } else { json!({"type": "auto"}) })
+        }
+        Some(Choice::Auto) => Some(json!({"type": "auto"})),
+        Some(Choice::None) => Some(json!({"type": "none"})),
+        Some(Choice::Required) => Some(json!({"type": "any"})),
+        Some(Choice::Named(name) | Choice::Hosted(name)) => Some(json!({"type": "tool", "name": name})),
+        None => None,
+    };
+    if ask.parallel == Some(false) {
+        let choice = choice.get_or_insert_with(|| json!({"type": "auto"}));
+        if choice["type"] != "none" {
+            choice["disable_parallel_tool_use"] = true.into();
+        }
+    }
+    if !ask.tools.is_empty() {
+        body.insert("tools".to_owned(), ask.tools.iter().map(tool).collect());
+        put(body, "tool_choice", choice);
+    }
+}
+
+fn tool(tool: &Tool) -> Value {
+    let (schema, strict) = match &tool.takes {
+        Takes::Json { schema, strict } => (schema.clone(), *strict),
+        Takes::Text => (Some(super::free_schema()), None),
+    };
+    let mut schema = match schema {
+        Some(Value::Object(schema)) => schema,
+        _ => Map::new(),
+    };
+    if !schema.contains_key("type") {
+        schema.insert("type".to_owned(), "object".into());
+    }
+    let mut out = Map::new();
+    out.insert("name".to_owned(), tool.name.as_str().into());
+    put(&mut out, "description", tool.description.as_deref());
+    out.insert("input_schema".to_owned(), schema.into());
+    put(&mut out, "strict", strict.filter(|strict| *strict));
+    Value::Object(out)
+}
