@@ -1,9 +1,34 @@
 //! Answers: read into a neutral form, written in the client's dialect.
+//!
+//! A reader makes events of a vendor's frames or body (`read`), they are put in sequence (`order`), fitted to what the client
+//! can hold (`fit`), and written (`write`): piece by piece for a stream, at once for a body (`build`).
 
-use bytes::Bytes;
+mod build;
+mod event;
+mod fit;
+mod free_text;
+mod json_end;
+mod order;
+mod read;
+mod thought;
+mod usage;
+mod write;
+
+use bytes::{Bytes, BytesMut};
 
 use super::AnswerContext;
+use super::errors::{Class, Failure, envelope};
+use crate::sse::{Frame, Splitter};
 use crate::turn::Unreadable;
+use build::Answer;
+use event::{Delta, Event};
+use fit::Fit;
+use order::{Disorder, Order};
+use read::Reader;
+use write::Writer;
+
+/// What an answer may say in all, as a multiple of the limit of one event: a client's dialect may have it all repeated.
+const EVENTS_IN_ANSWER: usize = 8;
 
 /// A whole answer in the client's dialect.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,42 +45,192 @@ pub struct ConvertedAnswer {
 
 /// Converts a streamed answer: bytes of the upstream's events in, bytes of the client's events out.
 #[derive(Debug)]
-pub struct StreamConverter;
+pub struct StreamConverter {
+    splitter: Splitter,
+    reader: Reader,
+    order: Order,
+    fit: Fit,
+    writer: Writer,
+    said: usize,
+    limit: usize,
+    ended: bool,
+    trouble: Option<String>,
+}
 
 impl StreamConverter {
     /// A stream is about to come. Events of more than `limit` bytes are refused.
-    pub fn new(_context: AnswerContext, _limit: usize) -> Self {
-        Self
+    pub fn new(context: AnswerContext, limit: usize) -> Self {
+        Self {
+            splitter: Splitter::new(limit),
+            reader: Reader::new(context.from),
+            order: Order::new(limit),
+            fit: Fit::new(&context),
+            writer: Writer::new(context),
+            said: 0,
+            limit: limit.saturating_mul(EVENTS_IN_ANSWER),
+            ended: false,
+            trouble: None,
+        }
     }
 
     /// Takes bytes of the upstream, divided in any way; gives the client's events that follow from them. What cannot be read
     /// becomes the client's error event, and nothing comes after it.
-    pub fn push(&mut self, _chunk: &[u8]) -> Bytes {
-        Bytes::new()
+    pub fn push(&mut self, chunk: &[u8]) -> Bytes {
+        let mut out = BytesMut::new();
+        if !self.ended {
+            self.splitter.push(chunk);
+        }
+        while !self.ended {
+            match self.splitter.next_frame() {
+                Ok(Some(frame)) => self.frame(&frame, &mut out),
+                Ok(None) => break,
+                Err(oversized) => self.fail(&oversized.to_string(), &mut out),
+            }
+        }
+        out.freeze()
     }
 
-    /// The upstream's body has ended: what is still to be written. No terminal event is made up where the answer had none.
+    /// The upstream's body has ended, or broken off: what is still to be written. No terminal event is made up where the
+    /// answer had none, so that the caller says that it is incomplete; but an answer that has stopped is ended (W-54).
     pub fn finish(&mut self) -> Bytes {
-        Bytes::new()
+        let mut out = BytesMut::new();
+        if self.ended {
+            return out.freeze();
+        }
+        // A last frame without its blank line counts if it can be read.
+        if let Some(frame) = self.splitter.finish() {
+            let mut events = Vec::new();
+            if self.reader.frame(&frame, &mut events).is_ok() {
+                self.events(events, &mut out);
+            }
+        }
+        if !self.ended {
+            let mut events = Vec::new();
+            self.reader.finish(&mut events);
+            self.events(events, &mut out);
+        }
+        self.ended = true;
+        out.freeze()
     }
 
     /// Instead of `push`: the upstream answered a streamed request with a whole body. Gives the client's whole stream.
-    pub fn push_whole(&mut self, _body: &[u8]) -> Bytes {
-        Bytes::new()
+    pub fn push_whole(&mut self, body: &[u8]) -> Bytes {
+        let mut out = BytesMut::new();
+        if self.ended {
+            return out.freeze();
+        }
+        let mut events = Vec::new();
+        let read = std::str::from_utf8(body).map_err(|_| Unreadable::NotJson);
+        match read.and_then(|text| self.reader.whole(text, &mut events)) {
+            Ok(()) => self.events(events, &mut out),
+            Err(error) => self.fail(&error.to_string(), &mut out),
+        }
+        self.ended = true;
+        out.freeze()
     }
 
     /// What the client's dialect had no place for so far, as in [`ConvertedAnswer::dropped`]; complete after `finish`.
     pub fn dropped(&self) -> &[String] {
-        &[]
+        &self.fit.dropped
     }
 
     /// Why the converter itself ended the stream with an error (a frame that cannot be read, or too large), for the record.
     pub fn trouble(&self) -> Option<&str> {
-        None
+        self.trouble.as_deref()
+    }
+
+    fn frame(&mut self, frame: &Frame, out: &mut BytesMut) {
+        let mut events = Vec::new();
+        let read = self.reader.frame(frame, &mut events);
+        self.events(events, out);
+        if let Err(error) = read {
+            self.fail(&error.to_string(), out);
+        }
+    }
+
+    fn events(&mut self, events: Vec<Event>, out: &mut BytesMut) {
+        let (mut ordered, mut fitted) = (Vec::new(), Vec::new());
+        for event in events {
+            if self.ended {
+                return;
+            }
+            self.said = self.said.saturating_add(weight(&event));
+            if self.said > self.limit {
+                self.fail(&format!("an answer of more than {} bytes", self.limit), out);
+                return;
+            }
+            if let Event::Failure(failure) = event {
+                self.ended = true;
+                self.writer.failure(&failure, out);
+                return;
+            }
+            let done = event == Event::Done;
+            let result = self.order.push(event, &mut ordered);
+            for event in ordered.drain(..) {
+                self.fit.push(event, &mut fitted);
+            }
+            let mut unwritten = Vec::new();
+            for event in fitted.drain(..) {
+                self.writer.event(event, out, &mut unwritten);
+            }
+            for name in unwritten {
+                self.fit.drop(name);
+            }
+            if let Err(disorder) = result {
+                self.fail(&disorder.to_string(), out);
+            }
+            self.ended |= done;
+        }
+    }
+
+    /// The gateway's own error, as the client's last event.
+    fn fail(&mut self, why: &str, out: &mut BytesMut) {
+        if self.ended {
+            return;
+        }
+        self.ended = true;
+        self.trouble = Some(why.to_owned());
+        let message = format!("the upstream's answer cannot be read: {why}");
+        self.writer.failure(&Failure::own(Class::Server, message), out);
+    }
+}
+
+/// The bytes that an event may cost to keep.
+fn weight(event: &Event) -> usize {
+    match event {
+        Event::Delta(_, delta) => delta.weight(),
+        _ => 0,
     }
 }
 
 /// Converts a whole answer.
-pub fn whole(_context: &AnswerContext, _body: &[u8]) -> Result<ConvertedAnswer, Unreadable> {
-    Err(Unreadable::NotJson)
+pub fn whole(context: &AnswerContext, body: &[u8]) -> Result<ConvertedAnswer, Unreadable> {
+    let text = std::str::from_utf8(body).map_err(|_| Unreadable::NotJson)?;
+    let mut events = Vec::new();
+    Reader::new(context.from).whole(text, &mut events)?;
+    let (mut order, mut fit) = (Order::new(usize::MAX), Fit::new(context));
+    let (mut ordered, mut fitted) = (Vec::new(), Vec::new());
+    for event in events {
+        order.push(event, &mut ordered).map_err(|disorder| match disorder {
+            Disorder::Unreadable(unreadable) => unreadable,
+            Disorder::TooMuch(_) | Disorder::TooMany => Unreadable::Contradiction,
+        })?;
+    }
+    for event in ordered {
+        fit.push(event, &mut fitted);
+    }
+    let mut answer = Answer::default();
+    for event in fitted {
+        answer.add(event);
+    }
+    if let Some(failure) = answer.failure {
+        let body = envelope(&failure, context.to, &context.id);
+        return Ok(ConvertedAnswer { body, dropped: fit.dropped, failed: Some(failure.status(context.to)) });
+    }
+    let mut unwritten = Vec::new();
+    let body = write::whole(context, answer, &mut unwritten).into();
+    for name in unwritten {
+        fit.drop(name);
+    }
+    Ok(ConvertedAnswer { body, dropped: fit.dropped, failed: None })
 }

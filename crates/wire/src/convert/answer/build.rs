@@ -1,0 +1,78 @@
+//! Puts a whole answer together from its events.
+
+use super::event::{Citation, Delta, Event, Head, Kind, Stop, Usage};
+use super::thought::Thought;
+use crate::convert::errors::Failure;
+
+/// A whole answer without its dialect.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Answer {
+    pub(super) head: Head,
+    pub(super) blocks: Vec<Block>,
+    pub(super) usage: Usage,
+    pub(super) stop: Option<Stop>,
+    pub(super) failure: Option<Failure>,
+}
+
+/// A block of it.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Block {
+    pub(super) kind: Kind,
+    /// Text, or a call's arguments; reasoning's text is in `thought`.
+    pub(super) text: String,
+    pub(super) citations: Vec<Citation>,
+    pub(super) thought: Thought,
+}
+
+impl Answer {
+    /// Adds an event, of blocks that follow one another.
+    pub(super) fn add(&mut self, event: Event) {
+        match event {
+            Event::Head(head) => {
+                self.usage.add(head.usage);
+                self.head = head;
+            }
+            Event::Start(_, kind) => self.blocks.push(Block {
+                kind,
+                text: String::new(),
+                citations: Vec::new(),
+                thought: Thought::default(),
+            }),
+            Event::Delta(_, delta) => {
+                let Some(block) = self.blocks.last_mut() else { return };
+                match (&block.kind, delta) {
+                    (Kind::Thinking, delta) => block.thought.add(&delta),
+                    (_, Delta::Text(more) | Delta::Arguments(more)) => block.text.push_str(&more),
+                    (_, Delta::Citation(citation)) => block.citations.push(citation),
+                    (_, Delta::Opaque(_)) => {}
+                }
+            }
+            Event::Usage(usage) => self.usage.add(usage),
+            Event::Stop(stop) => self.stop = Some(stop),
+            Event::Failure(failure) => self.failure = Some(failure),
+            Event::End(_) | Event::Cut | Event::Done | Event::Dropped(_) => {}
+        }
+    }
+
+    /// It has a call that the client is to run.
+    pub(super) fn called(&self) -> bool {
+        self.blocks.iter().any(|block| block.kind.is_call())
+    }
+
+    /// It has words of refusal.
+    pub(super) fn refused(&self) -> bool {
+        self.blocks.iter().any(|block| block.kind == Kind::Refusal)
+    }
+}
+
+/// Sources with the characters they stand for, counted from `base` characters before the block. One without a range stands
+/// for the whole block.
+pub(super) fn placed(citation: &Citation, base: u64, length: u64) -> (u64, u64) {
+    let (start, end) = citation.range.unwrap_or((0, length));
+    (base.saturating_add(start), base.saturating_add(end))
+}
+
+/// How many characters a text has.
+pub(super) fn characters(text: &str) -> u64 {
+    text.chars().count() as u64
+}

@@ -1,0 +1,162 @@
+//! Fits what an answer says to what the client's dialect can hold: calls in the form the client declared, with ids; a
+//! refusal's words as a block; names for what is left out.
+
+use super::event::{Delta, Event, Key, Kind, Stop};
+use super::free_text::{AROUND, Unwrap, escaped};
+use crate::convert::AnswerContext;
+use crate::dialect::Dialect;
+
+/// What a name in the record may have.
+const MAX_NAME: usize = 100;
+
+/// How many names are kept; an upstream could name things without end.
+const MAX_NAMES: usize = 100;
+
+/// The fitter. Events come in sequence, one block at a time.
+#[derive(Debug)]
+pub(super) struct Fit {
+    to: Dialect,
+    id: String,
+    free_text_tools: Vec<String>,
+    calls: usize,
+    refused: bool,
+    cut: bool,
+    call: Option<Call>,
+    /// What the client's dialect has no place for.
+    pub(super) dropped: Vec<String>,
+}
+
+/// How the arguments of the open call are written.
+#[derive(Debug)]
+enum Call {
+    /// As they are. `blank`: nothing has come yet.
+    Json { blank: bool },
+    /// Free text stays free text.
+    Free,
+    /// JSON becomes free text.
+    Unwrap(Unwrap),
+    /// Free text becomes JSON.
+    Wrap,
+}
+
+impl Fit {
+    pub(super) fn new(context: &AnswerContext) -> Self {
+        Self {
+            to: context.to,
+            id: context.id.clone(),
+            free_text_tools: context.free_text_tools.clone(),
+            calls: 0,
+            refused: false,
+            cut: false,
+            call: None,
+            dropped: Vec::new(),
+        }
+    }
+
+    /// Names something that the client does not get.
+    pub(super) fn drop(&mut self, name: &str) {
+        let name: String = name.chars().filter(|c| !c.is_control()).take(MAX_NAME).collect();
+        if self.dropped.len() < MAX_NAMES {
+            self.dropped.push(name);
+        }
+    }
+
+    /// Takes an event, adds what the client gets of it to `out`.
+    pub(super) fn push(&mut self, event: Event, out: &mut Vec<Event>) {
+        match event {
+            Event::Start(key, Kind::Call { id, name, free_text }) => {
+                out.push(self.start(key, id, name, free_text));
+                if matches!(self.call, Some(Call::Wrap)) {
+                    out.push(Event::Delta(key, Delta::Arguments(AROUND.0.to_owned())));
+                }
+            }
+            Event::Start(_, Kind::Refusal) => {
+                self.refused = true;
+                out.push(event);
+            }
+            Event::Delta(key, Delta::Arguments(fragment)) => self.arguments(key, fragment, out),
+            Event::Delta(_, Delta::Citation(_)) if self.to == Dialect::Messages => self.drop("citation"),
+            // Arguments that never began are no empty object.
+            Event::Cut => self.cut = true,
+            Event::End(key) => {
+                self.end(key, out);
+                out.push(event);
+            }
+            Event::Stop(stop) => {
+                self.stop(&stop, out);
+                out.push(Event::Stop(stop));
+            }
+            Event::Dropped(name) => self.drop(&name),
+            other => out.push(other),
+        }
+    }
+
+    fn start(&mut self, key: Key, id: String, name: String, free_text: bool) -> Event {
+        self.calls += 1;
+        let declared = self.free_text_tools.contains(&name);
+        let call = match (free_text, self.to) {
+            (true, Dialect::Messages) => Call::Wrap,
+            (true, _) => Call::Free,
+            (false, Dialect::Chat | Dialect::Responses) if declared => Call::Unwrap(Unwrap::default()),
+            (false, _) => Call::Json { blank: true },
+        };
+        let free_text = matches!(call, Call::Free | Call::Unwrap(_));
+        self.call = Some(call);
+        let id = if id.is_empty() { self.own_id() } else { id };
+        Event::Start(key, Kind::Call { id, name, free_text })
+    }
+
+    fn own_id(&self) -> String {
+        let prefix = if self.to == Dialect::Messages { "toolu" } else { "call" };
+        format!("{prefix}_{}_{}", self.id, self.calls)
+    }
+
+    fn arguments(&mut self, key: Key, fragment: String, out: &mut Vec<Event>) {
+        let text = match &mut self.call {
+            None => return,
+            Some(Call::Json { blank }) => {
+                *blank &= fragment.trim().is_empty();
+                fragment
+            }
+            Some(Call::Free) => fragment,
+            Some(Call::Unwrap(unwrap)) => unwrap.push(&fragment),
+            Some(Call::Wrap) => escaped(&fragment),
+        };
+        if !text.is_empty() {
+            out.push(Event::Delta(key, Delta::Arguments(text)));
+        }
+    }
+
+    fn end(&mut self, key: Key, out: &mut Vec<Event>) {
+        let rest = match self.call.take() {
+            // No arguments are an empty object: readers parse what they get.
+            Some(Call::Json { blank: true }) if !self.cut => "{}".to_owned(),
+            Some(Call::Unwrap(mut unwrap)) => unwrap.finish(),
+            Some(Call::Wrap) => AROUND.1.to_owned(),
+            _ => return,
+        };
+        if !rest.is_empty() {
+            out.push(Event::Delta(key, Delta::Arguments(rest)));
+        }
+    }
+
+    /// Messages tells beside the answer why it refused; the other dialects have a place within it.
+    fn stop(&mut self, stop: &Stop, out: &mut Vec<Event>) {
+        match stop {
+            Stop::Refusal { explanation: Some(words), .. }
+                if self.to != Dialect::Messages && !self.refused && !words.is_empty() =>
+            {
+                self.refused = true;
+                out.push(Event::Start(Key::MAX, Kind::Refusal));
+                out.push(Event::Delta(Key::MAX, Delta::Text(words.clone())));
+                out.push(Event::End(Key::MAX));
+            }
+            Stop::Pause if self.to != Dialect::Messages => self.drop("stop reason pause_turn"),
+            Stop::Other(name) => self.drop(&format!("stop reason {name}")),
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

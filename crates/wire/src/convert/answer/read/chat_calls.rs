@@ -1,0 +1,200 @@
+//! The tool calls of a Chat stream, whose fragments servers tell apart in different ways.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use serde::Deserialize;
+
+use super::chat::REASONING;
+use crate::convert::answer::event::{Delta, Event, Key, Kind};
+use crate::convert::answer::json_end::JsonEnd;
+use crate::turn::Unreadable;
+
+/// More calls than any answer has.
+const MAX_CALLS: usize = 10_000;
+
+/// A call's arguments that come before its name are kept up to here.
+const MAX_EARLY: usize = 1 << 20;
+
+/// The calls that have begun.
+#[derive(Debug, Default)]
+pub(super) struct Calls {
+    all: Vec<Call>,
+    /// The newest call of each index.
+    by_index: HashMap<u64, usize>,
+    last: Option<usize>,
+    legacy: Option<usize>,
+}
+
+#[derive(Debug)]
+struct Call {
+    id: String,
+    name: String,
+    free_text: bool,
+    begun: bool,
+    /// Arguments from before the name.
+    early: String,
+    json: JsonEnd,
+}
+
+#[derive(Deserialize)]
+pub(super) struct CallRead<'a> {
+    index: Option<u64>,
+    #[serde(borrow)]
+    id: Option<Cow<'a, str>>,
+    #[serde(rename = "type", borrow)]
+    kind: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    function: Option<Function<'a>>,
+    #[serde(borrow)]
+    custom: Option<Custom<'a>>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Function<'a> {
+    #[serde(borrow)]
+    name: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    arguments: Option<Arguments<'a>>,
+}
+
+/// A text, or an object from servers that forgot to write it as one.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Arguments<'a> {
+    #[serde(borrow)]
+    Text(Cow<'a, str>),
+    Object(serde_json::Map<String, serde_json::Value>),
+}
+
+#[derive(Deserialize)]
+struct Custom<'a> {
+    #[serde(borrow)]
+    name: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    input: Option<Cow<'a, str>>,
+}
+
+impl Arguments<'_> {
+    fn text(self) -> String {
+        match self {
+            Self::Text(text) => text.into_owned(),
+            Self::Object(object) => serde_json::Value::Object(object).to_string(),
+        }
+    }
+}
+
+impl Calls {
+    /// A fragment of a call.
+    pub(super) fn fragment(&mut self, read: CallRead<'_>, out: &mut Vec<Event>) -> Result<(), Unreadable> {
+        let id = read.id.unwrap_or_default();
+        let (name, arguments, free_text) = match (read.function, read.custom) {
+            (Some(_), Some(_)) => return Err(Unreadable::Contradiction),
+            (Some(function), None) => (function.name, function.arguments.map(Arguments::text), false),
+            (None, Some(custom)) => (custom.name, custom.input.map(Cow::into_owned), true),
+            (None, None) => (None, None, false),
+        };
+        let name = name.unwrap_or_default();
+        match read.kind.as_deref() {
+            None | Some("function" | "custom" | "") => {}
+            // Nobody could run it.
+            Some(other) => {
+                out.push(Event::Dropped(format!("{other} (a tool call)")));
+                return Ok(());
+            }
+        }
+        // Some servers give every call of an answer the index 0.
+        let another = |at: &usize| {
+            let call = &self.all[*at];
+            !id.is_empty() && !call.id.is_empty() && id != call.id && !name.is_empty() && call.json.ended()
+        };
+        let at = match self.find(read.index, &id).filter(|at| !another(at)) {
+            Some(at) => at,
+            None => self.begin(read.index, free_text)?,
+        };
+        self.last = Some(at);
+        self.add(at, &id, &name, arguments.unwrap_or_default(), out)
+    }
+
+    /// A fragment of the one call that the old form has.
+    pub(super) fn legacy(&mut self, read: Function<'_>, out: &mut Vec<Event>) -> Result<(), Unreadable> {
+        let at = match self.legacy {
+            Some(at) => at,
+            None => self.begin(None, false)?,
+        };
+        self.legacy = Some(at);
+        let arguments = read.arguments.map(Arguments::text).unwrap_or_default();
+        self.add(at, "", &read.name.unwrap_or_default(), arguments, out)
+    }
+
+    /// The choice has ended: a call that never got a name is none.
+    pub(super) fn finish(&mut self) -> Result<(), Unreadable> {
+        if self.all.iter().all(|call| call.begun) { Ok(()) } else { Err(Unreadable::Contradiction) }
+    }
+
+    /// The call that a fragment goes on with: by its index, or where it has none, by its id, or the last one.
+    fn find(&self, index: Option<u64>, id: &str) -> Option<usize> {
+        match index {
+            Some(index) => self.by_index.get(&index).copied(),
+            None if id.is_empty() => self.last,
+            None => self.all.iter().position(|call| call.id == id),
+        }
+    }
+
+    fn begin(&mut self, index: Option<u64>, free_text: bool) -> Result<usize, Unreadable> {
+        let at = self.all.len();
+        if at >= MAX_CALLS {
+            return Err(Unreadable::Contradiction);
+        }
+        let index = index.unwrap_or(at as u64);
+        self.by_index.insert(index, at);
+        self.all.push(Call {
+            id: String::new(),
+            name: String::new(),
+            free_text,
+            begun: false,
+            early: String::new(),
+            json: JsonEnd::default(),
+        });
+        Ok(at)
+    }
+
+    fn add(
+        &mut self,
+        at: usize,
+        id: &str,
+        name: &str,
+        arguments: String,
+        out: &mut Vec<Event>,
+    ) -> Result<(), Unreadable> {
+        let Some(call) = self.all.get_mut(at) else { return Err(Unreadable::Contradiction) };
+        let key = REASONING + 1 + at as Key;
+        for (known, new) in [(&mut call.id, id), (&mut call.name, name)] {
+            if known.is_empty() && !call.begun {
+                *known = new.to_owned();
+            } else if !new.is_empty() && known != new {
+                return Err(Unreadable::Contradiction);
+            }
+        }
+        call.json.push(&arguments);
+        if !call.begun {
+            call.early.push_str(&arguments);
+            if call.early.len() > MAX_EARLY {
+                return Err(Unreadable::Contradiction);
+            }
+            if call.name.is_empty() {
+                return Ok(());
+            }
+            call.begun = true;
+            let kind = Kind::Call { id: call.id.clone(), name: call.name.clone(), free_text: call.free_text };
+            out.push(Event::Start(key, kind));
+            let early = std::mem::take(&mut call.early);
+            if !early.is_empty() {
+                out.push(Event::Delta(key, Delta::Arguments(early)));
+            }
+        } else if !arguments.is_empty() {
+            out.push(Event::Delta(key, Delta::Arguments(arguments)));
+        }
+        Ok(())
+    }
+}

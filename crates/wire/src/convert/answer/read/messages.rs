@@ -1,0 +1,357 @@
+//! Reads Anthropic Messages.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use serde::Deserialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use crate::convert::answer::event::{Citation, Delta, Event, Head, Key, Kind, Opaque, Stop, Usage};
+use crate::convert::answer::usage;
+use crate::convert::errors::Failure;
+use crate::dialect::Dialect;
+use crate::turn::Unreadable;
+
+/// The events that say something.
+const EVENTS: [&[u8]; 7] = [
+    b"message_start",
+    b"content_block_start",
+    b"content_block_delta",
+    b"content_block_stop",
+    b"message_delta",
+    b"message_stop",
+    b"error",
+];
+
+/// The reader.
+#[derive(Debug, Default)]
+pub(in crate::convert::answer) struct Reader {
+    next: Key,
+    /// Open blocks by their index on the wire.
+    blocks: HashMap<u64, Block>,
+    next_index: u64,
+    last_index: u64,
+    stop: Option<Box<StopRead>>,
+    stopped: bool,
+    done: bool,
+}
+
+#[derive(Debug)]
+struct Block {
+    /// `None` for a block that no other dialect has.
+    key: Option<Key>,
+    is_call: bool,
+    /// The arguments in the block's start, used where no delta brings any.
+    input: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Data<'a> {
+    #[serde(rename = "type", borrow)]
+    kind: Cow<'a, str>,
+    #[serde(borrow)]
+    message: Option<&'a RawValue>,
+    index: Option<u64>,
+    #[serde(borrow)]
+    content_block: Option<&'a RawValue>,
+    #[serde(borrow)]
+    delta: Option<&'a RawValue>,
+    usage: Option<Value>,
+    error: Option<Value>,
+}
+
+#[derive(Deserialize)]
+struct Message<'a> {
+    #[serde(rename = "type", borrow)]
+    kind: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    id: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    model: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    content: Option<Vec<&'a RawValue>>,
+    #[serde(borrow)]
+    stop_reason: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    stop_sequence: Option<Cow<'a, str>>,
+    stop_details: Option<Value>,
+    usage: Option<Value>,
+    error: Option<Value>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct StopRead {
+    stop_reason: Option<String>,
+    stop_sequence: Option<String>,
+    stop_details: Option<Value>,
+}
+
+#[derive(Deserialize)]
+struct ContentBlock<'a> {
+    #[serde(rename = "type", borrow)]
+    kind: Cow<'a, str>,
+    #[serde(borrow)]
+    id: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    name: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    text: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    thinking: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    signature: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    data: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    input: Option<&'a RawValue>,
+    citations: Option<Vec<Value>>,
+}
+
+#[derive(Deserialize)]
+struct DeltaRead<'a> {
+    #[serde(rename = "type", borrow)]
+    kind: Cow<'a, str>,
+    #[serde(borrow)]
+    text: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    thinking: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    partial_json: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    signature: Option<Cow<'a, str>>,
+    citation: Option<Value>,
+}
+
+fn read<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Unreadable> {
+    serde_json::from_str(text).map_err(|error| Unreadable::from(&error))
+}
+
+impl Reader {
+    pub(super) fn event(&mut self, name: &[u8], text: &str, out: &mut Vec<Event>) -> Result<(), Unreadable> {
+        let data: Data<'_> = match read(text) {
+            Ok(data) => data,
+            // No client knows such an event.
+            Err(_) if !name.is_empty() && !EVENTS.contains(&name) => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        if !name.is_empty() && name != data.kind.as_bytes() {
+            return Err(Unreadable::Contradiction);
+        }
+        match &*data.kind {
+            "message_start" => self.start(data.message.ok_or(Unreadable::Contradiction)?.get(), out)?,
+            "content_block_start" => {
+                let index = data.index.unwrap_or(self.next_index);
+                self.block(index, data.content_block.ok_or(Unreadable::Contradiction)?.get(), out)?;
+            }
+            "content_block_delta" => {
+                let index = data.index.unwrap_or(self.last_index);
+                self.delta(index, &read(data.delta.ok_or(Unreadable::Contradiction)?.get())?, out)?;
+            }
+            "content_block_stop" => self.block_stop(data.index.unwrap_or(self.last_index), out),
+            "message_delta" => {
+                if let Some(usage) = &data.usage {
+                    out.push(Event::Usage(usage::messages(usage)));
+                }
+                if let Some(delta) = data.delta {
+                    self.stop(read(delta.get())?, out);
+                }
+            }
+            "message_stop" => {
+                self.done = true;
+                out.push(Event::Done);
+            }
+            "error" => {
+                let error = data.error.unwrap_or_default();
+                out.push(Event::Failure(Failure::read(Dialect::Messages, &error, None)));
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    pub(super) fn whole(&mut self, text: &str, out: &mut Vec<Event>) -> Result<(), Unreadable> {
+        let message: Message<'_> = read(text)?;
+        if message.kind.as_deref() == Some("error") || (message.content.is_none() && message.error.is_some()) {
+            let error = message.error.unwrap_or_default();
+            out.push(Event::Failure(Failure::read(Dialect::Messages, &error, None)));
+            return Ok(());
+        }
+        if message.content.is_none() {
+            return Err(Unreadable::Contradiction);
+        }
+        self.start(text, out)?;
+        let stop = StopRead {
+            stop_reason: message.stop_reason.map(Cow::into_owned),
+            stop_sequence: message.stop_sequence.map(Cow::into_owned),
+            stop_details: message.stop_details,
+        };
+        self.stop(stop, out);
+        out.push(Event::Done);
+        Ok(())
+    }
+
+    /// The stream ended without its last event: what came says whether the answer is complete (W-54).
+    pub(super) fn finish(&mut self, out: &mut Vec<Event>) {
+        if self.stopped && !self.done {
+            out.push(Event::Done);
+        }
+    }
+
+    fn start(&mut self, text: &str, out: &mut Vec<Event>) -> Result<(), Unreadable> {
+        let message: Message<'_> = read(text)?;
+        out.push(Event::Head(Head {
+            id: message.id.map(Cow::into_owned),
+            model: message.model.map(Cow::into_owned),
+            created: None,
+            usage: message.usage.as_ref().map(usage::messages).unwrap_or_default(),
+        }));
+        for raw in message.content.unwrap_or_default() {
+            let index = self.next_index;
+            self.block(index, raw.get(), out)?;
+            self.block_stop(index, out);
+        }
+        Ok(())
+    }
+
+    fn block(&mut self, index: u64, raw: &str, out: &mut Vec<Event>) -> Result<(), Unreadable> {
+        let block: ContentBlock<'_> = read(raw)?;
+        self.last_index = index;
+        self.next_index = index.saturating_add(1);
+        let kind = match &*block.kind {
+            "text" => Kind::Text,
+            "thinking" | "redacted_thinking" => Kind::Thinking,
+            "tool_use" => Kind::Call {
+                id: block.id.unwrap_or_default().into_owned(),
+                name: block.name.unwrap_or_default().into_owned(),
+                free_text: false,
+            },
+            other => {
+                out.push(Event::Dropped(named(other, block.name.as_deref())));
+                self.blocks.insert(index, Block { key: None, is_call: false, input: None });
+                return Ok(());
+            }
+        };
+        let key = self.next;
+        self.next += 1;
+        let input = block.input.filter(|_| kind.is_call()).map(|input| input.get().to_owned());
+        // A block of the same number has been left open: the new one takes its place.
+        let block_now = Block { key: Some(key), is_call: kind.is_call(), input };
+        if let Some(Block { key: Some(old), .. }) = self.blocks.insert(index, block_now) {
+            out.push(Event::End(old));
+        }
+        let is_text = kind == Kind::Text;
+        out.push(Event::Start(key, kind));
+        for text in [block.text.filter(|_| is_text), block.thinking].into_iter().flatten() {
+            push_text(key, &text, out);
+        }
+        if let Some(signature) = block.signature.filter(|signature| !signature.is_empty()) {
+            out.push(Event::Delta(key, Delta::Opaque(Opaque::Signature(signature.into_owned()))));
+        }
+        if let Some(data) = block.data {
+            out.push(Event::Delta(key, Delta::Opaque(Opaque::Redacted(data.into_owned()))));
+        }
+        for citation in block.citations.iter().flatten() {
+            cite(key, citation, out);
+        }
+        Ok(())
+    }
+
+    fn delta(&mut self, index: u64, delta: &DeltaRead<'_>, out: &mut Vec<Event>) -> Result<(), Unreadable> {
+        let block = self.blocks.get_mut(&index).ok_or(Unreadable::Contradiction)?;
+        let Some(key) = block.key else { return Ok(()) };
+        match &*delta.kind {
+            "text_delta" | "thinking_delta" if block.is_call => return Err(Unreadable::Contradiction),
+            "text_delta" => push_text(key, delta.text.as_deref().ok_or(Unreadable::Contradiction)?, out),
+            "thinking_delta" => push_text(key, delta.thinking.as_deref().ok_or(Unreadable::Contradiction)?, out),
+            "input_json_delta" if !block.is_call => return Err(Unreadable::Contradiction),
+            "input_json_delta" => {
+                let fragment = delta.partial_json.as_deref().ok_or(Unreadable::Contradiction)?;
+                if !fragment.is_empty() {
+                    match block.input.take() {
+                        Some(input) if !is_empty_object(&input) => return Err(Unreadable::Contradiction),
+                        _ => out.push(Event::Delta(key, Delta::Arguments(fragment.to_owned()))),
+                    }
+                }
+            }
+            "signature_delta" => {
+                let signature = delta.signature.as_deref().unwrap_or_default().to_owned();
+                out.push(Event::Delta(key, Delta::Opaque(Opaque::Signature(signature))));
+            }
+            "citations_delta" => {
+                if let Some(citation) = &delta.citation {
+                    cite(key, citation, out);
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn block_stop(&mut self, index: u64, out: &mut Vec<Event>) {
+        // Servers without indices end blocks that have none left.
+        let Some(Block { key: Some(key), input, .. }) = self.blocks.remove(&index) else { return };
+        if let Some(input) = input.filter(|input| !is_empty_object(input)) {
+            out.push(Event::Delta(key, Delta::Arguments(input)));
+        }
+        out.push(Event::End(key));
+    }
+
+    fn stop(&mut self, more: StopRead, out: &mut Vec<Event>) {
+        let stop = self.stop.get_or_insert_default();
+        stop.stop_reason = more.stop_reason.or(stop.stop_reason.take());
+        stop.stop_sequence = more.stop_sequence.or(stop.stop_sequence.take());
+        stop.stop_details = more.stop_details.filter(|details| !details.is_null()).or(stop.stop_details.take());
+        if let Some(reason) = &stop.stop_reason {
+            self.stopped = true;
+            out.push(Event::Stop(meaning(reason, stop)));
+        }
+    }
+}
+
+fn meaning(reason: &str, read: &StopRead) -> Stop {
+    let detail = |name: &str| {
+        let details = read.stop_details.as_ref()?;
+        details.get(name)?.as_str().filter(|text| !text.is_empty()).map(str::to_owned)
+    };
+    match reason {
+        "end_turn" => Stop::End,
+        "tool_use" => Stop::ToolUse,
+        "max_tokens" => Stop::MaxTokens,
+        "model_context_window_exceeded" => Stop::ContextFull,
+        "stop_sequence" => Stop::Sequence(read.stop_sequence.clone()),
+        "refusal" => Stop::Refusal { category: detail("category"), explanation: detail("explanation") },
+        "pause_turn" => Stop::Pause,
+        other => Stop::Other(other.to_owned()),
+    }
+}
+
+fn push_text(key: Key, text: &str, out: &mut Vec<Event>) {
+    if !text.is_empty() {
+        out.push(Event::Delta(key, Delta::Text(text.to_owned())));
+    }
+}
+
+/// Only sources with an address have a counterpart elsewhere.
+fn cite(key: Key, citation: &Value, out: &mut Vec<Event>) {
+    let text = |name: &str| citation.get(name).and_then(Value::as_str);
+    match text("url") {
+        Some(url) => {
+            let title = text("title").unwrap_or_default().to_owned();
+            out.push(Event::Delta(key, Delta::Citation(Citation { url: url.to_owned(), title, range: None })));
+        }
+        None => {
+            let kind = text("type").unwrap_or("citation");
+            out.push(Event::Dropped(format!("{kind} (a citation without an address)")));
+        }
+    }
+}
+
+fn named(kind: &str, name: Option<&str>) -> String {
+    name.map_or_else(|| kind.to_owned(), |name| format!("{kind} ({name})"))
+}
+
+fn is_empty_object(text: &str) -> bool {
+    text.trim().strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).is_some_and(|inside| inside.trim().is_empty())
+        || text.trim() == "null"
+}

@@ -1,0 +1,289 @@
+//! Writes OpenAI Chat Completions.
+
+use bytes::BytesMut;
+use serde_json::{Map, Value, json};
+
+use super::names::Names;
+use super::put;
+use crate::convert::AnswerContext;
+use crate::convert::answer::build::{Answer, characters, placed};
+use crate::convert::answer::event::{Citation, Delta, Event, Head, Kind, Stop, Usage};
+use crate::convert::answer::thought::Thought;
+use crate::convert::answer::usage::as_chat;
+use crate::convert::errors::Failure;
+use crate::dialect::Dialect;
+
+/// Stands between two stretches of reasoning.
+const PARAGRAPH: &str = "\n\n";
+
+/// The writer of a stream.
+#[derive(Debug)]
+pub(in crate::convert::answer) struct Writer {
+    context: AnswerContext,
+    names: Option<Names>,
+    open: Open,
+    calls: u64,
+    /// There has been reasoning before.
+    thought: bool,
+    /// The characters of content so far.
+    written: u64,
+    usage: Usage,
+    stop: Option<Stop>,
+}
+
+#[derive(Debug, Default)]
+enum Open {
+    #[default]
+    Nothing,
+    /// Since how many characters of the content, with the sources that stand for all of it.
+    Text(u64, Vec<Citation>),
+    Refusal,
+    Thinking(Thought),
+    /// By its index; `None` for the old form.
+    Call(Option<u64>, bool),
+    /// A call that the old form has no place for.
+    Surplus,
+}
+
+impl Writer {
+    pub(super) fn new(context: AnswerContext) -> Self {
+        Self {
+            context,
+            names: None,
+            open: Open::Nothing,
+            calls: 0,
+            thought: false,
+            written: 0,
+            usage: Usage::default(),
+            stop: None,
+        }
+    }
+
+    pub(super) fn event(&mut self, event: Event, out: &mut BytesMut, dropped: &mut Vec<&'static str>) {
+        match event {
+            Event::Head(head) => self.head(&head, out),
+            Event::Start(_, kind) => self.start(kind, out, dropped),
+            Event::Delta(_, delta) => self.delta(delta, out),
+            Event::End(_) => self.end(out),
+            Event::Usage(usage) => self.usage.add(usage),
+            Event::Stop(stop) => self.stop = Some(stop),
+            Event::Done => self.done(out),
+            Event::Failure(_) | Event::Cut | Event::Dropped(_) => {}
+        }
+    }
+
+    fn head(&mut self, head: &Head, out: &mut BytesMut) {
+        if self.names.is_some() {
+            return;
+        }
+        self.usage.add(head.usage);
+        self.names = Some(Names::new(&self.context, head));
+        self.piece(&json!({"role": "assistant", "content": null}), out);
+    }
+
+    /// A chunk that says `delta`.
+    fn piece(&mut self, delta: &Value, out: &mut BytesMut) {
+        self.chunk(&json!([{"index": 0, "delta": delta, "logprobs": null, "finish_reason": null}]), None, out);
+    }
+
+    fn chunk(&mut self, choices: &Value, usage: Option<Value>, out: &mut BytesMut) {
+        let Some(names) = &self.names else {
+            self.head(&Head::default(), out);
+            return self.chunk(choices, usage, out);
+        };
+        let mut chunk = json!({
+            "id": names.id, "object": "chat.completion.chunk", "created": names.created, "model": names.model,
+            "choices": choices,
+        });
+        if self.context.include_usage {
+            chunk["usage"] = usage.unwrap_or(Value::Null);
+        }
+        put(out, "", &chunk.to_string());
+    }
+
+    fn start(&mut self, kind: Kind, out: &mut BytesMut, dropped: &mut Vec<&'static str>) {
+        self.open = match kind {
+            Kind::Text => Open::Text(self.written, Vec::new()),
+            Kind::Refusal => Open::Refusal,
+            Kind::Thinking => Open::Thinking(Thought::default()),
+            Kind::Call { .. } if self.context.legacy_functions && self.calls > 0 => {
+                dropped.push("a second function call");
+                Open::Surplus
+            }
+            Kind::Call { name, .. } if self.context.legacy_functions => {
+                self.calls += 1;
+                self.piece(&json!({"function_call": {"name": name, "arguments": ""}}), out);
+                Open::Call(None, false)
+            }
+            Kind::Call { id, name, free_text } => {
+                let index = self.calls;
+                self.calls += 1;
+                let mut call = call(&id, &name, "", free_text);
+                call.shift_insert(0, "index".into(), index.into());
+                self.piece(&json!({"tool_calls": [call]}), out);
+                Open::Call(Some(index), free_text)
+            }
+        };
+    }
+
+    fn delta(&mut self, delta: Delta, out: &mut BytesMut) {
+        match (&mut self.open, delta) {
+            (Open::Text(..), Delta::Text(more)) => {
+                self.written += characters(&more);
+                self.piece(&json!({"content": more}), out);
+            }
+            (Open::Text(_, sources), Delta::Citation(citation)) => sources.push(citation),
+            (Open::Refusal, Delta::Text(more)) => self.piece(&json!({"refusal": more}), out),
+            (Open::Thinking(thought), delta) => {
+                thought.add(&delta);
+                if let Delta::Text(more) = delta {
+                    let first = thought.text.len() == more.len();
+                    let gap = if first && self.thought { PARAGRAPH } else { "" };
+                    self.piece(&json!({"reasoning_content": format!("{gap}{more}")}), out);
+                    self.thought = true;
+                }
+            }
+            (Open::Call(None, _), Delta::Arguments(more)) => {
+                self.piece(&json!({"function_call": {"arguments": more}}), out);
+            }
+            (Open::Call(Some(index), free_text), Delta::Arguments(more)) => {
+                let call = match free_text {
+                    true => json!({"index": *index, "custom": {"input": more}}),
+                    false => json!({"index": *index, "function": {"arguments": more}}),
+                };
+                self.piece(&json!({"tool_calls": [call]}), out);
+            }
+            _ => {}
+        }
+    }
+
+    fn end(&mut self, out: &mut BytesMut) {
+        match std::mem::take(&mut self.open) {
+            Open::Text(base, sources) if !sources.is_empty() => {
+                let length = self.written - base;
+                let all: Vec<Value> = sources.iter().map(|source| annotation(source, base, length)).collect();
+                self.piece(&json!({"annotations": all}), out);
+            }
+            Open::Thinking(thought) if thought.is_signed() => {
+                let (name, element) = kept(&thought, self.context.from);
+                let mut delta = Map::new();
+                delta.insert(name.into(), json!([element]));
+                self.piece(&Value::Object(delta), out);
+            }
+            _ => {}
+        }
+    }
+
+    fn done(&mut self, out: &mut BytesMut) {
+        let stop = self.stop.take().unwrap_or(Stop::End);
+        let reason = finish_reason(&stop, self.calls > 0, self.context.legacy_functions);
+        self.chunk(&json!([{"index": 0, "delta": {}, "logprobs": null, "finish_reason": reason}]), None, out);
+        if let Some(usage) = as_chat(self.usage).filter(|_| self.context.include_usage) {
+            self.chunk(&json!([]), Some(usage), out);
+        }
+        put(out, "", "[DONE]");
+    }
+}
+
+/// The chunk that tells of a failure.
+pub(super) fn failure(failure: &Failure, out: &mut BytesMut) {
+    put(out, "", &json!({"error": failure.openai()}).to_string());
+}
+
+fn call(id: &str, name: &str, arguments: &str, free_text: bool) -> Map<String, Value> {
+    let call = match free_text {
+        true => json!({"id": id, "type": "custom", "custom": {"name": name, "input": arguments}}),
+        false => json!({"id": id, "type": "function", "function": {"name": name, "arguments": arguments}}),
+    };
+    match call {
+        Value::Object(call) => call,
+        _ => Map::new(),
+    }
+}
+
+/// Where clients keep reasoning that they cannot read: the element, and the list it belongs to.
+fn kept(thought: &Thought, from: Dialect) -> (&'static str, Value) {
+    let envelope = thought.sealed(from);
+    if from == Dialect::Messages && !thought.is_redacted() {
+        return ("thinking_blocks", json!({"type": "thinking", "thinking": thought.text, "signature": envelope}));
+    }
+    ("reasoning_details", json!({"type": "reasoning.encrypted", "data": envelope}))
+}
+
+fn annotation(source: &Citation, base: u64, length: u64) -> Value {
+    let (start, end) = placed(source, base, length);
+    let citation = json!({"start_index": start, "end_index": end, "url": source.url, "title": source.title});
+    json!({"type": "url_citation", "url_citation": citation})
+}
+
+fn finish_reason(stop: &Stop, called: bool, legacy: bool) -> &'static str {
+    match stop {
+        Stop::MaxTokens | Stop::ContextFull => "length",
+        Stop::Refusal { .. } => "content_filter",
+        _ if called && legacy => "function_call",
+        _ if called => "tool_calls",
+        _ => "stop",
+    }
+}
+
+/// A whole completion.
+pub(super) fn whole(context: &AnswerContext, answer: Answer, dropped: &mut Vec<&'static str>) -> String {
+    let names = Names::new(context, &answer.head);
+    let reason = finish_reason(answer.stop.as_ref().unwrap_or(&Stop::End), answer.called(), context.legacy_functions);
+    let usage = as_chat(answer.usage);
+    let mut message = json!({"role": "assistant", "content": null, "refusal": null});
+    let (mut calls, mut annotations) = (Vec::new(), Vec::new());
+    for block in answer.blocks {
+        match block.kind {
+            Kind::Text => {
+                let base = message["content"].as_str().map_or(0, characters);
+                let length = characters(&block.text);
+                annotations.extend(block.citations.iter().map(|source| annotation(source, base, length)));
+                append(&mut message["content"], &block.text, "");
+            }
+            Kind::Refusal => append(&mut message["refusal"], &block.text, ""),
+            Kind::Thinking => {
+                if !block.thought.text.is_empty() {
+                    append(&mut message["reasoning_content"], &block.thought.text, PARAGRAPH);
+                }
+                if block.thought.is_signed() {
+                    let (name, element) = kept(&block.thought, context.from);
+                    match &mut message[name] {
+                        Value::Array(list) => list.push(element),
+                        none => *none = json!([element]),
+                    }
+                }
+            }
+            Kind::Call { name, .. } if context.legacy_functions && message.get("function_call").is_none() => {
+                message["function_call"] = json!({"name": name, "arguments": block.text});
+            }
+            Kind::Call { .. } if context.legacy_functions => dropped.push("a second function call"),
+            Kind::Call { id, name, free_text } => calls.push(call(&id, &name, &block.text, free_text)),
+        }
+    }
+    if !annotations.is_empty() {
+        message["annotations"] = annotations.into();
+    }
+    if !calls.is_empty() {
+        message["tool_calls"] = calls.into_iter().map(Value::Object).collect();
+    }
+    let choice = json!({"index": 0, "message": message, "logprobs": null, "finish_reason": reason});
+    let mut out = json!({
+        "id": names.id, "object": "chat.completion", "created": names.created, "model": names.model,
+        "choices": [choice],
+    });
+    if let Some(usage) = usage {
+        out["usage"] = usage;
+    }
+    out.to_string()
+}
+
+fn append(into: &mut Value, more: &str, gap: &str) {
+    match into {
+        Value::String(text) => {
+            text.push_str(gap);
+            text.push_str(more);
+        }
+        none => *none = more.into(),
+    }
+}

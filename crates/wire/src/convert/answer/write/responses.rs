@@ -1,0 +1,351 @@
+//! Writes OpenAI Responses.
+
+use bytes::BytesMut;
+use serde_json::{Map, Value, json};
+
+use super::names::Names;
+use super::put;
+use super::responses_items::{
+    Ids, Part, State, Status, annotation, call, message, reasoning, response, summary,
+};
+use crate::convert::AnswerContext;
+use crate::convert::answer::build::{Answer, characters};
+use crate::convert::answer::event::{Citation, Delta, Event, Head, Kind, Stop, Usage};
+use crate::convert::answer::thought::Thought;
+use crate::convert::errors::Failure;
+
+/// The writer of a stream.
+#[derive(Debug)]
+pub(in crate::convert::answer) struct Writer {
+    context: AnswerContext,
+    ids: Ids,
+    names: Option<Names>,
+    number: u64,
+    /// The items that have ended.
+    output: Vec<Value>,
+    open: Open,
+    usage: Usage,
+    stop: Option<Stop>,
+}
+
+/// The open item.
+#[derive(Debug, Default)]
+enum Open {
+    #[default]
+    Nothing,
+    /// It stays open when its text ends, since another may follow.
+    Message(Message),
+    Reasoning {
+        id: String,
+        thought: Thought,
+        /// The summary has begun.
+        shown: bool,
+    },
+    Call {
+        id: String,
+        call_id: String,
+        name: String,
+        text: String,
+        free_text: bool,
+    },
+}
+
+#[derive(Debug, Default)]
+struct Message {
+    id: String,
+    /// Those that have ended.
+    parts: Vec<Value>,
+    part: Option<Part>,
+    /// Where in the part the block began, in characters, and the sources that stand for all of it.
+    base: u64,
+    sources: Vec<Citation>,
+}
+
+impl Writer {
+    pub(super) fn new(context: AnswerContext) -> Self {
+        Self {
+            ids: Ids::new(&context),
+            context,
+            names: None,
+            number: 0,
+            output: Vec::new(),
+            open: Open::Nothing,
+            usage: Usage::default(),
+            stop: None,
+        }
+    }
+
+    pub(super) fn event(&mut self, event: Event, out: &mut BytesMut) {
+        match event {
+            Event::Head(head) => self.head(&head, out),
+            Event::Start(_, kind) => self.start(kind, out),
+            Event::Delta(_, delta) => self.delta(delta, out),
+            Event::End(_) => self.end(out),
+            Event::Usage(usage) => self.usage.add(usage),
+            Event::Stop(stop) => self.stop = Some(stop),
+            Event::Done => self.done(out),
+            Event::Failure(_) | Event::Cut | Event::Dropped(_) => {}
+        }
+    }
+
+    pub(super) fn failure(&mut self, failure: &Failure, out: &mut BytesMut) {
+        let error = json!({"code": failure.response_code(), "message": failure.message});
+        self.terminal(&Status::Failed(error), out);
+    }
+
+    fn head(&mut self, head: &Head, out: &mut BytesMut) {
+        if self.names.is_some() {
+            return;
+        }
+        self.usage.add(head.usage);
+        let names = Names::new(&self.context, head);
+        let response = response(&self.context, &names, &Status::InProgress, &[], self.usage);
+        self.names = Some(names);
+        self.put("response.created", json!({"response": response}), out);
+        self.put("response.in_progress", json!({"response": response}), out);
+    }
+
+    /// An event, numbered.
+    fn put(&mut self, name: &str, fields: Value, out: &mut BytesMut) {
+        let mut data = Map::new();
+        data.insert("type".into(), name.into());
+        data.insert("sequence_number".into(), self.number.into());
+        if let Value::Object(fields) = fields {
+            data.extend(fields);
+        }
+        self.number += 1;
+        put(out, name, &Value::Object(data).to_string());
+    }
+
+    /// An event of the open item, numbered.
+    fn put_of(&mut self, name: &str, id: &str, fields: Value, out: &mut BytesMut) {
+        let mut data = json!({"item_id": id, "output_index": self.output.len()});
+        if let (Value::Object(data), Value::Object(fields)) = (&mut data, fields) {
+            data.extend(fields);
+        }
+        self.put(name, data, out);
+    }
+
+    fn added(&mut self, item: &Value, out: &mut BytesMut) {
+        self.head(&Head::default(), out);
+        let index = self.output.len();
+        self.put("response.output_item.added", json!({"output_index": index, "item": item}), out);
+    }
+
+    fn ended(&mut self, item: Value, out: &mut BytesMut) {
+        let index = self.output.len();
+        self.put("response.output_item.done", json!({"output_index": index, "item": item}), out);
+        self.output.push(item);
+    }
+
+    fn start(&mut self, kind: Kind, out: &mut BytesMut) {
+        match kind {
+            Kind::Text | Kind::Refusal => self.start_part(kind == Kind::Refusal, out),
+            Kind::Thinking => {
+                self.close_message(out);
+                let id = self.ids.reasoning(self.output.len());
+                self.added(&reasoning(&id, "", None), out);
+                self.open = Open::Reasoning { id, thought: Thought::default(), shown: false };
+            }
+            Kind::Call { id: call_id, name, free_text } => {
+                self.close_message(out);
+                let id = self.ids.call(self.output.len(), free_text);
+                self.added(&call(&id, &call_id, &name, "", free_text, State::InProgress), out);
+                self.open = Open::Call { id, call_id, name, text: String::new(), free_text };
+            }
+        }
+    }
+
+    /// Text goes on in the open part, or begins a new one.
+    fn start_part(&mut self, refusal: bool, out: &mut BytesMut) {
+        let mut open = match std::mem::take(&mut self.open) {
+            Open::Message(open) => open,
+            _ => {
+                let id = self.ids.message(self.output.len());
+                self.added(&message(&id, &[], State::InProgress), out);
+                Message { id, ..Message::default() }
+            }
+        };
+        if open.part.as_ref().is_some_and(|part| part.refusal != refusal) {
+            self.end_part(&mut open, out);
+        }
+        if open.part.is_none() {
+            let part = Part { refusal, ..Part::default() };
+            let fields = json!({"content_index": open.parts.len(), "part": part.value()});
+            self.put_of("response.content_part.added", &open.id, fields, out);
+            open.part = Some(part);
+        }
+        open.base = open.part.as_ref().map_or(0, |part| characters(&part.text));
+        self.open = Open::Message(open);
+    }
+
+    fn delta(&mut self, delta: Delta, out: &mut BytesMut) {
+        let mut open = std::mem::take(&mut self.open);
+        match (&mut open, delta) {
+            (Open::Message(message), Delta::Text(more)) => {
+                let index = message.parts.len();
+                if let Some(part) = &mut message.part {
+                    part.text.push_str(&more);
+                    match part.refusal {
+                        true => {
+                            let fields = json!({"content_index": index, "delta": more});
+                            self.put_of("response.refusal.delta", &message.id, fields, out);
+                        }
+                        false => {
+                            let fields = json!({"content_index": index, "delta": more, "logprobs": []});
+                            self.put_of("response.output_text.delta", &message.id, fields, out);
+                        }
+                    }
+                }
+            }
+            (Open::Message(message), Delta::Citation(citation)) => message.sources.push(citation),
+            (Open::Reasoning { id, thought, shown }, delta) => {
+                thought.add(&delta);
+                if let Delta::Text(more) = delta {
+                    if !std::mem::replace(shown, true) {
+                        let fields = json!({"summary_index": 0, "part": summary("")});
+                        self.put_of("response.reasoning_summary_part.added", id, fields, out);
+                    }
+                    let fields = json!({"summary_index": 0, "delta": more});
+                    self.put_of("response.reasoning_summary_text.delta", id, fields, out);
+                }
+            }
+            (Open::Call { id, text, free_text, .. }, Delta::Arguments(more)) => {
+                text.push_str(&more);
+                let name = match free_text {
+                    true => "response.custom_tool_call_input.delta",
+                    false => "response.function_call_arguments.delta",
+                };
+                self.put_of(name, id, json!({"delta": more}), out);
+            }
+            _ => {}
+        }
+        self.open = open;
+    }
+
+    fn end(&mut self, out: &mut BytesMut) {
+        match std::mem::take(&mut self.open) {
+            Open::Nothing => {}
+            Open::Message(mut message) => {
+                self.cite(&mut message, out);
+                self.open = Open::Message(message);
+            }
+            Open::Reasoning { id, thought, shown } => {
+                if shown {
+                    let text = &thought.text;
+                    let fields = json!({"summary_index": 0, "text": text});
+                    self.put_of("response.reasoning_summary_text.done", &id, fields, out);
+                    let fields = json!({"summary_index": 0, "part": summary(text)});
+                    self.put_of("response.reasoning_summary_part.done", &id, fields, out);
+                }
+                let sealed = thought.sealed(self.context.from);
+                self.ended(reasoning(&id, &thought.text, Some(&sealed)), out);
+            }
+            Open::Call { id, call_id, name, text, free_text } => {
+                match free_text {
+                    true => self.put_of("response.custom_tool_call_input.done", &id, json!({"input": text}), out),
+                    false => {
+                        let fields = json!({"name": name, "arguments": text});
+                        self.put_of("response.function_call_arguments.done", &id, fields, out);
+                    }
+                }
+                self.ended(call(&id, &call_id, &name, &text, free_text, State::Completed), out);
+            }
+        }
+    }
+
+    /// The sources of the text block that ends.
+    fn cite(&mut self, open: &mut Message, out: &mut BytesMut) {
+        let Some(part) = open.part.as_mut().filter(|part| !part.refusal) else { return };
+        let length = characters(&part.text) - open.base;
+        for source in open.sources.drain(..) {
+            let annotation = annotation(&source, open.base, length);
+            let fields = json!({
+                "content_index": open.parts.len(), "annotation_index": part.annotations.len(), "annotation": annotation,
+            });
+            self.put_of("response.output_text.annotation.added", &open.id, fields, out);
+            part.annotations.push(annotation);
+        }
+    }
+
+    fn end_part(&mut self, open: &mut Message, out: &mut BytesMut) {
+        let Some(part) = open.part.take() else { return };
+        let index = open.parts.len();
+        match part.refusal {
+            true => {
+                let fields = json!({"content_index": index, "refusal": part.text});
+                self.put_of("response.refusal.done", &open.id, fields, out);
+            }
+            false => {
+                let fields = json!({"content_index": index, "text": part.text, "logprobs": []});
+                self.put_of("response.output_text.done", &open.id, fields, out);
+            }
+        }
+        let value = part.value();
+        self.put_of("response.content_part.done", &open.id, json!({"content_index": index, "part": value}), out);
+        open.parts.push(value);
+    }
+
+    fn close_message(&mut self, out: &mut BytesMut) {
+        if let Open::Message(mut open) = std::mem::take(&mut self.open) {
+            self.end_part(&mut open, out);
+            self.ended(message(&open.id, &open.parts, State::Completed), out);
+        }
+    }
+
+    fn done(&mut self, out: &mut BytesMut) {
+        self.close_message(out);
+        let stop = self.stop.take().unwrap_or(Stop::End);
+        self.terminal(&Status::Ended(stop), out);
+    }
+
+    fn terminal(&mut self, status: &Status, out: &mut BytesMut) {
+        self.head(&Head::default(), out);
+        let Some(names) = &self.names else { return };
+        let response = response(&self.context, names, status, &self.output, self.usage);
+        let name = format!("response.{}", status.name());
+        self.put(&name, json!({"response": response}), out);
+    }
+}
+
+/// A whole response.
+pub(super) fn whole(context: &AnswerContext, answer: Answer) -> String {
+    let names = Names::new(context, &answer.head);
+    let ids = Ids::new(context);
+    let mut output: Vec<Value> = Vec::new();
+    let mut parts: Vec<Part> = Vec::new();
+    let close = |parts: &mut Vec<Part>, output: &mut Vec<Value>| {
+        if !parts.is_empty() {
+            let values: Vec<Value> = parts.drain(..).map(|part| part.value()).collect();
+            output.push(message(&ids.message(output.len()), &values, State::Completed));
+        }
+    };
+    for block in answer.blocks {
+        match block.kind {
+            Kind::Text | Kind::Refusal => {
+                let refusal = block.kind == Kind::Refusal;
+                if parts.last().is_none_or(|part| part.refusal != refusal) {
+                    parts.push(Part { refusal, ..Part::default() });
+                }
+                if let Some(part) = parts.last_mut() {
+                    let (base, length) = (characters(&part.text), characters(&block.text));
+                    part.annotations.extend(block.citations.iter().map(|source| annotation(source, base, length)));
+                    part.text.push_str(&block.text);
+                }
+            }
+            Kind::Thinking => {
+                close(&mut parts, &mut output);
+                let sealed = block.thought.sealed(context.from);
+                output.push(reasoning(&ids.reasoning(output.len()), &block.thought.text, Some(&sealed)));
+            }
+            Kind::Call { id, name, free_text } => {
+                close(&mut parts, &mut output);
+                let item_id = ids.call(output.len(), free_text);
+                output.push(call(&item_id, &id, &name, &block.text, free_text, State::Completed));
+            }
+        }
+    }
+    close(&mut parts, &mut output);
+    let status = Status::Ended(answer.stop.unwrap_or(Stop::End));
+    response(context, &names, &status, &output, answer.usage).to_string()
+}

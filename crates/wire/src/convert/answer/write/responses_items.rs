@@ -1,0 +1,169 @@
+//! The JSON of Responses: items, parts, and the response around them. Streams and bodies use the same.
+
+use serde_json::{Value, json};
+
+use super::names::Names;
+use crate::convert::AnswerContext;
+use crate::convert::answer::build::placed;
+use crate::convert::answer::event::{Citation, Stop, Usage};
+use crate::convert::answer::usage::as_responses;
+
+/// What the gateway itself says in a response, whatever the request had.
+const OWN: [&str; 10] = [
+    "id",
+    "object",
+    "created_at",
+    "status",
+    "error",
+    "incomplete_details",
+    "model",
+    "output",
+    "usage",
+    "background",
+];
+
+/// A part of a message.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Part {
+    pub(super) refusal: bool,
+    pub(super) text: String,
+    pub(super) annotations: Vec<Value>,
+}
+
+impl Part {
+    pub(super) fn value(&self) -> Value {
+        match self.refusal {
+            true => json!({"type": "refusal", "refusal": self.text}),
+            false => {
+                json!({"type": "output_text", "text": self.text, "annotations": self.annotations, "logprobs": []})
+            }
+        }
+    }
+}
+
+/// A source of `length` characters that begin after `base`.
+pub(super) fn annotation(source: &Citation, base: u64, length: u64) -> Value {
+    let (start, end) = placed(source, base, length);
+    json!({"type": "url_citation", "start_index": start, "end_index": end, "url": source.url, "title": source.title})
+}
+
+/// The ids of items, by their place.
+#[derive(Clone, Debug)]
+pub(super) struct Ids(String);
+
+impl Ids {
+    pub(super) fn new(context: &AnswerContext) -> Self {
+        Self(context.id.clone())
+    }
+
+    pub(super) fn message(&self, at: usize) -> String {
+        format!("msg_{}_{at}", self.0)
+    }
+
+    pub(super) fn reasoning(&self, at: usize) -> String {
+        format!("rs_{}_{at}", self.0)
+    }
+
+    pub(super) fn call(&self, at: usize, free_text: bool) -> String {
+        format!("{}_{}_{at}", if free_text { "ctc" } else { "fc" }, self.0)
+    }
+}
+
+/// Whether an item is still being made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    InProgress,
+    Completed,
+}
+
+impl State {
+    fn name(self) -> &'static str {
+        match self {
+            Self::InProgress => "in_progress",
+            Self::Completed => "completed",
+        }
+    }
+}
+
+pub(super) fn message(id: &str, parts: &[Value], state: State) -> Value {
+    json!({"id": id, "type": "message", "status": state.name(), "role": "assistant", "content": parts})
+}
+
+/// `sealed`: the envelope, once the reasoning has ended.
+pub(super) fn reasoning(id: &str, text: &str, sealed: Option<&str>) -> Value {
+    let summary = if text.is_empty() { json!([]) } else { json!([summary(text)]) };
+    let mut item = json!({"id": id, "type": "reasoning", "summary": summary});
+    if let Some(sealed) = sealed {
+        item["encrypted_content"] = sealed.into();
+    }
+    item
+}
+
+pub(super) fn summary(text: &str) -> Value {
+    json!({"type": "summary_text", "text": text})
+}
+
+pub(super) fn call(id: &str, call_id: &str, name: &str, text: &str, free_text: bool, state: State) -> Value {
+    match free_text {
+        true => json!({"id": id, "type": "custom_tool_call", "status": state.name(), "call_id": call_id, "name": name, "input": text}),
+        false => json!({"id": id, "type": "function_call", "status": state.name(), "call_id": call_id, "name": name, "arguments": text}),
+    }
+}
+
+/// How a response stands.
+#[derive(Clone, Debug)]
+pub(super) enum Status {
+    InProgress,
+    Ended(Stop),
+    /// The error.
+    Failed(Value),
+}
+
+impl Status {
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Self::InProgress => "in_progress",
+            Self::Ended(stop) if incomplete(stop).is_some() => "incomplete",
+            Self::Ended(_) => "completed",
+            Self::Failed(_) => "failed",
+        }
+    }
+}
+
+fn incomplete(stop: &Stop) -> Option<&'static str> {
+    match stop {
+        Stop::MaxTokens | Stop::ContextFull => Some("max_output_tokens"),
+        Stop::Refusal { .. } => Some("content_filter"),
+        Stop::End | Stop::ToolUse | Stop::Sequence(_) | Stop::Pause | Stop::Other(_) => None,
+    }
+}
+
+/// A response.
+pub(super) fn response(
+    context: &AnswerContext,
+    names: &Names,
+    status: &Status,
+    output: &[Value],
+    usage: Usage,
+) -> Value {
+    let (error, reason) = match status {
+        Status::Failed(error) => (error.clone(), None),
+        Status::Ended(stop) => (Value::Null, incomplete(stop)),
+        Status::InProgress => (Value::Null, None),
+    };
+    let usage = if matches!(status, Status::InProgress) { Value::Null } else { as_responses(usage) };
+    let mut out = json!({
+        "id": names.id, "object": "response", "created_at": names.created, "status": status.name(),
+        "background": false, "error": error, "incomplete_details": reason.map(|reason| json!({"reason": reason})),
+        "instructions": null, "max_output_tokens": null, "model": names.model, "output": output,
+        "parallel_tool_calls": true, "previous_response_id": null, "reasoning": {"effort": null, "summary": null},
+        "store": false, "temperature": null, "text": {"format": {"type": "text"}}, "tool_choice": "auto",
+        "tools": [], "top_p": null, "truncation": "disabled", "usage": usage, "user": null, "metadata": {},
+    });
+    for (name, value) in &context.repeated {
+        if !OWN.contains(&name.as_str()) {
+            out[name] = value.clone();
+        }
+    }
+    out
+}
