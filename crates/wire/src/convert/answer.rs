@@ -21,7 +21,7 @@ use super::errors::{Class, Failure, envelope};
 use crate::sse::{Frame, Splitter};
 use crate::turn::Unreadable;
 use build::Answer;
-use event::{Delta, Event};
+use event::Event;
 use fit::Fit;
 use order::{Disorder, Order};
 use read::Reader;

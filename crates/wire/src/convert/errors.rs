@@ -44,6 +44,3 @@ pub(super) fn envelope(failure: &Failure, to: Dialect, id: &str) -> Bytes {
     .to_string()
     .into()
 }
-
-#[cfg(test)]
-mod tests;

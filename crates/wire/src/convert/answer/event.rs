@@ -84,8 +84,9 @@ impl Delta {
     /// The bytes that keeping it costs.
     pub(super) fn weight(&self) -> usize {
         match self {
-            Self::Text(text) | Self::Arguments(text) => text.len(),
-            Self::Opaque(Opaque::Signature(text) | Opaque::Redacted(text)) => text.len(),
+            Self::Text(text)
+            | Self::Arguments(text)
+            | Self::Opaque(Opaque::Signature(text) | Opaque::Redacted(text)) => text.len(),
             Self::Opaque(Opaque::Item(value)) => value.to_string().len(),
             Self::Opaque(Opaque::Details(values) | Opaque::Blocks(values)) => {
                 values.iter().map(|value| value.to_string().len()).sum()
@@ -118,6 +119,21 @@ pub(super) struct Citation {
     /// The characters of the block that it stands for; all of them where the upstream does not say.
     pub(super) range: Option<(u64, u64)>,
 }
+
+impl Citation {
+    /// No source is longer; sources are kept until their text ends.
+    const MAX: usize = 8 << 10;
+
+    /// `None` where there is no address, or one that is none.
+    pub(super) fn new(url: Option<&str>, title: Option<&str>, range: Option<(u64, u64)>) -> Option<Self> {
+        let (url, title) = (url.filter(|url| !url.is_empty())?, title.unwrap_or_default());
+        let fits = url.len() + title.len() <= Self::MAX;
+        fits.then(|| Self { url: url.to_owned(), title: title.to_owned(), range })
+    }
+}
+
+/// More sources than any answer names.
+pub(super) const MAX_CITATIONS: usize = 1000;
 
 /// Tokens. What the upstream did not tell is `None`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -157,6 +157,3 @@ impl Fit {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

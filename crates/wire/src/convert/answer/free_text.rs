@@ -77,16 +77,12 @@ impl Unwrap {
                 self.state = State::After;
                 return out;
             }
-            match escape(rest) {
-                Some((c, len)) => {
-                    out.push(c);
-                    rest = &rest[len..];
-                }
-                None => {
-                    self.held.push_str(rest);
-                    return out;
-                }
-            }
+            let Some((c, len)) = escape(rest) else {
+                self.held.push_str(rest);
+                return out;
+            };
+            out.push(c);
+            rest = &rest[len..];
         }
     }
 }
@@ -159,6 +155,3 @@ pub(super) fn escaped(text: &str) -> String {
 
 /// What stands before and after a free text that is put into arguments.
 pub(super) const AROUND: (&str, &str) = ("{\"input\":\"", "\"}");
-
-#[cfg(test)]
-mod tests;

@@ -198,6 +198,3 @@ impl Order {
         if self.kept > self.limit { Err(Disorder::TooMuch(self.limit)) } else { Ok(()) }
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -4,6 +4,9 @@ use serde_json::{Value, json};
 
 use crate::dialect::Dialect;
 
+/// Claude Code knows a full context by these words alone.
+const TOO_LONG: &str = "prompt is too long";
+
 /// What kind of thing went wrong: what agents act on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::convert) enum Class {
@@ -56,8 +59,9 @@ impl Failure {
         let by_status = status.or(number).and_then(by_status);
         let class = match (named, by_status) {
             // These say more than a status does.
-            (Some(named @ (Class::ContextLength | Class::Billing | Class::Overloaded)), _) => named,
-            (Some(named), None) => named,
+            (Some(named @ (Class::ContextLength | Class::Billing | Class::Overloaded)), _) | (Some(named), None) => {
+                named
+            }
             (_, found) => found.unwrap_or(Class::Server),
         };
         let class = match class {
@@ -105,8 +109,6 @@ impl Failure {
                 Class::Server => "api_error",
             },
         };
-        // Claude Code knows a full context by these words alone.
-        const TOO_LONG: &str = "prompt is too long";
         if self.class == Class::ContextLength && self.from != Dialect::Messages && !self.message.starts_with(TOO_LONG) {
             return json!({"type": kind, "message": format!("{TOO_LONG}: {}", self.message)});
         }

@@ -22,7 +22,9 @@ pub fn limits(from: Dialect, to: Dialect, headers: &[(&str, &str)], now: i64) ->
                 (Dialect::Chat | Dialect::Responses, Dialect::Messages) if anthropic == openai => (ours, theirs),
                 _ => continue,
             };
-            let Some((_, value)) = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case(&source)) else { continue };
+            let Some((_, value)) = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case(&source)) else {
+                continue;
+            };
             let value = match (figure, from) {
                 ("reset", Dialect::Messages) => duration_until(value, now),
                 ("reset", _) => time_after(value, now),

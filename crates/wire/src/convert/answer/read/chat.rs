@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::chat_calls::{CallRead, Calls};
 use super::chat_reasoning::Reasoning;
-use crate::convert::answer::event::{Citation, Delta, Event, Head, Key, Kind, Stop, Usage};
+use crate::convert::answer::event::{Citation, Delta, Event, Head, Key, Kind, MAX_CITATIONS, Stop, Usage};
 use crate::convert::answer::usage::{self, whole_number};
 use crate::convert::errors::Failure;
 use crate::dialect::Dialect;
@@ -18,9 +18,6 @@ const CONTENT: Key = 0;
 const REFUSAL: Key = 1;
 /// Reasoning; the calls' keys follow it.
 pub(super) const REASONING: Key = 2;
-
-/// More sources than any answer names.
-const MAX_CITATIONS: usize = 1000;
 
 /// The reader.
 #[derive(Debug, Default)]
@@ -265,8 +262,7 @@ fn meaning(reason: &str, sequence: Option<&Value>) -> Stop {
 
 fn citation(annotation: &Value) -> Option<Citation> {
     let source = annotation.get("url_citation")?;
-    let text = |name: &str| source.get(name).and_then(Value::as_str).map(str::to_owned);
+    let text = |name: &str| source.get(name).and_then(Value::as_str);
     let number = |name: &str| source.get(name).and_then(Value::as_u64);
-    let range = number("start_index").zip(number("end_index"));
-    Some(Citation { url: text("url")?, title: text("title").unwrap_or_default(), range })
+    Citation::new(text("url"), text("title"), number("start_index").zip(number("end_index")))
 }

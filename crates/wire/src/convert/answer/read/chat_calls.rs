@@ -171,7 +171,7 @@ impl Calls {
         let key = REASONING + 1 + at as Key;
         for (known, new) in [(&mut call.id, id), (&mut call.name, name)] {
             if known.is_empty() && !call.begun {
-                *known = new.to_owned();
+                new.clone_into(known);
             } else if !new.is_empty() && known != new {
                 return Err(Unreadable::Contradiction);
             }

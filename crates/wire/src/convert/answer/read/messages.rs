@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::convert::answer::event::{Citation, Delta, Event, Head, Key, Kind, Opaque, Stop, Usage};
+use crate::convert::answer::event::{Citation, Delta, Event, Head, Key, Kind, MAX_CITATIONS, Opaque, Stop};
 use crate::convert::answer::usage;
 use crate::convert::errors::Failure;
 use crate::dialect::Dialect;
@@ -44,6 +44,8 @@ struct Block {
     is_call: bool,
     /// The arguments in the block's start, used where no delta brings any.
     input: Option<String>,
+    /// They come before the text that they belong to.
+    citations: Vec<Citation>,
 }
 
 #[derive(Deserialize)]
@@ -82,9 +84,12 @@ struct Message<'a> {
 
 #[derive(Debug, Default, Deserialize)]
 struct StopRead {
-    stop_reason: Option<String>,
-    stop_sequence: Option<String>,
-    stop_details: Option<Value>,
+    #[serde(rename = "stop_reason")]
+    reason: Option<String>,
+    #[serde(rename = "stop_sequence")]
+    sequence: Option<String>,
+    #[serde(rename = "stop_details")]
+    details: Option<Value>,
 }
 
 #[derive(Deserialize)]
@@ -182,9 +187,9 @@ impl Reader {
         }
         self.start(text, out)?;
         let stop = StopRead {
-            stop_reason: message.stop_reason.map(Cow::into_owned),
-            stop_sequence: message.stop_sequence.map(Cow::into_owned),
-            stop_details: message.stop_details,
+            reason: message.stop_reason.map(Cow::into_owned),
+            sequence: message.stop_sequence.map(Cow::into_owned),
+            details: message.stop_details,
         };
         self.stop(stop, out);
         out.push(Event::Done);
@@ -228,7 +233,7 @@ impl Reader {
             },
             other => {
                 out.push(Event::Dropped(named(other, block.name.as_deref())));
-                self.blocks.insert(index, Block { key: None, is_call: false, input: None });
+                self.blocks.insert(index, Block { key: None, is_call: false, input: None, citations: Vec::new() });
                 return Ok(());
             }
         };
@@ -236,7 +241,11 @@ impl Reader {
         self.next += 1;
         let input = block.input.filter(|_| kind.is_call()).map(|input| input.get().to_owned());
         // A block of the same number has been left open: the new one takes its place.
-        let block_now = Block { key: Some(key), is_call: kind.is_call(), input };
+        let mut citations = Vec::new();
+        for citation in block.citations.iter().flatten() {
+            cite(&mut citations, citation, out);
+        }
+        let block_now = Block { key: Some(key), is_call: kind.is_call(), input, citations };
         if let Some(Block { key: Some(old), .. }) = self.blocks.insert(index, block_now) {
             out.push(Event::End(old));
         }
@@ -250,9 +259,6 @@ impl Reader {
         }
         if let Some(data) = block.data {
             out.push(Event::Delta(key, Delta::Opaque(Opaque::Redacted(data.into_owned()))));
-        }
-        for citation in block.citations.iter().flatten() {
-            cite(key, citation, out);
         }
         Ok(())
     }
@@ -280,7 +286,7 @@ impl Reader {
             }
             "citations_delta" => {
                 if let Some(citation) = &delta.citation {
-                    cite(key, citation, out);
+                    cite(&mut block.citations, citation, out);
                 }
             }
             _ => {}
@@ -290,19 +296,20 @@ impl Reader {
 
     fn block_stop(&mut self, index: u64, out: &mut Vec<Event>) {
         // Servers without indices end blocks that have none left.
-        let Some(Block { key: Some(key), input, .. }) = self.blocks.remove(&index) else { return };
+        let Some(Block { key: Some(key), input, citations, .. }) = self.blocks.remove(&index) else { return };
         if let Some(input) = input.filter(|input| !is_empty_object(input)) {
             out.push(Event::Delta(key, Delta::Arguments(input)));
         }
+        out.extend(citations.into_iter().map(|citation| Event::Delta(key, Delta::Citation(citation))));
         out.push(Event::End(key));
     }
 
     fn stop(&mut self, more: StopRead, out: &mut Vec<Event>) {
         let stop = self.stop.get_or_insert_default();
-        stop.stop_reason = more.stop_reason.or(stop.stop_reason.take());
-        stop.stop_sequence = more.stop_sequence.or(stop.stop_sequence.take());
-        stop.stop_details = more.stop_details.filter(|details| !details.is_null()).or(stop.stop_details.take());
-        if let Some(reason) = &stop.stop_reason {
+        stop.reason = more.reason.or(stop.reason.take());
+        stop.sequence = more.sequence.or(stop.sequence.take());
+        stop.details = more.details.filter(|details| !details.is_null()).or(stop.details.take());
+        if let Some(reason) = &stop.reason {
             self.stopped = true;
             out.push(Event::Stop(meaning(reason, stop)));
         }
@@ -311,7 +318,7 @@ impl Reader {
 
 fn meaning(reason: &str, read: &StopRead) -> Stop {
     let detail = |name: &str| {
-        let details = read.stop_details.as_ref()?;
+        let details = read.details.as_ref()?;
         details.get(name)?.as_str().filter(|text| !text.is_empty()).map(str::to_owned)
     };
     match reason {
@@ -319,7 +326,7 @@ fn meaning(reason: &str, read: &StopRead) -> Stop {
         "tool_use" => Stop::ToolUse,
         "max_tokens" => Stop::MaxTokens,
         "model_context_window_exceeded" => Stop::ContextFull,
-        "stop_sequence" => Stop::Sequence(read.stop_sequence.clone()),
+        "stop_sequence" => Stop::Sequence(read.sequence.clone()),
         "refusal" => Stop::Refusal { category: detail("category"), explanation: detail("explanation") },
         "pause_turn" => Stop::Pause,
         other => Stop::Other(other.to_owned()),
@@ -333,17 +340,11 @@ fn push_text(key: Key, text: &str, out: &mut Vec<Event>) {
 }
 
 /// Only sources with an address have a counterpart elsewhere.
-fn cite(key: Key, citation: &Value, out: &mut Vec<Event>) {
+fn cite(into: &mut Vec<Citation>, citation: &Value, out: &mut Vec<Event>) {
     let text = |name: &str| citation.get(name).and_then(Value::as_str);
-    match text("url") {
-        Some(url) => {
-            let title = text("title").unwrap_or_default().to_owned();
-            out.push(Event::Delta(key, Delta::Citation(Citation { url: url.to_owned(), title, range: None })));
-        }
-        None => {
-            let kind = text("type").unwrap_or("citation");
-            out.push(Event::Dropped(format!("{kind} (a citation without an address)")));
-        }
+    match Citation::new(text("url"), text("title"), None) {
+        Some(citation) if into.len() < MAX_CITATIONS => into.push(citation),
+        _ => out.push(Event::Dropped(format!("citation ({})", text("type").unwrap_or_default()))),
     }
 }
 

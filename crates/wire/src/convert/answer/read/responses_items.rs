@@ -121,9 +121,9 @@ impl Items {
 
     /// The output as the terminal event repeats it, or as a whole body has it: what no event told.
     pub(super) fn rest(&mut self, output: &[Value], out: &mut Vec<Event>) -> Result<(), Unreadable> {
-        for at in 0..self.all.len().min(output.len()) {
-            if !self.all[at].ended && self.fits(at, &output[at]) {
-                self.end(at, &output[at], out)?;
+        for (at, item) in output.iter().enumerate().take(self.all.len()) {
+            if !self.all[at].ended && self.all[at].kind == kind_of(item) {
+                self.end(at, item, out)?;
             }
         }
         for (index, item) in output.iter().enumerate().skip(self.all.len()) {
@@ -131,10 +131,6 @@ impl Items {
             self.end(at, item, out)?;
         }
         Ok(())
-    }
-
-    fn fits(&self, at: usize, item: &Value) -> bool {
-        self.all[at].kind == kind_of(item)
     }
 
     /// By its number, else its id, else the one that came last.
@@ -222,13 +218,13 @@ impl Items {
         more: &str,
         out: &mut Vec<Event>,
     ) -> Result<(), Unreadable> {
-        let at = match self.of(data).filter(|at| self.all[*at].kind == of || data.output_index.is_some()) {
-            Some(at) => at,
-            None => {
-                let kind = if of == ItemKind::Reasoning { "reasoning" } else { "message" };
-                let item = serde_json::json!({"type": kind, "id": data.item_id});
-                self.begin(data.output_index, &item, out)?
-            }
+        let known = self.of(data).filter(|at| self.all[*at].kind == of || data.output_index.is_some());
+        let at = if let Some(at) = known {
+            at
+        } else {
+            let kind = if of == ItemKind::Reasoning { "reasoning" } else { "message" };
+            let item = serde_json::json!({"type": kind, "id": data.item_id});
+            self.begin(data.output_index, &item, out)?
         };
         match self.all[at].kind {
             ItemKind::Other => return Ok(()),
@@ -436,8 +432,7 @@ fn text(value: Option<&Value>) -> &str {
 }
 
 fn citation(annotation: &Value) -> Option<Citation> {
+    let text = |name: &str| annotation.get(name).and_then(Value::as_str);
     let number = |name: &str| annotation.get(name).and_then(Value::as_u64);
-    let url = annotation.get("url")?.as_str()?.to_owned();
-    let title = text(annotation.get("title")).to_owned();
-    Some(Citation { url, title, range: number("start_index").zip(number("end_index")) })
+    Citation::new(text("url"), text("title"), number("start_index").zip(number("end_index")))
 }

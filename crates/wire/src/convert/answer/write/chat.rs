@@ -147,9 +147,10 @@ impl Writer {
                 self.piece(&json!({"function_call": {"arguments": more}}), out);
             }
             (Open::Call(Some(index), free_text), Delta::Arguments(more)) => {
-                let call = match free_text {
-                    true => json!({"index": *index, "custom": {"input": more}}),
-                    false => json!({"index": *index, "function": {"arguments": more}}),
+                let call = if *free_text {
+                    json!({"index": *index, "custom": {"input": more}})
+                } else {
+                    json!({"index": *index, "function": {"arguments": more}})
                 };
                 self.piece(&json!({"tool_calls": [call]}), out);
             }
@@ -191,9 +192,10 @@ pub(super) fn failure(failure: &Failure, out: &mut BytesMut) {
 }
 
 fn call(id: &str, name: &str, arguments: &str, free_text: bool) -> Map<String, Value> {
-    let call = match free_text {
-        true => json!({"id": id, "type": "custom", "custom": {"name": name, "input": arguments}}),
-        false => json!({"id": id, "type": "function", "function": {"name": name, "arguments": arguments}}),
+    let call = if free_text {
+        json!({"id": id, "type": "custom", "custom": {"name": name, "input": arguments}})
+    } else {
+        json!({"id": id, "type": "function", "function": {"name": name, "arguments": arguments}})
     };
     match call {
         Value::Object(call) => call,

@@ -151,11 +151,7 @@ impl Writer {
             }
             Open::Text | Open::Call => {}
         }
-        put(
-            out,
-            "content_block_stop",
-            &json!({"type": "content_block_stop", "index": self.index}).to_string(),
-        );
+        put(out, "content_block_stop", &json!({"type": "content_block_stop", "index": self.index}).to_string());
         self.index += 1;
     }
 

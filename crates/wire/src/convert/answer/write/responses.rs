@@ -5,9 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::names::Names;
 use super::put;
-use super::responses_items::{
-    Ids, Part, State, Status, annotation, call, message, reasoning, response, summary,
-};
+use super::responses_items::{Ids, Part, State, Status, annotation, call, message, reasoning, response, summary};
 use crate::convert::AnswerContext;
 use crate::convert::answer::build::{Answer, characters};
 use crate::convert::answer::event::{Citation, Delta, Event, Head, Kind, Stop, Usage};
@@ -158,13 +156,12 @@ impl Writer {
 
     /// Text goes on in the open part, or begins a new one.
     fn start_part(&mut self, refusal: bool, out: &mut BytesMut) {
-        let mut open = match std::mem::take(&mut self.open) {
-            Open::Message(open) => open,
-            _ => {
-                let id = self.ids.message(self.output.len());
-                self.added(&message(&id, &[], State::InProgress), out);
-                Message { id, ..Message::default() }
-            }
+        let mut open = if let Open::Message(open) = std::mem::take(&mut self.open) {
+            open
+        } else {
+            let id = self.ids.message(self.output.len());
+            self.added(&message(&id, &[], State::InProgress), out);
+            Message { id, ..Message::default() }
         };
         if open.part.as_ref().is_some_and(|part| part.refusal != refusal) {
             self.end_part(&mut open, out);
@@ -186,16 +183,13 @@ impl Writer {
                 let index = message.parts.len();
                 if let Some(part) = &mut message.part {
                     part.text.push_str(&more);
-                    match part.refusal {
-                        true => {
-                            let fields = json!({"content_index": index, "delta": more});
-                            self.put_of("response.refusal.delta", &message.id, fields, out);
-                        }
-                        false => {
-                            let fields = json!({"content_index": index, "delta": more, "logprobs": []});
-                            self.put_of("response.output_text.delta", &message.id, fields, out);
-                        }
-                    }
+                    let (name, fields) = if part.refusal {
+                        ("response.refusal.delta", json!({"content_index": index, "delta": more}))
+                    } else {
+                        let fields = json!({"content_index": index, "delta": more, "logprobs": []});
+                        ("response.output_text.delta", fields)
+                    };
+                    self.put_of(name, &message.id, fields, out);
                 }
             }
             (Open::Message(message), Delta::Citation(citation)) => message.sources.push(citation),
@@ -242,13 +236,12 @@ impl Writer {
                 self.ended(reasoning(&id, &thought.text, Some(&sealed)), out);
             }
             Open::Call { id, call_id, name, text, free_text } => {
-                match free_text {
-                    true => self.put_of("response.custom_tool_call_input.done", &id, json!({"input": text}), out),
-                    false => {
-                        let fields = json!({"name": name, "arguments": text});
-                        self.put_of("response.function_call_arguments.done", &id, fields, out);
-                    }
-                }
+                let (event, fields) = if free_text {
+                    ("response.custom_tool_call_input.done", json!({"input": text}))
+                } else {
+                    ("response.function_call_arguments.done", json!({"name": name, "arguments": text}))
+                };
+                self.put_of(event, &id, fields, out);
                 self.ended(call(&id, &call_id, &name, &text, free_text, State::Completed), out);
             }
         }
@@ -271,16 +264,12 @@ impl Writer {
     fn end_part(&mut self, open: &mut Message, out: &mut BytesMut) {
         let Some(part) = open.part.take() else { return };
         let index = open.parts.len();
-        match part.refusal {
-            true => {
-                let fields = json!({"content_index": index, "refusal": part.text});
-                self.put_of("response.refusal.done", &open.id, fields, out);
-            }
-            false => {
-                let fields = json!({"content_index": index, "text": part.text, "logprobs": []});
-                self.put_of("response.output_text.done", &open.id, fields, out);
-            }
-        }
+        let (name, fields) = if part.refusal {
+            ("response.refusal.done", json!({"content_index": index, "refusal": part.text}))
+        } else {
+            ("response.output_text.done", json!({"content_index": index, "text": part.text, "logprobs": []}))
+        };
+        self.put_of(name, &open.id, fields, out);
         let value = part.value();
         self.put_of("response.content_part.done", &open.id, json!({"content_index": index, "part": value}), out);
         open.parts.push(value);

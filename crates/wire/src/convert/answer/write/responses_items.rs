@@ -9,18 +9,8 @@ use crate::convert::answer::event::{Citation, Stop, Usage};
 use crate::convert::answer::usage::as_responses;
 
 /// What the gateway itself says in a response, whatever the request had.
-const OWN: [&str; 10] = [
-    "id",
-    "object",
-    "created_at",
-    "status",
-    "error",
-    "incomplete_details",
-    "model",
-    "output",
-    "usage",
-    "background",
-];
+const OWN: [&str; 10] =
+    ["id", "object", "created_at", "status", "error", "incomplete_details", "model", "output", "usage", "background"];
 
 /// A part of a message.
 #[derive(Clone, Debug, Default)]
@@ -32,11 +22,10 @@ pub(super) struct Part {
 
 impl Part {
     pub(super) fn value(&self) -> Value {
-        match self.refusal {
-            true => json!({"type": "refusal", "refusal": self.text}),
-            false => {
-                json!({"type": "output_text", "text": self.text, "annotations": self.annotations, "logprobs": []})
-            }
+        if self.refusal {
+            json!({"type": "refusal", "refusal": self.text})
+        } else {
+            json!({"type": "output_text", "text": self.text, "annotations": self.annotations, "logprobs": []})
         }
     }
 }
@@ -104,10 +93,8 @@ pub(super) fn summary(text: &str) -> Value {
 }
 
 pub(super) fn call(id: &str, call_id: &str, name: &str, text: &str, free_text: bool, state: State) -> Value {
-    match free_text {
-        true => json!({"id": id, "type": "custom_tool_call", "status": state.name(), "call_id": call_id, "name": name, "input": text}),
-        false => json!({"id": id, "type": "function_call", "status": state.name(), "call_id": call_id, "name": name, "arguments": text}),
-    }
+    let (kind, member) = if free_text { ("custom_tool_call", "input") } else { ("function_call", "arguments") };
+    json!({"id": id, "type": kind, "status": state.name(), "call_id": call_id, "name": name, member: text})
 }
 
 /// How a response stands.

@@ -1,0 +1,4 @@
+//! Answers of every vendor in every client's dialect.
+
+mod streams;
+mod support;

@@ -1,0 +1,46 @@
+//! What the tests of converted answers share.
+
+use luthien_testkit::fixtures::{self, Fixture};
+use luthien_wire::Dialect;
+use luthien_wire::convert::{AnswerContext, StreamConverter};
+use serde_json::Map;
+
+/// The limit of an event in these tests.
+pub(crate) const LIMIT: usize = 1 << 20;
+
+/// A request's context, as the gateway makes it.
+pub(crate) fn context(from: Dialect, to: Dialect) -> AnswerContext {
+    AnswerContext {
+        from,
+        to,
+        model: "asked-model".into(),
+        // Its first 48 bits are a time.
+        id: "0199c2f0a0e87000800000000000000a".into(),
+        free_text_tools: Vec::new(),
+        include_usage: true,
+        legacy_functions: false,
+        repeated: Map::new(),
+    }
+}
+
+/// Every pair of an upstream's and a client's dialect that differ.
+pub(crate) fn pairs() -> impl Iterator<Item = (Dialect, Dialect)> {
+    let to = |from| Dialect::ALL.into_iter().filter(move |to| *to != from).map(move |to| (from, to));
+    Dialect::ALL.into_iter().flat_map(to)
+}
+
+/// The fixtures of a dialect that are streams.
+pub(crate) fn streams(from: Dialect) -> impl Iterator<Item = &'static Fixture> {
+    fixtures::all(from).iter().filter(|fixture| fixture.streamed)
+}
+
+/// A stream, converted, its bytes given in pieces of `size`.
+pub(crate) fn converted(context: AnswerContext, stream: &[u8], size: usize) -> (Vec<u8>, StreamConverter) {
+    let mut converter = StreamConverter::new(context, LIMIT);
+    let mut out = Vec::new();
+    for piece in stream.chunks(size) {
+        out.extend_from_slice(&converter.push(piece));
+    }
+    out.extend_from_slice(&converter.finish());
+    (out, converter)
+}
