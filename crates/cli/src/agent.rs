@@ -14,6 +14,7 @@ use crate::{logging, loopback};
 use lease::Lease;
 
 mod child;
+mod codex;
 mod find;
 mod lease;
 
@@ -44,17 +45,22 @@ pub(crate) async fn claude(args: Vec<OsString>) -> Result<ExitCode, Failure> {
 
 /// Runs Codex. Its exit code is ours.
 pub(crate) async fn codex(args: Vec<OsString>) -> Result<ExitCode, Failure> {
+    codex::check(&args)?;
     let program = CODEX.find()?;
     let way = Way::open().await?;
-    if !loopback::serves(&way.base, "/v1/responses").await {
+    if way.own.is_none() && !loopback::speaks_responses(&way.base).await {
+        let base = way.base.clone();
         way.close().await?;
-        return Err(Failure::new(
-            "Codex speaks the OpenAI Responses API, which this version of the gateway does not serve, so it was not started",
-        ));
+        return Err(Failure::new(format!(
+            "Codex speaks the OpenAI Responses API, which the gateway that runs at {base} does not serve: it is of an older version; \
+             stop it and try again"
+        )));
     }
     announce(&CODEX, &way.base);
-    let args: Vec<OsString> = codex_overrides(&way.base).into_iter().map(OsString::from).chain(args).collect();
-    let ended = child::run(&program, &args, &no_proxy()).await;
+    let codex::Setup { args: overrides, env } = way.credentials.setup(&way.base);
+    let args: Vec<OsString> = overrides.into_iter().map(OsString::from).chain(args).collect();
+    let env: Vec<(String, String)> = no_proxy().into_iter().chain(env).collect();
+    let ended = child::run(&program, &args, &env).await;
     way.close().await?;
     ended
 }
@@ -75,16 +81,19 @@ struct Way {
     base: String,
     own: Option<(Running, RunningFile)>,
     lease: Lease,
+    /// What the settings say of credentials.
+    credentials: codex::Credentials,
 }
 
 impl Way {
     async fn open() -> Result<Self, Failure> {
         let mut loaded = Loaded::new(&SettingArgs::default())?;
+        let credentials = codex::Credentials::new(loaded.settings.client_api_key.clone(), loaded.settings.auth_mode);
         let folder = loaded.open_folder()?;
         let lease = Lease::take(folder.path()).await?;
         let _starting = lease::start(folder.path()).await?;
         if let Some(base) = loaded.running_gateway().await {
-            return Ok(Self { base, own: None, lease });
+            return Ok(Self { base, own: None, lease, credentials });
         }
         logging::to_file(loaded.settings.log_level.as_str(), &folder.path().join("gateway.log"))?;
         "127.0.0.1".clone_into(&mut loaded.settings.host);
@@ -96,7 +105,7 @@ impl Way {
             started => started?,
         };
         let note = running.announce(&folder)?;
-        Ok(Self { base: running.base(), own: Some((running, note)), lease })
+        Ok(Self { base: running.base(), own: Some((running, note)), lease, credentials })
     }
 
     /// Our own gateway stays for other agents that have come to it meanwhile.
@@ -129,17 +138,4 @@ fn no_proxy() -> Vec<(String, String)> {
     let hosts = known.split(',').map(str::trim).filter(|host| !host.is_empty()).chain(["127.0.0.1", "localhost"]);
     let list = hosts.collect::<Vec<_>>().join(",");
     vec![("NO_PROXY".to_owned(), list.clone()), ("no_proxy".to_owned(), list)]
-}
-
-/// A provider of its own, so that nothing in the user's Codex configuration is changed.
-fn codex_overrides(base: &str) -> Vec<String> {
-    let values = [
-        ("model_provider", "\"luthien\"".to_owned()),
-        ("model_providers.luthien.name", "\"Luthien\"".to_owned()),
-        ("model_providers.luthien.base_url", format!("\"{base}/v1\"")),
-        ("model_providers.luthien.env_key", "\"OPENAI_API_KEY\"".to_owned()),
-        ("model_providers.luthien.wire_api", "\"responses\"".to_owned()),
-        ("model_providers.luthien.supports_websockets", "false".to_owned()),
-    ];
-    values.into_iter().flat_map(|(key, value)| ["-c".to_owned(), format!("{key}={value}")]).collect()
 }

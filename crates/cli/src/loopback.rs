@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Empty, Full};
 use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
@@ -38,12 +38,9 @@ pub(crate) async fn read(body: Incoming) -> Result<Bytes, Failure> {
     }
 }
 
-/// Whether the gateway at `base` serves POST requests to `path`: it finds fault with an empty one, rather than not know it.
-pub(crate) async fn serves(base: &str, path: &str) -> bool {
-    let request = Request::post(format!("{base}{path}"))
-        .header("content-type", "application/json")
-        .header("authorization", "Bearer none")
-        .body(Full::new(Bytes::from_static(b"{}")));
+/// Whether the gateway at `base` serves the Responses API: it answers an upgrade there as such, and does not find the path.
+pub(crate) async fn speaks_responses(base: &str) -> bool {
+    let request = Request::get(format!("{base}/v1/responses")).header("upgrade", "websocket").body(Full::default());
     let Ok(request) = request else { return false };
-    send(request).await.is_ok_and(|answer| answer.status() == 400)
+    send(request).await.is_ok_and(|answer| answer.status() == StatusCode::UPGRADE_REQUIRED)
 }

@@ -56,13 +56,54 @@ fn the_agent_is_told_of_a_signal() {
     assert_eq!(run.code, 9, "{}", run.err);
 }
 
+/// Prints its arguments and the keys in its environment.
+const CODEX: &str = r#"printf '<%s>' "$@"; echo; echo "$OPENAI_API_KEY $LUTHIEN_CLIENT_KEY"; exit 7"#;
+
 #[test]
-fn codex_is_not_started_without_the_responses_api() {
+fn codex_is_not_started_at_an_older_gateway() {
     let home = Home::new();
     home.program("codex", "echo started");
+    let base = other_gateway(&home, "404 Not Found");
     let run = home.luthien(&["codex", "exec", "hi"]);
     assert_eq!((run.code, run.out.as_str()), (1, ""));
-    assert!(run.err.contains("Responses API"), "{}", run.err);
+    assert!(run.err.contains("Responses API") && run.err.contains(&base), "{}", run.err);
+}
+
+#[test]
+fn codex_is_not_started_on_a_way_around_the_gateway() {
+    let home = Home::new();
+    home.program("codex", "echo started");
+    for around in [&["codex", "--oss"][..], &["codex", "exec", "-c", "model_provider=\"openai\"", "hi"]] {
+        let run = home.luthien(around);
+        assert_eq!((run.code, run.out.as_str()), (1, ""), "{around:?}");
+        assert!(run.err.contains("would not go through the gateway"), "{}", run.err);
+    }
+}
+
+#[test]
+fn codex_gets_a_gateway_of_its_own_and_the_users_key() {
+    let home = Home::new();
+    home.program("codex", CODEX);
+    let mut command = home.command(&["codex", "exec", "hi"]);
+    command.env("OPENAI_API_KEY", "sk-mine");
+    let run = finish(command);
+    assert_eq!(run.code, 7, "{}", run.err);
+    let (args, keys) = run.out.split_once('\n').unwrap();
+    assert!(args.contains("<model_providers.luthien.base_url=\"http://127.0.0.1:") && args.ends_with("<exec><hi>"));
+    assert!(args.contains("<model_providers.luthien.env_key=\"OPENAI_API_KEY\">"), "{args}");
+    assert_eq!(keys, "sk-mine \n");
+}
+
+#[test]
+fn codex_gets_the_gateway_key_where_the_user_has_none() {
+    let home = Home::new();
+    home.program("codex", CODEX);
+    home.write("luthien.yaml", "auth: { client_api_key: lk-shared }");
+    let run = home.luthien(&["codex"]);
+    assert_eq!(run.code, 7, "{}", run.err);
+    let (args, keys) = run.out.split_once('\n').unwrap();
+    assert!(args.contains("<model_providers.luthien.env_key=\"LUTHIEN_CLIENT_KEY\">"), "{args}");
+    assert_eq!(keys, " lk-shared\n");
 }
 
 #[test]
@@ -84,20 +125,20 @@ fn two_agents_share_a_gateway_until_the_last_has_ended() {
     assert!(!home.data().join("gateway.json").exists());
 }
 
-/// A gateway of a later version, as far as `luthien codex` looks at it: alive, and it finds fault with an empty request.
-fn later_gateway(home: &Home) -> String {
+/// A gateway of another version, as far as `luthien codex` looks at it: alive, and with this answer to an upgrade.
+fn other_gateway(home: &Home, answer: &'static str) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     std::thread::spawn(move || {
         for stream in listener.incoming() {
             let mut stream = stream.unwrap();
             let mut head = Vec::new();
-            while !head.ends_with(b"\r\n\r\n") && !head.ends_with(b"\r\n\r\n{}") {
+            while !head.ends_with(b"\r\n\r\n") {
                 let mut byte = [0];
                 stream.read_exact(&mut byte).unwrap();
                 head.push(byte[0]);
             }
-            let status = if head.starts_with(b"GET /livez ") { "200 OK" } else { "400 Bad Request" };
+            let status = if head.starts_with(b"GET /livez ") { "200 OK" } else { answer };
             write!(stream, "HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").unwrap();
         }
     });
@@ -108,16 +149,16 @@ fn later_gateway(home: &Home) -> String {
 }
 
 #[test]
-fn codex_is_pointed_at_a_gateway_with_the_responses_api() {
+fn codex_is_pointed_at_a_running_gateway() {
     let home = Home::new();
-    home.program("codex", STAND_IN);
-    let base = later_gateway(&home);
+    home.program("codex", CODEX);
+    let base = other_gateway(&home, "426 Upgrade Required");
     let run = home.luthien(&["codex", "exec", "hi"]);
     assert_eq!(run.code, 7, "{}", run.err);
     let expected = [
         "<-c><model_provider=\"luthien\"><-c><model_providers.luthien.name=\"Luthien\">",
         &format!("<-c><model_providers.luthien.base_url=\"{base}/v1\">"),
-        "<-c><model_providers.luthien.env_key=\"OPENAI_API_KEY\">",
+        "<-c><model_providers.luthien.requires_openai_auth=true>",
         "<-c><model_providers.luthien.wire_api=\"responses\"><-c><model_providers.luthien.supports_websockets=false>",
         "<exec><hi>",
     ];
