@@ -1,7 +1,8 @@
 //! `cargo xtask bench`: the gateway beside the yardstick, in turn, on the same core.
 //!
 //! The yardstick is a proxy that parses everything and does nothing else. Gateway and yardstick have one core; the upstream
-//! and the load generator have another. A run of the gateway ends when its last record can be read.
+//! and the load generator have another. A run of the gateway ends when its last record can be read. Before that, how many
+//! bytes a second the codecs take by themselves.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -15,6 +16,7 @@ use crate::places::Places;
 use crate::table::{columns, median};
 use crate::{Failure, command, say};
 
+mod codecs;
 mod contender;
 mod web;
 
@@ -26,6 +28,9 @@ pub(crate) struct Args {
     /// Divides the number of requests, for a quick look.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     fraction: u32,
+    /// Only how fast the codecs are, without gateway and yardstick.
+    #[arg(long)]
+    codecs: bool,
 }
 
 /// A kind of call, and what part of the yardstick's requests per second the gateway has to reach.
@@ -51,6 +56,11 @@ const LOAD_CORE: &str = "1";
 
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let places = Places::find()?;
+    command::run(command::cargo(&places.root).args(["build", "--profile", "dist", "-p", "luthien-codecs"]))?;
+    codecs::run(&places.target.join("dist/codecs"), args.rounds)?;
+    if args.codecs {
+        return Ok(());
+    }
     let programs = build(&places)?;
     let ports = Ports::take()?;
     let _upstream = contender::upstream(&programs, &ports)?;
