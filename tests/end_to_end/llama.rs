@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use luthien_tests::clients::{Job, Sdk, read};
 use luthien_tests::gateway::{Gateway, Setup};
 use luthien_tests::llama::Llama;
+use luthien_wire::Dialect;
 use serde_json::{Value, json};
 
 use crate::said::{Said, said};
@@ -27,14 +28,14 @@ fn jobs() -> Vec<Job> {
     chat_tool["tool_choice"] = json!("required");
 
     let requests = [
-        ("messages", "text", plain.clone()),
-        ("messages", "tool", messages_tool),
-        ("chat", "text", plain),
-        ("chat", "tool", chat_tool),
+        (Dialect::Messages, "text", plain.clone()),
+        (Dialect::Messages, "tool", messages_tool),
+        (Dialect::Chat, "text", plain),
+        (Dialect::Chat, "tool", chat_tool),
     ];
-    let both = |(dialect, what, request): (&'static str, &str, Value)| {
+    let both = |(dialect, what, request): (Dialect, &str, Value)| {
         [true, false].map(|streamed| {
-            let name = format!("{dialect} {what} {}", if streamed { "streamed" } else { "whole" });
+            let name = format!("{} {what} {}", dialect.name(), if streamed { "streamed" } else { "whole" });
             Job { name, dialect, streamed, request: request.clone() }
         })
     };
@@ -81,6 +82,6 @@ async fn a_real_servers_calls_are_blocked_and_its_stream_is_repaired() {
         assert!(said.text.trim().starts_with(SENTENCE), "{}: {said:?}", job.name);
         assert_eq!(said.text.contains("⛔ BLOCKED"), job.request["tools"].is_array(), "{}: {said:?}", job.name);
         assert_eq!(said.calls, [], "{}", job.name);
-        assert_eq!(said.stop, if job.dialect == "messages" { "end_turn" } else { "stop" }, "{}", job.name);
+        assert_eq!(said.stop, if job.dialect == Dialect::Messages { "end_turn" } else { "stop" }, "{}", job.name);
     }
 }
