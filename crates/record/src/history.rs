@@ -1,9 +1,11 @@
 //! What people and older callers read: sessions, turns, calls and diffs in the shapes of the public API.
 
+mod alike;
 mod calls;
 mod diff;
 mod export;
 mod messages;
+mod notes;
 mod session;
 mod sessions;
 

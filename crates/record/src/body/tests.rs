@@ -34,6 +34,18 @@ fn messages_are_cut_with_the_separator_before_them() {
 }
 
 #[test]
+fn the_items_of_an_input_are_cut_like_messages() {
+    let body = br#"{"model":"m","messages":[1],"instructions":"be","input":[{"a":1} ,"x"],"max_output_tokens":7}"#;
+    let outline = split(Dialect::Responses, body);
+    let texts: Vec<_> =
+        outline.messages.iter().map(|span| std::str::from_utf8(&body[span.clone()]).expect("text")).collect();
+    assert_eq!(texts, [r#"{"a":1}"#, r#""x""#]);
+    assert_eq!((outline.max_tokens, outline.system.map(|span| &body[span])), (Some(7), Some(&b"\"be\""[..])));
+    let lone = split(Dialect::Responses, br#"{"input":"x"}"#);
+    assert_eq!((lone.messages.len(), lone.text), (0, Some(9..12)));
+}
+
+#[test]
 fn a_large_member_is_a_content() {
     let body = json!({"model": "m", "system": "s".repeat(600), "messages": []}).to_string();
     let parts = split(Dialect::Messages, body.as_bytes()).parts;
@@ -83,6 +95,17 @@ fn a_preview_is_what_the_user_wrote() {
     assert_eq!(preview(json!([text("<system-reminder>x"), text(" fix\n the  bug ")])).as_deref(), Some("fix the bug"));
     assert_eq!(preview(json!([{"type": "tool_result", "tool_use_id": "t", "content": "out"}])), None);
     assert_eq!(preview(json!("é".repeat(500))).map(|text| text.chars().count()), Some(200));
+    assert_eq!(preview(json!([{"type": "input_text", "text": "fix it"}])).as_deref(), Some("fix it"));
+    for added in [
+        "<environment_context>\n<cwd>/</cwd>\n</environment_context>",
+        "# AGENTS.md instructions for /\n",
+        " <user_instructions>",
+    ] {
+        let message = json!({"type": "message", "role": "user", "content": [{"type": "input_text", "text": added}]});
+        let understood = understand(message.to_string().as_bytes()).expect("a message");
+        assert_eq!((understood.preview, understood.aside), (None, true), "{added}");
+    }
+    assert_eq!(understand(b"\"fix it\"").and_then(|text| text.preview).as_deref(), Some("fix it"));
 }
 
 #[test]

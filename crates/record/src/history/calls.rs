@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::messages::{self, json_or_text};
-use super::session::decision_event;
+use super::notes::decision_event;
 use crate::model::{Status, TransactionId};
 use crate::store::{Store, StoreError, TransactionDetail};
 
@@ -163,14 +163,16 @@ fn detail(call: &TransactionDetail) -> CallDetail {
 const REQUEST_SIDE: [&str; 3] = ["pipeline.client_request", "transaction.request_recorded", "pipeline.backend_request"];
 
 fn payload(call: &TransactionDetail, event_type: &str) -> Value {
-    let answer = |body| messages::as_json(call.dialect, body);
+    let came = || messages::as_json(call.upstream_dialect(), &call.upstream_response);
+    let went = || messages::as_json(call.dialect, call.client_response());
     match event_type {
         "pipeline.client_request" => json!({
             "path": call.path, "dialect": call.dialect.name(), "policy": call.policy, "user_id": call.user_id,
             "body": json_or_text(&call.request),
         }),
         "transaction.request_recorded" => {
-            let sent = messages::request(call.dialect, call.final_request());
+            let sent = call.upstream_request.as_ref().and_then(|sent| messages::request(sent.dialect, &sent.body));
+            let sent = sent.or_else(|| messages::request(call.dialect, call.final_request()));
             let final_model = sent.map_or_else(|| call.model.clone(), |sent| sent.model().to_owned());
             json!({
                 "original_model": call.model, "final_model": final_model,
@@ -178,10 +180,13 @@ fn payload(call: &TransactionDetail, event_type: &str) -> Value {
             })
         }
         "pipeline.backend_request" => call.upstream_request.as_ref().map_or(Value::Null, |sent| {
-            json!({"upstream": sent.upstream, "method": sent.method, "url": sent.url, "body": json_or_text(&sent.body)})
+            json!({
+                "upstream": sent.upstream, "dialect": sent.dialect.name(), "method": sent.method, "url": sent.url,
+                "body": json_or_text(&sent.body),
+            })
         }),
         "transaction.streaming_response_recorded" | "transaction.non_streaming_response_recorded" => json!({
-            "original_response": answer(&call.upstream_response), "final_response": answer(call.client_response()),
+            "original_response": came(), "final_response": went(),
             "upstream_status": call.upstream_status, "upstream_headers": call.upstream_headers,
             "evaluation": call.evaluation,
         }),

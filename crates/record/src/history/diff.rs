@@ -6,7 +6,7 @@ use luthien_wire::turn::Block;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::messages;
+use super::{alike, messages};
 use crate::model::TransactionId;
 use crate::store::{Store, StoreError, TransactionDetail};
 
@@ -102,15 +102,17 @@ pub async fn diff(store: &Store, id: TransactionId) -> Result<Option<Diff>, Stor
 fn request_diff(call: &TransactionDetail) -> RequestDiff {
     let before = messages::request(call.dialect, &call.request);
     let after = messages::request(call.dialect, call.final_request());
+    let sent = call.upstream_request.as_ref().map(|sent| messages::request(sent.dialect, &sent.body));
+    let sent = sent.unwrap_or_else(|| after.clone());
     let model = |request: &Option<Request>| request.as_ref().map(|request| request.model().to_owned());
     let limit = |request: &Option<Request>| request.as_ref().and_then(Request::max_tokens);
     RequestDiff {
-        model_changed: model(&before) != model(&after),
+        model_changed: model(&before) != model(&sent),
         original_model: model(&before),
-        final_model: model(&after),
-        max_tokens_changed: limit(&before) != limit(&after),
+        final_model: model(&sent),
+        max_tokens_changed: limit(&before) != limit(&sent),
         original_max_tokens: limit(&before),
-        final_max_tokens: limit(&after),
+        final_max_tokens: limit(&sent),
         messages: message_diffs(&spoken(before.as_ref()), &spoken(after.as_ref())),
     }
 }
@@ -150,42 +152,60 @@ fn message_diffs(before: &[(String, String)], after: &[(String, String)]) -> Vec
 }
 
 fn response_diff(call: &TransactionDetail) -> ResponseDiff {
-    let text = |body: &[u8]| {
-        let blocks = messages::blocks(call.dialect, body);
+    let text = |dialect, body: &[u8]| {
+        let blocks = messages::blocks(dialect, body);
         let texts: Vec<_> = blocks
             .into_iter()
             .filter_map(|block| if let Block::Text(text) = block { Some(text) } else { None })
             .collect();
         texts.join("\n")
     };
-    let (original_content, final_content) = (text(&call.upstream_response), text(call.client_response()));
-    let original_finish_reason = messages::ending(call.dialect, &call.upstream_response).stop_reason;
-    let final_finish_reason = messages::ending(call.dialect, call.client_response()).stop_reason;
+    let (from, to) = (call.upstream_dialect(), call.dialect);
+    let (original_content, final_content) = (text(from, &call.upstream_response), text(to, call.client_response()));
+    let original_finish_reason = messages::ending(from, &call.upstream_response).stop_reason;
+    let final_finish_reason = messages::ending(to, call.client_response()).stop_reason;
+    let (same_content, same_reason) = if call.converted() {
+        let reasons = (original_finish_reason.as_deref(), final_finish_reason.as_deref());
+        (alike::texts(&original_content, &final_content), alike::stops(reasons.0, reasons.1))
+    } else {
+        (original_content == final_content, original_finish_reason == final_finish_reason)
+    };
     ResponseDiff {
-        content_changed: original_content != final_content,
+        content_changed: !same_content,
         original_content,
         final_content,
-        finish_reason_changed: original_finish_reason != final_finish_reason,
+        finish_reason_changed: !same_reason,
         original_finish_reason,
         final_finish_reason,
     }
 }
 
 fn block_diffs(call: &TransactionDetail) -> Vec<BlockDiff> {
-    let read = |body: &[u8]| -> Vec<_> {
-        messages::blocks(call.dialect, body).iter().map(|block| messages::block_json(block, "tool_call")).collect()
-    };
-    align(read(&call.upstream_response), read(call.client_response()))
+    let before = messages::blocks(call.upstream_dialect(), &call.upstream_response);
+    let after = messages::blocks(call.dialect, call.client_response());
+    let shown = |block: &Block| messages::block_json(block, "tool_call");
+    if call.converted() {
+        let read = |blocks| alike::ordered(blocks).iter().map(|block| (alike::gist(block), shown(block))).collect();
+        align(read(before), read(after))
+    } else {
+        let read = |blocks: Vec<Block>| blocks.iter().map(shown).map(|shown| (shown.clone(), shown)).collect();
+        align(read(before), read(after))
+    }
 }
 
+/// A block as it is shown, after what it is compared by.
+type Compared<K> = (K, Map<String, Value>);
+
 /// Pairs equal blocks at both ends; between them, what stands at the same place was changed and the rest added or removed.
-fn align(before: Vec<Map<String, Value>>, after: Vec<Map<String, Value>>) -> Vec<BlockDiff> {
-    let head = before.iter().zip(&after).take_while(|(was, is)| was == is).count();
+fn align<K: PartialEq>(before: Vec<Compared<K>>, after: Vec<Compared<K>>) -> Vec<BlockDiff> {
+    let same = |(was, is): &(&Compared<K>, &Compared<K>)| was.0 == is.0;
+    let head = before.iter().zip(&after).take_while(same).count();
     let most = before.len().min(after.len()) - head;
-    let tail = before.iter().rev().zip(after.iter().rev()).take(most).take_while(|(was, is)| was == is).count();
+    let tail = before.iter().rev().zip(after.iter().rev()).take(most).take_while(same).count();
     let pairs_between = (before.len() - head - tail).min(after.len() - head - tail);
     let (removed, added) = (before.len() - head - tail - pairs_between, after.len() - head - tail - pairs_between);
-    let (mut before, mut after) = (before.into_iter(), after.into_iter());
+    let shown = |(_, shown): Compared<K>| shown;
+    let (mut before, mut after) = (before.into_iter().map(shown), after.into_iter().map(shown));
     let mut out = Vec::new();
     let mut take = |change, count, old: bool, new: bool| {
         for _ in 0..count {

@@ -45,7 +45,12 @@ pub fn markdown(conversation: &Conversation) -> String {
             fenced(&mut out, error);
         }
         for note in &turn.annotations {
-            let text = format!("\n> Policy {}: {}", one_line(&note.policy_name), one_line(&note.summary));
+            let by = if note.policy_name == "gateway" {
+                "Gateway"
+            } else {
+                &*format!("Policy {}", one_line(&note.policy_name))
+            };
+            let text = format!("\n> {by}: {}", one_line(&note.summary));
             line(&mut out, &text);
         }
     }

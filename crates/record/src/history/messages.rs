@@ -1,4 +1,4 @@
-//! Bodies as flat lists of messages, the same for both dialects and for requests and answers.
+//! Bodies as flat lists of messages, the same for all dialects and for requests and answers.
 
 use bytes::Bytes;
 use luthien_wire::Dialect;
@@ -8,6 +8,8 @@ use luthien_wire::request::{Request, RequestKind};
 use luthien_wire::turn::Block;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
+
+mod responses;
 
 /// Parameters larger than this are left out.
 const LARGEST_PARAMETER: usize = 2048;
@@ -93,7 +95,8 @@ pub(super) fn of_request(dialect: Dialect, body: &Bytes) -> (Vec<Message>, Vec<u
 pub(super) fn parameters(body: &Bytes) -> Map<String, Value> {
     let Ok(Value::Object(mut members)) = serde_json::from_slice(body) else { return Map::new() };
     members.retain(|key, value| {
-        !matches!(key.as_str(), "messages" | "system" | "tools") && value.to_string().len() <= LARGEST_PARAMETER
+        !matches!(key.as_str(), "messages" | "system" | "input" | "instructions" | "tools")
+            && value.to_string().len() <= LARGEST_PARAMETER
     });
     members
 }
@@ -126,6 +129,9 @@ pub(super) fn as_json(dialect: Dialect, body: &[u8]) -> Value {
     if !is_stream(body) {
         return json_or_text(body);
     }
+    if let Some(response) = (dialect == Dialect::Responses).then(|| responses::last(body)).flatten() {
+        return response;
+    }
     let ending = ending(dialect, body);
     let blocks = blocks(dialect, body);
     let mut out = match dialect {
@@ -134,7 +140,8 @@ pub(super) fn as_json(dialect: Dialect, body: &[u8]) -> Value {
             "content": blocks.iter().map(|block| Value::Object(block_json(block, "tool_use"))).collect::<Vec<_>>(),
             "stop_reason": ending.stop_reason, "usage": ending.usage,
         }),
-        Dialect::Chat | Dialect::Responses => json!({
+        Dialect::Responses => responses::put_together(&ending, &blocks),
+        Dialect::Chat => json!({
             "object": "chat.completion", "model": ending.model,
             "choices": [{"index": 0, "message": chat_message(&blocks), "finish_reason": ending.stop_reason}],
             "usage": ending.usage,
@@ -189,7 +196,7 @@ fn of_block(block: &Block) -> Message {
     }
 }
 
-fn input(call: &luthien_wire::turn::ToolCall) -> Value {
+pub(super) fn input(call: &luthien_wire::turn::ToolCall) -> Value {
     call.arguments.clone().unwrap_or_else(|_| call.raw.clone().into())
 }
 

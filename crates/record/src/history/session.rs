@@ -6,8 +6,10 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::alike;
 use super::messages::{self, Message, MessageType};
-use crate::model::{Decision, Evaluation, Status};
+use super::notes::annotations;
+use crate::model::{Evaluation, Status};
 use crate::store::{Session, Store, StoreError, TransactionDetail};
 
 /// A session in full.
@@ -36,7 +38,7 @@ pub struct Turn {
     pub timestamp: Timestamp,
     /// The model asked for.
     pub model: String,
-    /// The whole request as the upstream got it.
+    /// The whole request as the policies left it: what the upstream got, in the client's dialect.
     pub request_messages: Vec<Message>,
     /// The answer as the client got it.
     pub response_messages: Vec<Message>,
@@ -44,9 +46,9 @@ pub struct Turn {
     pub annotations: Vec<Annotation>,
     /// A policy intervened.
     pub had_policy_intervention: bool,
-    /// The request that was sent is not the client's.
+    /// Policies changed the client's request. That it was converted for the upstream is no change.
     pub request_was_modified: bool,
-    /// The answer that the client got is not the upstream's.
+    /// The answer that the client got says something else than the upstream's.
     pub response_was_modified: bool,
     /// The client's request, where it was changed.
     pub original_request_messages: Option<Vec<Message>>,
@@ -62,10 +64,10 @@ pub struct Turn {
     pub error: Option<String>,
 }
 
-/// What a policy did or said in a turn.
+/// What a policy or the gateway did or said in a turn.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Annotation {
-    /// The policy.
+    /// The policy; `gateway` for what the gateway did by itself.
     pub policy_name: String,
     /// The event's type.
     pub event_type: String,
@@ -98,11 +100,14 @@ fn conversation(session: &Session) -> Conversation {
 
 fn turn(call: &TransactionDetail, seen: &mut Seen) -> Turn {
     let (request_messages, begins) = messages::of_request(call.dialect, call.final_request());
-    let request_was_modified = call.final_request() != &call.request;
+    let request_was_modified = call.edited_request.is_some();
     let response_messages = messages::of_answer(call.dialect, call.client_response());
     // A client may get other bytes that mean the same, such as pings while it waited.
-    let original = call.own_response.is_some().then(|| messages::of_answer(call.dialect, &call.upstream_response));
-    let original_response_messages = original.filter(|original| *original != response_messages);
+    let upstreams = || messages::of_answer(call.upstream_dialect(), &call.upstream_response);
+    let original = call.own_response.is_some().then(upstreams);
+    let original_response_messages = original.filter(|original| {
+        if call.converted() { !alike::messages(original, &response_messages) } else { *original != response_messages }
+    });
     let new_from = seen.add(call, &request_messages, &begins);
     Turn {
         call_id: call.id.to_string(),
@@ -149,46 +154,4 @@ impl Seen {
         let next = &flat[at(known)..at(known + 1)];
         at(known + usize::from(answered && next.iter().all(of_model)))
     }
-}
-
-fn annotations(call: &TransactionDetail) -> Vec<Annotation> {
-    let decisions = call.decisions.iter().map(|decision| Annotation {
-        policy_name: decision.policy.clone(),
-        event_type: decision_event(decision),
-        summary: summary(decision),
-        details: serde_json::to_value(decision).unwrap_or_default(),
-    });
-    let events = call.events.iter().map(|event| Annotation {
-        policy_name: event.event_type.split('.').nth(1).unwrap_or_default().to_owned(),
-        event_type: event.event_type.clone(),
-        summary: event.data["summary"].as_str().map_or_else(|| words(&event.event_type), str::to_owned),
-        details: event.data.clone(),
-    });
-    decisions.chain(events).collect()
-}
-
-/// The type of the event that a decision is.
-pub(super) fn decision_event(decision: &Decision) -> String {
-    format!("policy.{}.decision", decision.policy)
-}
-
-fn summary(decision: &Decision) -> String {
-    let mut out = decision.action.clone();
-    if let Some(name) = decision.target["name"].as_str() {
-        out = format!("{out} {name}");
-    }
-    if decision.mode != "enforce" {
-        out = format!("{out} ({} only)", decision.mode);
-    }
-    if decision.failed {
-        out.push_str(" (could not decide)");
-    }
-    match &decision.reason {
-        Some(reason) => format!("{out}: {reason}"),
-        None => out,
-    }
-}
-
-fn words(event_type: &str) -> String {
-    event_type.rsplit('.').next().unwrap_or_default().replace('_', " ")
 }

@@ -9,6 +9,7 @@ use crate::model::{Decision, End, Evaluation, Start, Status};
 use crate::recorder::Recorder;
 use crate::testing::{answer, answered, decision, end, event, id, messages as body, recorder, second, send, start};
 
+mod dialects;
 mod lists;
 
 fn user(text: &str) -> Value {

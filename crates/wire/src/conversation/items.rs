@@ -37,7 +37,8 @@ pub(super) fn item(raw: &str) -> Message {
 fn reasoning(members: &Members<'_>) -> Part {
     let texts: Vec<_> = ["summary", "content"]
         .iter()
-        .filter_map(|name| last(members, name))
+        .filter_map(|name| last(members, name).and_then(walk::array))
+        .flatten()
         .map(plain)
         .filter(|text| !text.is_empty())
         .collect();
@@ -48,11 +49,13 @@ fn reasoning(members: &Members<'_>) -> Part {
 fn call(kind: &str, members: &Members<'_>) -> Vec<Part> {
     let get = |name: &str| last(members, name);
     let id = id(members);
-    let name = get("name").and_then(walk::string).unwrap_or_else(|| kind.to_owned());
-    let input = match (get("arguments"), get("input"), get("action"), get("operation")) {
-        (Some(arguments), ..) => argument(arguments),
-        (_, Some(only), ..) | (_, _, Some(only), _) | (.., Some(only)) => value(only),
-        _ => {
+    let name = get("name").and_then(walk::string);
+    let name = name.unwrap_or_else(|| kind.strip_suffix("_call").unwrap_or("mcp").to_owned());
+    let asked = ["input", "action", "operation", "actions"].iter().find_map(|name| get(name));
+    let input = match (get("arguments"), asked) {
+        (Some(arguments), _) => argument(arguments),
+        (None, Some(asked)) => value(asked),
+        (None, None) => {
             let said = members.iter().filter(|(key, _)| !BESIDE.contains(&&**key));
             Value::Object(said.map(|(key, raw)| (key.to_string(), value(raw))).collect::<Map<_, _>>())
         }

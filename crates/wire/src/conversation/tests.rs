@@ -152,7 +152,7 @@ fn responses_with_tools_and_reasoning() {
         said(Role::System, "be kind"),
         said(Role::System, "mid"),
         Message { role: Role::User, parts: vec![text("go"), Part::Image, Part::Other("input_file".to_owned())] },
-        model(Part::Thinking("a\nb\n\nc".to_owned())),
+        model(Part::Thinking("a\n\nb\n\nc".to_owned())),
         model(Part::Other("reasoning".to_owned())),
         model(call("c1", "f", json!({"a": 1}))),
         model(call("c2", "patch", json!("*** x"))),
@@ -183,22 +183,22 @@ fn responses_calls_of_every_kind() {
         {"type": "mcp_approval_request", "id": "r", "name": "look", "arguments": "{\"a\":1}"},
     ]});
     let expected = [
-        model(call("c1", "local_shell_call", json!({"type": "exec", "command": ["ls"]}))),
+        model(call("c1", "local_shell", json!({"type": "exec", "command": ["ls"]}))),
         tool(result("c1", "a.txt", false)),
-        model(call("c2", "shell_call", json!({"commands": ["ls"]}))),
+        model(call("c2", "shell", json!({"commands": ["ls"]}))),
         tool(result("c2", "a\nb", false)),
-        model(call("c3", "apply_patch_call", json!({"type": "delete_file", "path": "x"}))),
+        model(call("c3", "apply_patch", json!({"type": "delete_file", "path": "x"}))),
         tool(result("c3", "no such file", true)),
-        model(call("c4", "computer_call", json!({"type": "click", "x": 1}))),
+        model(call("c4", "computer", json!({"type": "click", "x": 1}))),
         tool(result("c4", "[image]", false)),
         Message { role: Role::Assistant, parts: vec![call("m1", "look", json!({})), result("m1", "seen", false)] },
         Message { role: Role::Assistant, parts: vec![call("m2", "look", json!({})), result("m2", "gone", true)] },
-        model(call("w", "web_search_call", json!({"type": "search", "query": "q"}))),
+        model(call("w", "web_search", json!({"type": "search", "query": "q"}))),
         Message {
             role: Role::Assistant,
-            parts: vec![call("f", "file_search_call", json!({"queries": ["q"]})), result("f", "hit", false)],
+            parts: vec![call("f", "file_search", json!({"queries": ["q"]})), result("f", "hit", false)],
         },
-        model(call("g", "image_generation_call", json!({}))),
+        model(call("g", "image_generation", json!({}))),
         model(call("r", "look", json!({"a": 1}))),
     ];
     assert_eq!(conversation(Responses, &body), expected);

@@ -6,7 +6,10 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value, json};
 use sqlx::{Connection as _, SqliteConnection};
+use tempfile::TempDir;
 
+use crate::model::Start;
+use crate::recorder::Recorder;
 use crate::testing::{answer, answered, end, messages, recorder, send, start, stored};
 
 /// JSON-ish text with odd spacing, repeated members and messages, and now and then bytes that are no JSON or no UTF-8.
@@ -27,12 +30,14 @@ fn bodies() -> impl Strategy<Value = Vec<u8>> {
         (text, space.clone()).prop_map(|(text, space)| format!("{{\"role\":{space}\"user\", \"content\": {text}}}"));
     let messages = (proptest::collection::vec(message, 0..6), space.clone())
         .prop_map(|(list, space)| format!("[{space}{}{space}]", list.join(&format!("{space},{space}"))));
-    let key = prop_oneof![Just("model"), Just("system"), Just("tools"), Just("messages"), Just("\\u006d")];
+    let key =
+        prop_oneof![Just("model"), Just("system"), Just("tools"), Just("messages"), Just("input"), Just("\\u006d")];
     let members = proptest::collection::vec((key, value, space.clone()), 0..4);
-    let object = (members, messages, space).prop_map(|(members, messages, space)| {
+    let list = prop_oneof![Just("messages"), Just("input")];
+    let object = (members, list, messages, space).prop_map(|(members, list, messages, space)| {
         let mut parts: Vec<_> =
             members.iter().map(|(key, value, space)| format!("\"{key}\"{space}:{space}{value}{space}")).collect();
-        parts.push(format!("\"messages\":{space}{messages}"));
+        parts.push(format!("\"{list}\":{space}{messages}"));
         format!("{space}{{{}}}{space}", parts.join(","))
     });
     (object, any::<prop::sample::Index>(), 0..5_u8, any::<u8>()).prop_map(|(object, at, what, byte)| {
@@ -60,8 +65,10 @@ fn every_body_comes_back_byte_for_byte() {
         let mut number = cell.borrow_mut();
         let first = **number;
         for (request, sent, response) in &batch {
-            let flight = recorder.begin(start(**number, None, request.clone())).expect("begun");
-            send(&flight, "up", Dialect::Messages, &Bytes::from(sent.clone()));
+            let dialect = Dialect::ALL[**number as usize % 3];
+            let start = Start { dialect, ..start(**number, None, request.clone()) };
+            let flight = recorder.begin(start).expect("begun");
+            send(&flight, "up", dialect, &Bytes::from(sent.clone()));
             flight.upstream_bytes(response);
             flight.own_client_copy(response.len() / 2);
             flight.client_bytes(request);
@@ -121,13 +128,68 @@ async fn a_growing_history_is_stored_once() {
     assert!(found == sent, "every body as it was");
     assert_eq!(session.transactions[99].identities.len(), 199);
     assert_eq!(session.transactions[99].identities[..197], session.transactions[98].identities[..]);
-    recorder.shutdown(std::time::Duration::from_secs(10)).await;
+    let size = size(&folder, &recorder).await;
+    assert!(size <= 2 * last, "{size} bytes for a last turn of {last}");
+}
 
+/// Bytes of the database once the recorder has stopped.
+async fn size(folder: &TempDir, recorder: &Recorder) -> usize {
+    recorder.shutdown(std::time::Duration::from_secs(10)).await;
     let path = folder.path().join("luthien.db");
     let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&path);
     let mut connection = SqliteConnection::connect_with(&options).await.expect("a connection");
     sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut connection).await.expect("a checkpoint");
-    let size = usize::try_from(std::fs::metadata(&path).expect("a file").len()).expect("small");
+    usize::try_from(std::fs::metadata(&path).expect("a file").len()).expect("small")
+}
+
+/// Letters that do not compress well, another text for each number.
+fn noise(number: u64, length: usize) -> String {
+    let mut state = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let letter = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        char::from(b'a' + u8::try_from(state % 26).expect("a letter"))
+    };
+    std::iter::repeat_with(letter).take(length).collect()
+}
+
+#[tokio::test]
+async fn a_codex_session_is_stored_once() {
+    let (folder, recorder) = recorder().await;
+    let mut input = vec![
+        json!({"type": "message", "role": "developer", "content": [{"type": "input_text", "text": noise(0, 20_000)}]}),
+    ];
+    let (mut last, mut sent) = (0, Vec::new());
+    for number in 1..61_u64 {
+        input.push(json!({"type": "function_call_output", "call_id": format!("call_{number}"), "output": noise(number, 2_000)}));
+        let request = json!({"model": "gpt-5", "stream": true, "store": false, "input": input}).to_string();
+        let items = [
+            json!({"type": "reasoning", "id": format!("rs_{number}"), "summary": [], "encrypted_content": noise(number + 1_000, 1_000)}),
+            json!({"type": "function_call", "id": format!("fc_{number}"), "call_id": format!("call_{}", number + 1), "name": "exec_command", "arguments": json!({"cmd": noise(number + 2_000, 1_000)}).to_string(), "status": "completed"}),
+        ];
+        let events: String = items
+            .iter()
+            .flat_map(|item| {
+                ["response.output_item.added", "response.output_item.done"]
+                    .map(|kind| json!({"type": kind, "item": item}))
+            })
+            .chain([json!({"type": "response.completed", "response": {"status": "completed", "output": items}})])
+            .fold(String::new(), |events, event| events + "data: " + &event.to_string() + "\n\n");
+        last = request.len() + events.len();
+        sent.push((Bytes::from(request.clone()), Bytes::from(events.clone())));
+        let number = u32::try_from(number).expect("small");
+        let start = Start { dialect: Dialect::Responses, ..start(number, Some("s"), request) };
+        answered(&recorder, start, events.as_bytes()).finish(end(number));
+        input.extend(items);
+    }
+    recorder.settled().await;
+    let session = recorder.store().session("s").await.expect("a query").expect("a session");
+    let calls = session.transactions.iter();
+    let found: Vec<_> = calls.map(|call| (call.request.clone(), call.upstream_response.clone())).collect();
+    assert!(found == sent, "every body as it was");
+    assert_eq!(session.transactions[59].identities[..176], session.transactions[58].identities[..]);
+    let size = size(&folder, &recorder).await;
     assert!(size <= 2 * last, "{size} bytes for a last turn of {last}");
 }
 
