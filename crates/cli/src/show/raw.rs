@@ -9,15 +9,20 @@ pub(crate) fn bodies(call: &TransactionDetail) -> String {
     let mut out = body("request of the client", &call.request);
     out.push_str(&match &call.upstream_request {
         Some(sent) if sent.body == call.request => note("request to the upstream: the same"),
-        Some(sent) => body("request to the upstream", &sent.body),
+        Some(sent) => body(&format!("request to the upstream{}", dialect(call)), &sent.body),
         None => note("request to the upstream: none was sent"),
     });
-    out.push_str(&body("response of the upstream", &call.upstream_response));
+    out.push_str(&body(&format!("response of the upstream{}", dialect(call)), &call.upstream_response));
     out.push_str(&match &call.own_response {
         Some(own) => body("response to the client", own),
         None => note("response to the client: the same"),
     });
     out
+}
+
+/// What the upstream speaks, where the client speaks another dialect.
+fn dialect(call: &TransactionDetail) -> String {
+    if call.converted() { format!(" (in {})", call.upstream_dialect()) } else { String::new() }
 }
 
 fn body(heading: &str, bytes: &[u8]) -> String {

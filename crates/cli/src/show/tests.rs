@@ -1,8 +1,8 @@
 //! Conversations as they are printed.
 
-use luthien_record::history::{Conversation, Message, MessageType, Turn};
+use luthien_record::history::{Annotation, Conversation, Message, MessageType, Turn};
 use luthien_record::model::{Decision, Evaluation, Status, TransactionId};
-use luthien_record::store::TransactionDetail;
+use luthien_record::store::{TransactionDetail, UpstreamRequest};
 use luthien_wire::Dialect;
 use serde_json::{Map, json};
 
@@ -182,4 +182,29 @@ fn raw_bodies_are_made_safe() {
                     === response of the upstream, 10 bytes\nevent: x\n\n\n\
                     === response to the client, 13 bytes\nevent: \u{241b}[2J\n\n\n";
     assert_eq!(text, expected);
+}
+
+#[test]
+fn what_the_gateway_did_by_itself_is_told() {
+    let mut shown = turn(Vec::new(), vec![message(MessageType::Assistant, "hi")]);
+    let note = |policy: &str, summary: &str| Annotation {
+        policy_name: policy.to_owned(),
+        event_type: "x".to_owned(),
+        summary: summary.to_owned(),
+        details: json!({}),
+    };
+    shown.annotations = vec![note("judge", "not here"), note("gateway", "converted from responses to\nmessages")];
+    let text = turn::conversation(&conversation(vec![shown]), 1, &[], &look(80));
+    assert_eq!(text.lines().last(), Some("converted from responses to\u{23ce}messages"));
+}
+
+#[test]
+fn bodies_of_another_dialect_say_so() {
+    let mut converted = call(Vec::new());
+    let (upstream, method, url) = ("up".to_owned(), "POST".to_owned(), "http://up".to_owned());
+    let sent = UpstreamRequest { upstream, method, url, dialect: Dialect::Chat, body: "{}".into() };
+    converted.upstream_request = Some(sent);
+    let text = raw::bodies(&converted);
+    assert!(text.contains("=== request to the upstream (in chat), 2 bytes\n{}\n"), "{text}");
+    assert!(text.contains("=== response of the upstream (in chat), 10 bytes\n"), "{text}");
 }

@@ -15,6 +15,9 @@ use crate::when;
 /// Agents' instructions run to hundreds of lines, the same in every session: so many of them are shown.
 const INSTRUCTIONS: usize = 4;
 
+/// Who stands as the author of what the gateway did by itself.
+const GATEWAY: &str = "gateway";
+
 /// A conversation from its turn number `first` on. `calls` bring the decisions of its turns.
 pub(crate) fn conversation(whole: &Conversation, first: usize, calls: &[TransactionDetail], look: &Look) -> String {
     let mut out = String::new();
@@ -55,6 +58,9 @@ fn one(number: usize, turn: &Turn, call: Option<&TransactionDetail>, look: &Look
             changed("answer", original, &turn.response_messages, look, &mut out);
         }
         _ => plain(&turn.response_messages, look, &mut out),
+    }
+    for note in turn.annotations.iter().filter(|note| note.policy_name == GATEWAY) {
+        let _ = writeln!(out, "{}", p.dim(&visible_line(&note.summary)));
     }
     for decision in call.map(|call| call.decisions.as_slice()).unwrap_or_default() {
         let _ = writeln!(out, "{}", decided(decision, look));
