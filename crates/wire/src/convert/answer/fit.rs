@@ -1,6 +1,8 @@
 //! Fits what an answer says to what the client's dialect can hold: calls in the form the client declared, with ids; a
 //! refusal's words as a block; names for what is left out.
 
+use std::collections::HashSet;
+
 use super::event::{Delta, Event, Key, Kind, Stop};
 use super::free_text::{AROUND, Unwrap, escaped};
 use crate::convert::AnswerContext;
@@ -19,6 +21,8 @@ pub(super) struct Fit {
     id: String,
     free_text_tools: Vec<String>,
     calls: usize,
+    /// The upstream's ids so far.
+    ids: HashSet<String>,
     refused: bool,
     cut: bool,
     call: Option<Call>,
@@ -46,6 +50,7 @@ impl Fit {
             id: context.id.clone(),
             free_text_tools: context.free_text_tools.clone(),
             calls: 0,
+            ids: HashSet::new(),
             refused: false,
             cut: false,
             call: None,
@@ -102,7 +107,8 @@ impl Fit {
         };
         let free_text = matches!(call, Call::Free | Call::Unwrap(_));
         self.call = Some(call);
-        let id = if id.is_empty() { self.own_id() } else { id };
+        // Results are told apart by the ids of their calls.
+        let id = if id.is_empty() || !self.ids.insert(id.clone()) { self.own_id() } else { id };
         Event::Start(key, Kind::Call { id, name, free_text })
     }
 

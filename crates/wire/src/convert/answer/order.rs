@@ -70,6 +70,10 @@ impl Order {
     /// Takes an event, adds what can go out to `out`. Text and reasoning begin with their first delta.
     pub(super) fn push(&mut self, event: Event, out: &mut Vec<Event>) -> Result<(), Disorder> {
         match event {
+            // Nobody could run it, and no client takes it.
+            Event::Start(_, Kind::Call { name, .. }) if name.is_empty() => {
+                return Err(Unreadable::Contradiction.into());
+            }
             Event::Start(key, kind) => {
                 self.blocks += 1;
                 if self.blocks > MAX_BLOCKS {

@@ -239,7 +239,7 @@ impl Reader {
         };
         let key = self.next;
         self.next += 1;
-        let input = block.input.filter(|_| kind.is_call()).map(|input| input.get().to_owned());
+        let input = block.input.filter(|_| kind.is_call()).map(|input| arguments(input.get()));
         // A block of the same number has been left open: the new one takes its place.
         let mut citations = Vec::new();
         for citation in block.citations.iter().flatten() {
@@ -346,6 +346,11 @@ fn cite(into: &mut Vec<Citation>, citation: &Value, out: &mut Vec<Event>) {
         Some(citation) if into.len() < MAX_CITATIONS => into.push(citation),
         _ => out.push(Event::Dropped(format!("citation ({})", text("type").unwrap_or_default()))),
     }
+}
+
+/// A call's input as arguments. A text is what the model wrote where that is no JSON.
+fn arguments(input: &str) -> String {
+    serde_json::from_str(input).unwrap_or_else(|_| input.to_owned())
 }
 
 fn named(kind: &str, name: Option<&str>) -> String {

@@ -1,0 +1,46 @@
+//! A stream and the whole answer that it stands for say the same in every other dialect.
+
+use luthien_testkit::accumulate::accumulate;
+use luthien_wire::Dialect;
+use luthien_wire::convert::whole;
+use serde_json::{Map, Value};
+
+use crate::support::{context, converted, pairs, streams};
+
+/// Where a stream cannot say what a body does: a text behind a call, which Messages takes in front of it alone.
+const DIFFER: [(Dialect, &str); 1] = [(Dialect::Messages, "text_function_call_text")];
+
+/// What a value says: without members that say nothing, with arguments as what they mean. Those that mean nothing are a
+/// text in a stream and marked in a body.
+fn said(value: Value) -> Value {
+    match value {
+        Value::Object(members) if members.contains_key("INVALID_JSON") => members["INVALID_JSON"].clone(),
+        Value::Object(members) => {
+            let kept = members.into_iter().map(|(name, value)| match &value {
+                Value::String(text) if name == "arguments" => (name, serde_json::from_str(text).unwrap_or(value)),
+                _ => (name, said(value)),
+            });
+            Value::Object(kept.filter(|(_, value)| !value.is_null()).collect::<Map<_, _>>())
+        }
+        Value::Array(values) => values.into_iter().map(said).collect(),
+        other => other,
+    }
+}
+
+#[test]
+fn a_stream_means_what_its_whole_means() {
+    let mut wrong = Vec::new();
+    for (from, to) in pairs() {
+        for fixture in streams(from).filter(|fixture| fixture.well_formed && !DIFFER.contains(&(to, fixture.name))) {
+            let body = accumulate(from, fixture.bytes).expect(fixture.name).to_string();
+            let whole = whole(&context(from, to), body.as_bytes()).expect(fixture.name);
+            let whole: Value = serde_json::from_slice(&whole.body).expect(fixture.name);
+            let (out, _) = converted(context(from, to), fixture.bytes, 64);
+            let stream = accumulate(to, &out).expect(fixture.name);
+            if said(stream.clone()) != said(whole.clone()) {
+                wrong.push(format!("{from} {} in {to}:\n{}\n{}", fixture.name, said(stream), said(whole)));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{} differ\n{}", wrong.len(), wrong.join("\n"));
+}
