@@ -7,9 +7,9 @@ use luthien_wire::convert;
 use luthien_wire::request::{Request, RequestKind};
 use serde_json::{Map, Value};
 
-/// What the upstream is to call the model: one that thinks by effort, and one that thinks by budget.
+/// What the upstream calls the model, and what it does where a request's file says so: some models take less than others.
 const MODEL: &str = "upstream-model";
-const BUDGETED: &str = "claude-sonnet-4-5";
+const MODELS: [(&str, &str); 2] = [("budget", "claude-sonnet-4-5"), ("gpt-4o", "gpt-4o")];
 
 #[test]
 fn golden_conversions_of_requests() {
@@ -20,7 +20,7 @@ fn golden_conversions_of_requests() {
             let name = path.file_stem().unwrap().to_str().unwrap();
             let kind = if name.starts_with("count") { RequestKind::CountTokens } else { RequestKind::Turn };
             let request = Request::parse(from, kind, body.into()).unwrap();
-            let model = if name.contains("budget") { BUDGETED } else { MODEL };
+            let model = MODELS.iter().find(|(part, _)| name.contains(part)).map_or(MODEL, |(_, model)| model);
             for to in Dialect::ALL.into_iter().filter(|to| *to != from) {
                 insta::with_settings!({
                     snapshot_path => folder.join("snapshots"), prepend_module_to_snapshot => false, omit_expression => true,

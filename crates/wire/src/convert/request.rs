@@ -20,6 +20,7 @@ mod halves;
 mod ledger;
 mod media;
 mod models;
+mod own;
 mod read;
 mod rest;
 mod settle;
@@ -27,6 +28,8 @@ mod take;
 mod write;
 
 /// The request for an upstream that speaks `to` and calls the model `model`. Fails where it would mean something else there.
+///
+/// Where the client speaks `to` itself, its bytes stay, but for the model and for reasoning that other vendors gave it.
 pub fn request(request: &Request, to: Dialect, model: &str) -> Result<Converted, Refused> {
     convert(request, to, model, |_| true)
 }
@@ -50,9 +53,10 @@ pub fn count(request: &Request, to: Dialect, model: &str) -> Result<Converted, R
 fn convert(request: &Request, to: Dialect, model: &str, wanted: impl Fn(&str) -> bool) -> Result<Converted, Refused> {
     let from = request.dialect();
     if from == to {
-        // Bytes that need no change leave as they came.
+        let mut ledger = Ledger::default();
+        let body = own::own(&request.with_model(model), &mut ledger);
         let answer = context(&Ask::default(), request, to, Map::new());
-        return Ok(Converted { body: request.with_model(model).body().clone(), dropped: Vec::new(), answer });
+        return Ok(Converted { body, dropped: ledger.finish(), answer });
     }
     let body = parsed(request)?;
     let repeated = if from == Dialect::Responses { repeated(&body) } else { Map::new() };

@@ -1,4 +1,4 @@
-//! What has to be known of Anthropic's models to ask them for something that they do not refuse.
+//! What has to be known of the vendors' models to ask them for nothing that they refuse.
 
 /// How a model thinks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +27,31 @@ pub(super) fn limit(model: &str) -> u64 {
         Some(version) if version < (3, 7) => 8_192,
         _ => 32_000,
     }
+}
+
+/// Whether an OpenAI model reasons. A name that is not OpenAI's is taken for one that does.
+pub(super) fn reasons(model: &str) -> bool {
+    let name = bare(model);
+    !["gpt-3", "gpt-4", "chatgpt-", "gpt-5-chat"].iter().any(|start| name.starts_with(start))
+}
+
+/// The effort nearest to this that an OpenAI model knows: the first ones know fewer words.
+pub(super) fn effort(model: &str, word: String) -> String {
+    let name = bare(model);
+    let first = ["o1", "o3", "o4"].iter().any(|start| name.starts_with(start)) || name.starts_with("gpt-5-codex");
+    let five = name == "gpt-5" || name.starts_with("gpt-5-");
+    let nearest = match word.as_str() {
+        "none" | "minimal" if first => "low",
+        "none" if five => "minimal",
+        "xhigh" | "max" if first || five => "high",
+        _ => return word,
+    };
+    nearest.to_owned()
+}
+
+/// A name without the vendor's in front.
+fn bare(model: &str) -> &str {
+    model.rsplit('/').next().unwrap_or(model)
 }
 
 /// The version in a name such as `claude-3-7-sonnet-20250219`, `anthropic/claude-sonnet-4.5` or `claude-opus-4@20250514`.
@@ -58,6 +83,26 @@ mod tests {
             ("qwen3-32b", None),
         ] {
             assert_eq!(version(name), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn openai_models_are_asked_in_words_that_they_know() {
+        for model in ["gpt-4o", "openai/gpt-4.1-mini", "gpt-3.5-turbo", "gpt-5-chat-latest"] {
+            assert!(!reasons(model), "{model}");
+        }
+        for (model, given, expected) in [
+            ("gpt-5", "none", "minimal"),
+            ("gpt-5-mini-2025-08-07", "max", "high"),
+            ("gpt-5", "minimal", "minimal"),
+            ("openai/o4-mini", "none", "low"),
+            ("gpt-5-codex", "minimal", "low"),
+            ("gpt-5.5", "xhigh", "xhigh"),
+            ("gpt-5.1", "none", "none"),
+            ("qwen3-32b", "none", "none"),
+        ] {
+            assert!(reasons(model), "{model}");
+            assert_eq!(effort(model, given.to_owned()), expected, "{model} {given}");
         }
     }
 

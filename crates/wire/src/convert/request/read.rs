@@ -10,7 +10,7 @@ use crate::dialect::Dialect;
 
 mod chat;
 mod chat_parts;
-mod chat_reasoning;
+pub(super) mod chat_reasoning;
 mod client_tools;
 mod messages;
 mod messages_blocks;

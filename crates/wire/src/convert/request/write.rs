@@ -1,11 +1,12 @@
 //! Writing requests: one writer for each dialect, and what they have in common.
 
+use serde::de::IgnoredAny;
 use serde_json::{Map, Value, json};
 
 use super::super::Refused;
-use super::ask::{Ask, Call, Input, Part, Shape, Tool, What};
+use super::ask::{Ask, Call, Input, Part, Role, Shape, Tool, What};
 use super::ledger::Ledger;
-use super::rest;
+use super::{models, rest};
 use crate::dialect::Dialect;
 
 mod chat;
@@ -28,6 +29,10 @@ pub(super) fn write(
     target: &Target<'_>,
     ledger: &mut Ledger,
 ) -> Result<Map<String, Value>, Refused> {
+    let last = ask.turns.last().filter(|turn| turn.role == Role::Assistant && target.from == Dialect::Messages);
+    if let Some(begun) = last.and_then(|turn| turn.parts.iter().rev().find(|part| says(part))) {
+        ledger.drop_as(&begun.at, "the model may not go on with the answer that is begun");
+    }
     let rest = rest::rest(target.from, to, std::mem::take(&mut ask.rest), ledger)?;
     let mut body = match to {
         Dialect::Messages => messages::write(ask, target, ledger)?,
@@ -42,6 +47,11 @@ pub(super) fn write(
         body.entry("store").or_insert(false.into());
     }
     Ok(body)
+}
+
+/// Whether a part is a text that says something.
+fn says(part: &Part) -> bool {
+    matches!(&part.what, What::Text(text) if !text.is_empty())
 }
 
 /// Puts a member that is there.
@@ -69,6 +79,9 @@ fn system(parts: Vec<Part>, ledger: &mut Ledger) -> Option<String> {
     Some(texts.join("\n\n")).filter(|text| !text.is_empty())
 }
 
+/// Where Anthropic puts arguments that are no JSON object.
+const UNREADABLE: &str = "INVALID_JSON";
+
 /// The name of the one argument of a function that stands for a tool of free text.
 const FREE: &str = "input";
 
@@ -86,6 +99,10 @@ impl Call {
         match self.input {
             Input::Parsed(value) => value.to_string(),
             Input::Written(text) if text.trim().is_empty() => "{}".to_owned(),
+            // Servers that read histories into templates fail on what is no JSON, and the client would send it for ever.
+            Input::Written(text) if serde_json::from_str::<IgnoredAny>(&text).is_err() => {
+                json!({UNREADABLE: text}).to_string()
+            }
             Input::Written(text) => text,
             Input::Free(text) => json!({FREE: text}).to_string(),
         }
@@ -102,7 +119,8 @@ impl Call {
         match value {
             Value::Object(_) => value,
             Value::Null => Value::Object(Map::new()),
-            other => json!({"arguments": other}),
+            Value::String(text) => json!({UNREADABLE: text}),
+            other => json!({UNREADABLE: other.to_string()}),
         }
     }
 }
@@ -135,19 +153,52 @@ fn described(tool: &Tool) -> (Option<Value>, Option<bool>) {
 }
 
 /// The members of a schema format in OpenAI's dialects, which want a name.
-fn schema_members(schema: Shape) -> Map<String, Value> {
+fn schema_members(from: Dialect, schema: Shape) -> Map<String, Value> {
     let mut out = Map::new();
     out.insert("name".to_owned(), schema.name.unwrap_or_else(|| "answer".into()));
     put(&mut out, "description", schema.description);
+    let strict =
+        schema.strict.or_else(|| (from == Dialect::Messages && is_strict(&schema.schema)).then_some(true.into()));
     out.insert("schema".to_owned(), schema.schema);
-    put(&mut out, "strict", schema.strict);
+    put(&mut out, "strict", strict);
     out
+}
+
+/// The effort in OpenAI's words, as far as the model knows them.
+fn effort(ask: &Ask, model: &str, ledger: &mut Ledger) -> Option<String> {
+    let word = ask.effort.word()?;
+    if models::reasons(model) {
+        return Some(models::effort(model, word));
+    }
+    if word != "none" {
+        ledger.drop_as(ask.effort.at, "this model does not think");
+    }
+    None
 }
 
 /// The tier of service in OpenAI's words.
 fn tier(from: Dialect, ask: &Ask) -> Option<String> {
     let tier = ask.tier.clone()?;
     Some(if from == Dialect::Messages && tier == "standard_only" { "default".to_owned() } else { tier })
+}
+
+/// Whether OpenAI takes a schema as strict: every object names all its members as required and allows no others. Messages
+/// always keeps an answer to its schema.
+fn is_strict(schema: &Value) -> bool {
+    match schema {
+        Value::Array(list) => list.iter().all(is_strict),
+        Value::Object(map) => {
+            let names = map.get("properties").and_then(Value::as_object);
+            let required = map.get("required").and_then(Value::as_array);
+            let is_object = map.get("type").is_some_and(|kind| kind == "object") || names.is_some();
+            let all = |names: &Map<String, Value>| {
+                names.keys().all(|name| required.is_some_and(|list| list.iter().any(|one| one == name)))
+            };
+            let closed = map.get("additionalProperties") == Some(&Value::Bool(false));
+            (!is_object || (closed && names.is_some_and(all))) && map.values().all(is_strict)
+        }
+        _ => true,
+    }
 }
 
 /// The end user for OpenAI's dialects: longer names than this are refused there.

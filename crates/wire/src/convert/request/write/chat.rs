@@ -23,9 +23,9 @@ pub(super) fn write(mut ask: Ask, target: &Target<'_>, ledger: &mut Ledger) -> R
     put(&mut body, "top_p", ask.top_p.take());
     put(&mut body, "top_k", ask.top_k.take());
     put(&mut body, "stop", Some(std::mem::take(&mut ask.stop)).filter(|stop| !stop.is_empty()));
-    put(&mut body, "reasoning_effort", ask.effort.word());
+    put(&mut body, "reasoning_effort", super::effort(&ask, target.model, ledger));
     put(&mut body, "verbosity", ask.verbosity.take());
-    put(&mut body, "response_format", ask.format.take().map(format));
+    put(&mut body, "response_format", ask.format.take().map(|wanted| format(target.from, wanted)));
     put(&mut body, "service_tier", super::tier(target.from, &ask));
     if target.from == Dialect::Messages {
         put(&mut body, "user", super::user(&mut ask, ledger));
@@ -137,9 +137,9 @@ fn assistant(turn: Turn, ledger: &mut Ledger) -> Result<Option<Value>, Refused> 
     let mut calls = Vec::new();
     for Part { at, what } in turn.parts {
         match what {
-            What::Text(text) if text.is_empty() => {}
-            What::Text(text) => content.push(json!({"type": "text", "text": text})),
-            What::Refusal(text) => content.push(json!({"type": "refusal", "refusal": text})),
+            What::Text(text) | What::Refusal(text) if text.is_empty() => {}
+            // Few servers know the part for a refusal; the model's words are what counts.
+            What::Text(text) | What::Refusal(text) => content.push(json!({"type": "text", "text": text})),
             What::Reasoning(Dialect::Chat, Value::Object(members)) => message.extend(members),
             What::Reasoning(..) => ledger.drop_each(&at, "reasoning of another vendor"),
             What::Call(call) => {
@@ -187,9 +187,9 @@ fn choice(choice: Choice) -> Value {
     }
 }
 
-fn format(format: Format) -> Value {
+fn format(from: Dialect, format: Format) -> Value {
     match format {
         Format::JsonObject => json!({"type": "json_object"}),
-        Format::Schema(schema) => json!({"type": "json_schema", "json_schema": super::schema_members(*schema)}),
+        Format::Schema(schema) => json!({"type": "json_schema", "json_schema": super::schema_members(from, *schema)}),
     }
 }

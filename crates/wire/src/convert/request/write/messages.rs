@@ -16,6 +16,7 @@ pub(super) fn write(mut ask: Ask, target: &Target<'_>, ledger: &mut Ledger) -> R
     body.insert("max_tokens".to_owned(), limit.clone());
     let mut system = blocks(Role::User, std::mem::take(&mut ask.system), ledger)?;
     let thinking = thinking::decide(&ask, target.model, limit.as_u64(), ledger);
+    recall(&mut ask);
     let mut messages = messages(std::mem::take(&mut ask.turns), ledger)?;
     if messages.is_empty() {
         // A system prompt alone is a question in the other dialects.
@@ -50,7 +51,7 @@ pub(super) fn write(mut ask: Ask, target: &Target<'_>, ledger: &mut Ledger) -> R
         None => {}
     }
     put(&mut body, "output_config", Some(config).filter(|config| !config.is_empty()));
-    if ask.verbosity.is_some() {
+    if ask.verbosity.take().is_some_and(|verbosity| verbosity != "medium") {
         ledger.drop(if target.from == Dialect::Chat { "verbosity" } else { "text.verbosity" });
     }
     put(&mut body, "metadata", ask.user.take().map(|(_, user)| json!({"user_id": user})));
@@ -166,6 +167,23 @@ fn document(at: &str, document: Document) -> Result<Value, Refused> {
     out.insert("source".to_owned(), source(document.source));
     put(&mut out, "title", document.name);
     Ok(Value::Object(out))
+}
+
+/// Messages wants tools where the history has calls. Where the client gives none any more, those of the history are named
+/// and none may be called.
+fn recall(ask: &mut Ask) {
+    if !ask.tools.is_empty() {
+        return;
+    }
+    for part in ask.turns.iter().flat_map(|turn| &turn.parts) {
+        if let What::Call(call) = &part.what
+            && !ask.tools.iter().any(|tool| tool.name == call.name)
+        {
+            let takes = Takes::Json { schema: None, strict: None };
+            ask.tools.push(Tool { name: call.name.clone(), description: None, takes });
+            ask.choice = Some(Choice::None);
+        }
+    }
 }
 
 /// Tools and the choice among them. What a choice allows is said here by leaving out the rest.

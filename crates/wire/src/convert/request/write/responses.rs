@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::super::super::Refused;
 use super::super::ask::{Ask, Choice, Format, Part, Role, Source, Tool, Turn, What};
 use super::super::ledger::{Ledger, refuse};
-use super::super::{fit, media};
+use super::super::{fit, media, models};
 use super::{Target, put};
 use crate::dialect::Dialect;
 
@@ -19,8 +19,14 @@ pub(super) fn write(mut ask: Ask, target: &Target<'_>, ledger: &mut Ledger) -> R
     }
     let mut body = Map::new();
     body.insert("model".to_owned(), target.model.into());
-    put(&mut body, "instructions", super::system(std::mem::take(&mut ask.system), ledger));
     let mut input = Vec::with_capacity(ask.turns.len());
+    let system = super::system(std::mem::take(&mut ask.system), ledger);
+    if ask.turns.is_empty() {
+        // There has to be something to answer.
+        input.extend(system.map(|text| json!({"type": "message", "role": "system", "content": text})));
+    } else {
+        put(&mut body, "instructions", system);
+    }
     for turn in std::mem::take(&mut ask.turns) {
         items(&mut input, turn, ledger)?;
     }
@@ -30,18 +36,16 @@ pub(super) fn write(mut ask: Ask, target: &Target<'_>, ledger: &mut Ledger) -> R
     }
     put(&mut body, "tool_choice", ask.choice.take().map(choice));
     put(&mut body, "parallel_tool_calls", ask.parallel);
-    let limit = ask.limit.take().map(|limit| match limit.as_u64() {
-        Some(least) if least < LEAST => LEAST.into(),
-        _ => limit,
-    });
-    put(&mut body, "max_output_tokens", limit);
-    put(&mut body, "temperature", ask.temperature.take());
-    put(&mut body, "top_p", ask.top_p.take());
+    put(&mut body, "max_output_tokens", limit(&mut ask, target.from, ledger));
+    // Models that reason refuse both here, even where they say nothing.
+    let says = |value: &Value| value.as_f64() != Some(1.0);
+    put(&mut body, "temperature", ask.temperature.take().filter(says));
+    put(&mut body, "top_p", ask.top_p.take().filter(says));
     if ask.top_k.is_some() {
         ledger.drop("top_k");
     }
-    put(&mut body, "reasoning", reasoning(&ask));
-    put(&mut body, "text", text(&mut ask));
+    put(&mut body, "reasoning", reasoning(&ask, target.model, ledger));
+    put(&mut body, "text", text(target.from, &mut ask));
     put(&mut body, "service_tier", super::tier(target.from, &ask));
     if target.from == Dialect::Messages {
         put(&mut body, "safety_identifier", super::user(&mut ask, ledger));
@@ -51,14 +55,27 @@ pub(super) fn write(mut ask: Ask, target: &Target<'_>, ledger: &mut Ledger) -> R
         body.insert("stream_options".to_owned(), std::mem::take(&mut ask.stream_options).into());
     }
     // The history is the client's: what the upstream thought comes back in it, so it has to be given out.
-    body.insert("include".to_owned(), json!(["reasoning.encrypted_content"]));
+    if models::reasons(target.model) {
+        body.insert("include".to_owned(), json!(["reasoning.encrypted_content"]));
+    }
     Ok(body)
 }
 
-fn reasoning(ask: &Ask) -> Option<Map<String, Value>> {
+fn limit(ask: &mut Ask, from: Dialect, ledger: &mut Ledger) -> Option<Value> {
+    let limit = ask.limit.take()?;
+    if limit.as_u64().is_none_or(|limit| limit >= LEAST) {
+        return Some(limit);
+    }
+    let at = if from == Dialect::Messages { "max_tokens" } else { "max_completion_tokens" };
+    ledger.drop_as(at, "16 is the least there");
+    Some(LEAST.into())
+}
+
+fn reasoning(ask: &Ask, model: &str, ledger: &mut Ledger) -> Option<Map<String, Value>> {
     let mut out = Map::new();
-    let word = ask.effort.word();
-    let thinks = ask.effort.on == Some(true) || word.as_deref().is_some_and(|word| word != "none");
+    let word = super::effort(ask, model, ledger);
+    let on = ask.effort.on == Some(true) || word.as_deref().is_some_and(|word| word != "none");
+    let thinks = on && models::reasons(model);
     put(&mut out, "effort", word);
     if thinks && ask.effort.shown != Some(false) {
         out.insert("summary".to_owned(), "auto".into());
@@ -66,7 +83,7 @@ fn reasoning(ask: &Ask) -> Option<Map<String, Value>> {
     Some(out).filter(|out| !out.is_empty())
 }
 
-fn text(ask: &mut Ask) -> Option<Map<String, Value>> {
+fn text(from: Dialect, ask: &mut Ask) -> Option<Map<String, Value>> {
     let mut out = Map::new();
     put(
         &mut out,
@@ -76,7 +93,7 @@ fn text(ask: &mut Ask) -> Option<Map<String, Value>> {
             Format::Schema(schema) => {
                 let mut members = Map::new();
                 members.insert("type".to_owned(), "json_schema".into());
-                members.extend(super::schema_members(*schema));
+                members.extend(super::schema_members(from, *schema));
                 Value::Object(members)
             }
         }),
