@@ -8,7 +8,7 @@ use luthien_wire::Dialect;
 use rstest::rstest;
 use serde_json::Value;
 
-use crate::support::{Rig, id, path, turn};
+use crate::support::{Rig, id, path, turn, turn_in};
 
 async fn text(exchange: luthien_testkit::client::Exchange) -> String {
     String::from_utf8(exchange.rest().await.unwrap().to_vec()).unwrap()
@@ -19,12 +19,14 @@ async fn text(exchange: luthien_testkit::client::Exchange) -> String {
 #[case(Dialect::Messages, false)]
 #[case(Dialect::Chat, true)]
 #[case(Dialect::Chat, false)]
+#[case(Dialect::Responses, true)]
+#[case(Dialect::Responses, false)]
 #[tokio::test]
 async fn an_upstreams_error_passes_unchanged(#[case] dialect: Dialect, #[case] stream: bool) {
     let body = "{\"error\" :{\"message\":\"Overloaded\"}, \"x\":1.0}";
     let reply = Reply::whole(529, "application/json", body).header("retry-after", "7").header("x-should-retry", "true");
     let rig = Rig::new(Script::always(reply)).await;
-    let exchange = rig.ask(path(dialect), &turn(stream)).await;
+    let exchange = rig.ask(path(dialect), &turn_in(dialect, stream)).await;
     assert_eq!(
         (exchange.status, exchange.header("retry-after"), exchange.header("x-should-retry")),
         (529, Some("7"), Some("true"))
@@ -70,6 +72,7 @@ async fn an_upstream_that_is_not_there_is_named() {
 #[rstest]
 #[case(Dialect::Messages, "event: error\ndata: {\"type\":\"error\"")]
 #[case(Dialect::Chat, "data: {\"error\":{")]
+#[case(Dialect::Responses, "event: response.failed\ndata: {\"type\":\"response.failed\",\"sequence_number\":")]
 #[tokio::test]
 async fn a_stream_that_breaks_off_ends_with_an_error_event(#[case] dialect: Dialect, #[case] expected: &str) {
     for end in [Some(Step::Close), Some(Step::Reset), None] {
@@ -79,7 +82,7 @@ async fn a_stream_that_breaks_off_ends_with_an_error_event(#[case] dialect: Dial
             None => answer.end_early(),
         };
         let rig = Rig::new(Script::always(answer)).await;
-        let exchange = rig.ask(path(dialect), &turn(true)).await;
+        let exchange = rig.ask(path(dialect), &turn_in(dialect, true)).await;
         assert_eq!(exchange.status, 200);
         let id = id(&exchange);
         let body = text(exchange).await;

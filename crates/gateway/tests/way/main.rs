@@ -27,4 +27,6 @@ mod routing;
 #[cfg(test)]
 mod stopping;
 #[cfg(test)]
+mod stored;
+#[cfg(test)]
 mod support;

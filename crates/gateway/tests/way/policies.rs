@@ -10,7 +10,7 @@ use luthien_policy::contract::{
 };
 use luthien_policy::judge::{JudgeRequest, JudgeRoute};
 use luthien_record::model::{Evaluation, Status};
-use luthien_testkit::accumulate::{accumulate_chat, accumulate_messages};
+use luthien_testkit::accumulate::{accumulate, accumulate_messages};
 use luthien_testkit::client::post;
 use luthien_testkit::{Answer, Asked, Ending, Gate, Play, Reply, Script, Step};
 use luthien_wire::Dialect;
@@ -18,9 +18,9 @@ use luthien_wire::request::Request;
 use luthien_wire::turn::{Block, ToolCall};
 use rstest::rstest;
 use secrecy::SecretString;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::support::{KEY, Rig, id, path, turn};
+use crate::support::{KEY, Rig, id, path, turn, turn_in};
 
 /// Blocks requests that say `forbidden`.
 #[derive(Debug)]
@@ -53,7 +53,7 @@ impl Review for NoForbidden {
 
 /// Asks a judge about each tool call and blocks what it calls bad.
 #[derive(Debug, Clone)]
-struct Judged(JudgeRoute);
+pub(crate) struct Judged(pub(crate) JudgeRoute);
 
 struct JudgedReview(JudgeRoute, Arc<ReviewContext>);
 
@@ -93,15 +93,8 @@ impl Review for JudgedReview {
 }
 
 /// Judges say `word`; everybody else gets `answer`.
-fn with_judge(word: &'static str, answer: Answer) -> Script {
+pub(crate) fn with_judge(word: &'static str, answer: Answer) -> Script {
     Script::new(move |asked: &Asked| if asked.model() == "judge" { Answer::text(word) } else { answer.clone() })
-}
-
-fn accumulate(dialect: Dialect, bytes: &[u8]) -> Value {
-    match dialect {
-        Dialect::Messages => accumulate_messages(bytes).unwrap(),
-        Dialect::Chat | Dialect::Responses => accumulate_chat(bytes).unwrap(),
-    }
 }
 
 #[rstest]
@@ -109,16 +102,19 @@ fn accumulate(dialect: Dialect, bytes: &[u8]) -> Value {
 #[case(Dialect::Messages, false)]
 #[case(Dialect::Chat, true)]
 #[case(Dialect::Chat, false)]
+#[case(Dialect::Responses, true)]
+#[case(Dialect::Responses, false)]
 #[tokio::test]
 async fn a_blocked_request_is_answered_without_the_upstream(#[case] dialect: Dialect, #[case] stream: bool) {
     let rig = Rig::with(Answer::text("hi"), vec![Arc::new(NoForbidden)], |_| {}).await;
-    let mut body = turn(stream);
-    body["messages"][0]["content"] = "something forbidden".into();
+    let mut body = turn_in(dialect, stream);
+    let field = if dialect == Dialect::Responses { "input" } else { "messages" };
+    body[field][0]["content"] = "something forbidden".into();
     let exchange = rig.ask(path(dialect), &body).await;
     assert_eq!(exchange.status, 200);
     let id = id(&exchange);
     let bytes = exchange.rest().await.unwrap();
-    let whole = if stream { accumulate(dialect, &bytes) } else { serde_json::from_slice(&bytes).unwrap() };
+    let whole = if stream { accumulate(dialect, &bytes).unwrap() } else { serde_json::from_slice(&bytes).unwrap() };
     assert!(whole.to_string().contains("That is forbidden here."), "{whole}");
     assert!(rig.upstream.requests().is_empty());
     let record = rig.record(&id).await;
@@ -155,18 +151,20 @@ async fn a_changed_request_goes_out_changed_and_is_recorded_as_both() {
 #[case(Dialect::Messages, false)]
 #[case(Dialect::Chat, true)]
 #[case(Dialect::Chat, false)]
+#[case(Dialect::Responses, true)]
+#[case(Dialect::Responses, false)]
 #[tokio::test]
 async fn a_blocked_call_does_not_reach_the_client(#[case] dialect: Dialect, #[case] stream: bool) {
     let answer = Answer::new().say("Let me see.").call("Bash", &json!({"command": "rm -rf /secret"}));
     let rig = Rig::with(with_judge("bad", answer), vec![Arc::new(Judged(JudgeRoute::UserCredentials))], |_| {}).await;
-    let exchange = rig.ask(path(dialect), &turn(stream)).await;
+    let exchange = rig.ask(path(dialect), &turn_in(dialect, stream)).await;
     assert_eq!(exchange.status, 200);
     assert_eq!(exchange.header("x-luthien-policy").unwrap().contains("evaluation=intervened"), !stream);
     let id = id(&exchange);
     let bytes = exchange.rest().await.unwrap();
     let text = String::from_utf8(bytes.to_vec()).unwrap();
     assert!(text.contains("[Blocked by the judge.]") && !text.contains("secret"), "{text}");
-    let whole = if stream { accumulate(dialect, &bytes) } else { serde_json::from_slice(&bytes).unwrap() };
+    let whole = if stream { accumulate(dialect, &bytes).unwrap() } else { serde_json::from_slice(&bytes).unwrap() };
     assert!(whole.to_string().contains("Let me see."), "{whole}");
     let record = rig.record(&id).await;
     assert_eq!((record.status, record.evaluation), (Status::Completed, Evaluation::Intervened));

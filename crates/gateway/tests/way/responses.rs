@@ -1,7 +1,6 @@
 //! The endpoints of the Responses API beside its turns (W-11, W-57).
 
 use http::Method;
-use luthien_gateway::config::GatewayConfig;
 use luthien_record::model::{Evaluation, Status};
 use luthien_testkit::client::{get, post, send};
 use luthien_testkit::{Answer, Asked, Reply};
@@ -12,14 +11,9 @@ use tokio::net::TcpStream;
 
 use crate::support::{self, KEY, Rig, id};
 
-/// The second upstream speaks all that OpenAI does.
-fn openai(config: &mut GatewayConfig) {
-    config.upstreams[1].dialects = vec![Dialect::Chat, Dialect::Responses];
-}
-
 #[tokio::test]
 async fn a_web_socket_is_answered_426_at_once() {
-    let rig = Rig::with(Reply::hang(), Vec::new(), openai).await;
+    let rig = Rig::new(Reply::hang()).await;
     let mut client = TcpStream::connect(rig.gateway.addr()).await.unwrap();
     // As Codex asks, without a credential that anybody would take.
     let head = "GET /v1/responses HTTP/1.1\r\nhost: g\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\
@@ -48,7 +42,7 @@ async fn a_web_socket_is_answered_426_at_once() {
 
 #[tokio::test]
 async fn responses_are_posted_and_not_got() {
-    let rig = Rig::with(Reply::hang(), Vec::new(), openai).await;
+    let rig = Rig::new(Reply::hang()).await;
     let exchange = get(&rig.url("/v1/responses"), &[KEY]).await.unwrap();
     assert_eq!(exchange.status, 405);
     rig.stop().await;
@@ -56,7 +50,7 @@ async fn responses_are_posted_and_not_got() {
 
 #[tokio::test]
 async fn a_turn_passes_byte_for_byte_and_so_does_what_the_vendor_keeps_of_it() {
-    let rig = Rig::with(Answer::text("hello").call("run", &json!({"command": "ls"})), Vec::new(), openai).await;
+    let rig = Rig::new(Answer::text("hello").call("run", &json!({"command": "ls"}))).await;
     for stream in [true, false] {
         let body = json!({"model": "m", "stream": stream, "input": "hi", "verbosity": {"new": 1}}).to_string();
         let exchange = post(&rig.url("/v1/responses"), &[KEY], body.clone()).await.unwrap();
@@ -89,7 +83,7 @@ async fn a_turn_passes_byte_for_byte_and_so_does_what_the_vendor_keeps_of_it() {
 
 #[tokio::test]
 async fn counts_and_compactions_are_asked_of_the_upstream() {
-    let rig = Rig::with(Reply::hang(), Vec::new(), openai).await;
+    let rig = Rig::new(Reply::hang()).await;
     let body = json!({"model": "m", "input": [{"role": "user", "content": "hi"}]});
     let counted = rig.ask("/v1/responses/input_tokens", &body).await;
     assert_eq!(counted.status, 200);
@@ -103,7 +97,7 @@ async fn counts_and_compactions_are_asked_of_the_upstream() {
 
 #[tokio::test]
 async fn what_else_the_vendor_keeps_is_refused() {
-    let rig = Rig::with(Reply::hang(), Vec::new(), openai).await;
+    let rig = Rig::new(Reply::hang()).await;
     let refused = get(&rig.url("/v1/conversations/conv_1/items"), &[KEY]).await.unwrap();
     assert_eq!(refused.status, 403);
     assert!(rig.upstream.requests().is_empty());

@@ -34,11 +34,11 @@ pub(crate) struct Rig {
     pub(crate) folder: TempDir,
 }
 
-/// The configuration that tests begin with: both dialects at `upstream`.
+/// The configuration that tests begin with: all dialects at `upstream`.
 pub(crate) fn config(upstream: &str) -> GatewayConfig {
-    let one = |name: &str, dialect| UpstreamConfig {
+    let one = |name: &str, dialects: &[Dialect]| UpstreamConfig {
         name: name.to_owned(),
-        dialects: vec![dialect],
+        dialects: dialects.to_vec(),
         base_url: upstream.to_owned(),
         key: None,
         keyless: false,
@@ -49,7 +49,7 @@ pub(crate) fn config(upstream: &str) -> GatewayConfig {
     };
     GatewayConfig {
         listen: "127.0.0.1:0".to_owned(),
-        upstreams: vec![one("anthropic", Dialect::Messages), one("openai", Dialect::Chat)],
+        upstreams: vec![one("anthropic", &[Dialect::Messages]), one("openai", &[Dialect::Chat, Dialect::Responses])],
         models: Vec::new(),
         limits: Limits::default(),
         timeouts: Timeouts::default(),
@@ -153,6 +153,14 @@ pub(crate) fn id(exchange: &Exchange) -> String {
 
 pub(crate) fn turn(stream: bool) -> Value {
     json!({"model": "m", "max_tokens": 10, "stream": stream, "messages": [{"role": "user", "content": "hi"}]})
+}
+
+/// The same in any dialect.
+pub(crate) fn turn_in(dialect: Dialect, stream: bool) -> Value {
+    match dialect {
+        Dialect::Messages | Dialect::Chat => turn(stream),
+        Dialect::Responses => json!({"model": "m", "stream": stream, "input": [{"role": "user", "content": "hi"}]}),
+    }
 }
 
 /// The path of a dialect's turns.

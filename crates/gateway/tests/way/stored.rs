@@ -1,0 +1,210 @@
+//! What the vendor keeps cannot be used to get round a block (W-11).
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use luthien_policy::judge::JudgeRoute;
+use luthien_record::model::Evaluation;
+use luthien_testkit::accumulate::accumulate_responses;
+use luthien_testkit::client::{Exchange, get, post};
+use luthien_testkit::{Answer, Asked, Reply, Script};
+use luthien_wire::Dialect;
+use rstest::rstest;
+use serde_json::{Value, json};
+
+use crate::policies::{Judged, with_judge};
+use crate::support::{KEY, Rig, id};
+
+async fn judged(script: impl Into<Script>) -> Rig {
+    Rig::with(script, vec![Arc::new(Judged(JudgeRoute::UserCredentials))], |_| {}).await
+}
+
+/// A call that the judge calls bad, after one that nobody asks about in these tests.
+fn dangerous() -> Answer {
+    Answer::text("Let me see.").call_with_id("call_1", "run", &json!({"command": "rm -rf /secret"}))
+}
+
+async fn text(exchange: Exchange) -> String {
+    String::from_utf8(exchange.rest().await.unwrap().to_vec()).unwrap()
+}
+
+/// Asks for a turn; gives the id of the response as the client sees it.
+async fn respond(rig: &Rig, body: &Value) -> String {
+    let exchange = rig.ask("/v1/responses", body).await;
+    assert_eq!(exchange.status, 200);
+    let bytes = exchange.rest().await.unwrap();
+    let whole = if body["stream"] == true {
+        accumulate_responses(&bytes).unwrap()
+    } else {
+        serde_json::from_slice(&bytes).unwrap()
+    };
+    assert!(!whole.to_string().contains("secret"), "{whole}");
+    whole["id"].as_str().unwrap().to_owned()
+}
+
+/// What the upstream was last asked, judges apart.
+fn last_asked(rig: &Rig) -> luthien_testkit::Recorded {
+    rig.upstream.turns().into_iter().rfind(|turn| turn.json()["model"] != "judge").unwrap()
+}
+
+#[rstest]
+#[case(true)]
+#[case(false)]
+#[tokio::test]
+async fn a_blocked_call_gets_an_output_in_the_next_turn(#[case] stream: bool) {
+    let rig = judged(with_judge("bad", dangerous())).await;
+    let response = respond(&rig, &json!({"model": "m", "stream": stream, "input": "clean up"})).await;
+
+    let rest = format!("\"model\":\"m\", \"previous_response_id\":\"{response}\",\"x\":1.0}}");
+    let exchange = post(&rig.url("/v1/responses"), &[KEY], format!("{{\"input\":\"go on\",{rest}")).await.unwrap();
+    let id = id(&exchange);
+    exchange.rest().await.unwrap();
+    let asked = String::from_utf8(last_asked(&rig).body.to_vec()).unwrap();
+    // Every byte but the input's is the client's.
+    let input = asked.strip_prefix("{\"input\":").and_then(|asked| asked.strip_suffix(&format!(",{rest}"))).unwrap();
+    let input: Value = serde_json::from_str(input).unwrap();
+    assert_eq!((&input[0]["type"], &input[0]["call_id"]), (&json!("function_call_output"), &json!("call_1")));
+    assert!(input[0]["output"].as_str().unwrap().contains("blocked by policy"));
+    assert_eq!(input[1], json!({"type": "message", "role": "user", "content": "go on"}));
+    let record = rig.record(&id).await;
+    let event = record.events.iter().find(|event| event.event_type == "transaction.calls_answered").unwrap();
+    assert_eq!(event.data, json!({"previous_response_id": response, "calls": ["call_1"]}));
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn other_callers_and_unknown_responses_pass_as_they_are() {
+    let rig = judged(with_judge("bad", dangerous())).await;
+    let response = respond(&rig, &json!({"model": "m", "input": "clean up"})).await;
+    for (key, previous) in [(("x-api-key", "sk-another"), response.as_str()), (KEY, "resp_unknown")] {
+        let body = json!({"model": "m", "input": "go on", "previous_response_id": previous}).to_string();
+        post(&rig.url("/v1/responses"), &[key], body.clone()).await.unwrap().rest().await.unwrap();
+        assert_eq!(last_asked(&rig).body, body);
+    }
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn what_passed_needs_no_output() {
+    let rig = judged(with_judge("good", Answer::tool("run", &json!({"command": "ls"})))).await;
+    let response = respond(&rig, &json!({"model": "m", "stream": true, "input": "list"})).await;
+    let body = json!({"model": "m", "input": "go on", "previous_response_id": response});
+    rig.ask("/v1/responses", &body).await.rest().await.unwrap();
+    assert_eq!(last_asked(&rig).json(), body);
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn a_stored_response_is_reviewed_when_it_is_read() {
+    let rig = judged(with_judge("bad", dangerous())).await;
+    let whole = dangerous().bytes(&asked(false));
+    rig.upstream.store("resp_kept", &Reply::whole(200, "application/json", whole));
+    let exchange = get(&rig.url("/v1/responses/resp_kept"), &[KEY]).await.unwrap();
+    assert_eq!(exchange.status, 200);
+    let id = id(&exchange);
+    let body = text(exchange).await;
+    assert!(body.contains("[Blocked by the judge.]") && !body.contains("secret"), "{body}");
+    let record = rig.record(&id).await;
+    assert_eq!((record.evaluation, record.turn), (Evaluation::Intervened, false));
+    rig.upstream.store("resp_kept", &Reply::stream(&dangerous().bytes(&asked(true))));
+    let exchange = get(&rig.url("/v1/responses/resp_kept?stream=true"), &[KEY]).await.unwrap();
+    let body = text(exchange).await;
+    accumulate_responses(body.as_bytes()).unwrap();
+    assert!(body.contains("[Blocked by the judge.]") && !body.contains("secret"), "{body}");
+    let exchange = get(&rig.url("/v1/responses/resp_kept?stream=true&starting_after=3"), &[KEY]).await.unwrap();
+    assert_eq!(exchange.status, 400);
+    assert!(text(exchange).await.contains("starting_after"));
+    rig.stop().await;
+}
+
+fn asked(stream: bool) -> Asked {
+    let body = json!({"model": "m", "stream": stream, "input": "clean up"}).to_string();
+    Asked::new(0, Dialect::Responses, Vec::new(), body.into()).unwrap()
+}
+
+#[tokio::test]
+async fn a_judge_who_is_asked_again_gives_no_second_chance() {
+    let lenient = Arc::new(AtomicBool::new(false));
+    let mood = Arc::clone(&lenient);
+    let script = Script::new(move |asked: &Asked| {
+        let word = if mood.load(Ordering::Relaxed) { "good" } else { "bad" };
+        if asked.model() == "judge" { Answer::text(word) } else { dangerous() }
+    });
+    let rig = judged(script).await;
+    let response = respond(&rig, &json!({"model": "m", "stream": true, "input": "clean up"})).await;
+    lenient.store(true, Ordering::Relaxed);
+    for path in [format!("/v1/responses/{response}"), format!("/v1/responses/{response}?stream=true")] {
+        let exchange = get(&rig.url(&path), &[KEY]).await.unwrap();
+        assert_eq!(exchange.status, 400, "{path}");
+        let body = text(exchange).await;
+        assert!(body.contains("policy_blocked") && !body.contains("secret"), "{body}");
+    }
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn input_items_pass_unless_a_policy_minds_the_models_words_in_them() {
+    let said = json!({"id": "msg_2", "type": "message", "role": "assistant", "status": "completed",
+        "content": [{"type": "output_text", "text": "yo", "annotations": []}]});
+    let called = json!({"id": "fc_1", "type": "function_call", "call_id": "c", "name": "run",
+        "arguments": "{\"command\":\"rm -rf /secret\"}", "status": "completed"});
+    let output = json!({"id": "fo_1", "type": "function_call_output", "call_id": "c", "output": "the secret"});
+    let rig = judged(with_judge("bad", Answer::text("hello"))).await;
+    for (item, status) in [(said, 200), (output, 200), (called, 400), (json!(7), 403)] {
+        let user = json!({"id": "msg_1", "role": "user", "content": "hi"});
+        let response = respond(&rig, &json!({"model": "m", "input": [user, item]})).await;
+        let exchange = get(&rig.url(&format!("/v1/responses/{response}/input_items")), &[KEY]).await.unwrap();
+        assert_eq!(exchange.status, status, "{item}");
+        let id = id(&exchange);
+        let body = text(exchange).await;
+        let record = rig.record(&id).await;
+        if status == 200 {
+            assert_eq!((record.evaluation, record.own_response), (Evaluation::Passed, None));
+            assert!(body.contains(&item.to_string()), "{body}");
+        } else {
+            assert!(!body.contains("secret") && body.contains("error"), "{body}");
+        }
+    }
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn the_operators_list_lets_input_items_through_unseen() {
+    let allow = |config: &mut luthien_gateway::config::GatewayConfig| {
+        config.allowed_paths = vec!["/v1/responses/*".to_owned()];
+    };
+    let script = with_judge("bad", Answer::text("hello"));
+    let rig = Rig::with(script, vec![Arc::new(Judged(JudgeRoute::UserCredentials))], allow).await;
+    let called = json!({"id": "fc_1", "type": "function_call", "call_id": "c", "name": "run", "arguments": "{}"});
+    let response = respond(&rig, &json!({"model": "m", "input": [called]})).await;
+    let exchange = get(&rig.url(&format!("/v1/responses/{response}/input_items")), &[KEY]).await.unwrap();
+    assert_eq!(exchange.status, 200);
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn a_compacted_conversation_is_reviewed_as_an_answer() {
+    let rig = judged(with_judge("bad", Answer::text("unused"))).await;
+    let content = json!([{"type": "input_text", "text": "hi"}]);
+    let body = json!({"model": "m", "input": [{"type": "message", "role": "user", "content": content}]});
+    let exchange = rig.ask("/v1/responses/compact", &body).await;
+    assert_eq!(exchange.status, 200);
+    let id = id(&exchange);
+    let answer: Value = serde_json::from_slice(&exchange.rest().await.unwrap()).unwrap();
+    assert_eq!(answer["object"], "response.compaction");
+    assert_eq!(rig.record(&id).await.evaluation, Evaluation::Passed);
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn a_judge_is_asked_in_the_callers_form_and_its_question_is_not_kept() {
+    let rig = judged(with_judge("good", Answer::tool("run", &json!({"command": "ls"})))).await;
+    let exchange = rig.ask("/v1/responses", &json!({"model": "m", "stream": true, "input": "hi"})).await;
+    accumulate_responses(&exchange.rest().await.unwrap()).unwrap();
+    let asked = rig.upstream.turns().pop().unwrap();
+    assert_eq!((asked.path.as_str(), asked.header("x-api-key")), ("/v1/responses", Some(KEY.1)));
+    let question = asked.json();
+    assert_eq!((&question["model"], &question["store"]), (&json!("judge"), &json!(false)));
+    assert_eq!(question["instructions"], "Is it bad?");
+    rig.stop().await;
+}
