@@ -57,6 +57,7 @@ pub fn posture(settings: &Settings, keys: &Keys) -> Vec<Note> {
         warn(&mut notes, text);
     }
     callers(settings, &mut notes);
+    own_keys(settings, &mut notes);
     tell(
         &mut notes,
         "open to all who reach it: /, /health, /livez, /healthz, /ready, /readyz; they hold no data and cannot be closed",
@@ -68,8 +69,7 @@ pub fn posture(settings: &Settings, keys: &Keys) -> Vec<Note> {
 /// Who can reach the gateway at all.
 fn exposure(settings: &Settings, notes: &mut Vec<Note>) {
     let host = settings.host.trim_matches(['[', ']']);
-    let loopback = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
-    if !loopback {
+    if !loopback(settings) {
         let text = format!(
             "listening on {host} without TLS, beyond this machine: put a proxy with TLS before it, or set GATEWAY_HOST=127.0.0.1"
         );
@@ -81,6 +81,32 @@ fn exposure(settings: &Settings, notes: &mut Vec<Note>) {
             "X-Luthien-User-Id is believed: any client that reaches the gateway itself can claim to be anyone (TRUST_USER_ID_HEADER)",
         );
     }
+}
+
+fn loopback(settings: &Settings) -> bool {
+    let host = settings.host.trim_matches(['[', ']']);
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+/// Whose keys rules for models put at the service of callers whom nobody has checked.
+fn own_keys(settings: &Settings, notes: &mut Vec<Note>) {
+    if settings.client_api_key.is_some() {
+        return;
+    }
+    let keyed = |name: &str| settings.upstreams.iter().any(|upstream| upstream.name == name && upstream.key.is_some());
+    let targets = settings.models.iter().flat_map(|route| &route.targets).map(|target| target.upstream.as_str());
+    let mut names: Vec<&str> = targets.filter(|name| keyed(name)).collect();
+    names.sort_unstable();
+    names.dedup();
+    if names.is_empty() {
+        return;
+    }
+    let text = format!(
+        "rules for models use the gateway's own keys ({}) for every caller, since no gateway key is set; CLIENT_API_KEY keeps \
+         them for those who bring it",
+        names.join(", ")
+    );
+    notes.push(Note { warning: !loopback(settings), text });
 }
 
 /// How model traffic authenticates.

@@ -72,3 +72,28 @@ fn keys_are_not_shown() {
     let told = format!("{:?}", notes(&[("client_api_key", "canary-1234")], "canary-1234"));
     assert!(!told.contains("canary"));
 }
+
+#[test]
+fn keys_that_rules_put_at_everyones_service_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let yaml = "upstreams: { far: { dialect: chat, base_url: http://x, api_key: canary }, near: { dialect: chat, base_url: http://y, auth: none } }\n\
+                models: [{ match: a, upstream: far }, { match: b, upstream: near, fallbacks: [far] }]";
+    std::fs::write(folder.path().join("luthien.yaml"), yaml).unwrap();
+    let told = |flags: &[(&str, &str)]| {
+        let flags = flags.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let sources = Sources { flags, folder: folder.path().to_owned(), ..Sources::default() };
+        let settings = Settings::load(&sources).unwrap();
+        let keys = Keys { admin: SecretString::from(GOOD), admin_is_set: true, identity: [1; 32], exposed: None };
+        posture(&settings, &keys)
+            .into_iter()
+            .find(|note| note.text.contains("own keys"))
+            .map(|note| (note.warning, note.text))
+    };
+    let (warning, text) = told(&[]).unwrap();
+    assert!(
+        !warning && text.contains("(far)") && text.contains("CLIENT_API_KEY") && !text.contains("canary"),
+        "{text}"
+    );
+    assert!(told(&[("host", "0.0.0.0")]).unwrap().0);
+    assert_eq!(told(&[("client_api_key", "Hq8Zr5Lx2Vn7Ty4Kw9Pd1Mf6")]), None);
+}
