@@ -11,6 +11,7 @@ use luthien_policy::engine::synthetic_turn;
 use luthien_policy::plan::Reviews;
 use luthien_record::model::{Evaluation, Status};
 use luthien_wire::request::Request;
+use serde_json::Value;
 
 use self::converted::Belonging;
 use crate::body::convert::Convert;
@@ -197,6 +198,24 @@ fn policy_header(live: &Live, evaluation: Evaluation) -> HeaderValue {
         Evaluation::NotEvaluated => "not_evaluated",
     };
     HeaderValue::from_str(&format!("{}; evaluation={word}", live.label())).unwrap_or_else(|_| live.header().clone())
+}
+
+/// An answer of the gateway's own, in JSON.
+pub(crate) fn own_json(transaction: &Transaction, value: &Value) -> Answer {
+    let (mut head, ()) = Response::new(()).into_parts();
+    head.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    let bytes = Bytes::from(value.to_string());
+    transaction.recording().own_answer(&bytes);
+    Answer { head, content: Content::Whole { bytes, outcome: Outcome::completed(Evaluation::None) }, evaluated: None }
+}
+
+/// An upstream's refusal, which has been read.
+pub(crate) fn refused(transaction: &Transaction, head: Parts, bytes: Bytes) -> Answer {
+    transaction.recording().own_answer(&bytes);
+    let mut outcome = Outcome::completed(Evaluation::None);
+    outcome.status = Status::UpstreamError;
+    outcome.error = Some(format!("the upstream answered {}", head.status.as_u16()));
+    Answer { head, content: Content::Whole { bytes, outcome }, evaluated: None }
 }
 
 /// The answer to a request that a policy blocked: a turn with its message, so that nobody tries again.

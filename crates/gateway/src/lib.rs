@@ -8,6 +8,7 @@ mod errors;
 mod gateway;
 mod headers;
 mod judges;
+mod models;
 mod open_calls;
 mod receive;
 mod routes;

@@ -6,12 +6,12 @@ use http::response::Parts;
 use http::{HeaderValue, StatusCode};
 use hyper::body::Incoming;
 use luthien_policy::plan::Reviews;
-use luthien_record::model::{Evaluation, Status};
+use luthien_record::model::Evaluation;
 use luthien_wire::Dialect;
 use luthien_wire::convert::{self, AnswerContext, StreamConverter};
 use serde_json::{Value, json};
 
-use super::{Answer, Content, decoded, is_bodiless, is_stream, own_body, undecodable};
+use super::{Answer, Content, decoded, is_bodiless, is_stream, own_body, refused, undecodable};
 use crate::body::convert::{Convert, Unconverted};
 use crate::body::decoded::Decoded;
 use crate::body::gather::Gather;
@@ -74,7 +74,7 @@ impl Belonging<'_> {
         if !succeeded {
             let id = transaction.id.to_string();
             let bytes = convert::error(context.from, context.to, head.status.as_u16(), &came, &id);
-            return Ok(failed(transaction, head, bytes));
+            return Ok(refused(transaction, head, bytes));
         }
         if !turn {
             let bytes = counted(context.to, &came).ok_or_else(|| broken(self.upstream, "its answer is no count"))?;
@@ -100,7 +100,7 @@ impl Belonging<'_> {
         }
         if let Some(status) = converted.failed {
             head.status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
-            return Ok(failed(transaction, head, converted.body));
+            return Ok(refused(transaction, head, converted.body));
         }
         let Some(reviews) = reviews else { return Ok(finished(transaction, head, converted.body, None)) };
         let reviewed = reviews.whole(converted.body).await;
@@ -144,15 +144,6 @@ fn finished(transaction: &Transaction, head: Parts, bytes: Bytes, evaluated: Opt
     transaction.recording().own_answer(&bytes);
     let outcome = Outcome::completed(evaluated.unwrap_or(Evaluation::None));
     Answer { head, content: Content::Whole { bytes, outcome }, evaluated }
-}
-
-/// The upstream said that it failed.
-fn failed(transaction: &Transaction, head: Parts, bytes: Bytes) -> Answer {
-    transaction.recording().own_answer(&bytes);
-    let mut outcome = Outcome::completed(Evaluation::None);
-    outcome.status = Status::UpstreamError;
-    outcome.error = Some(format!("the upstream answered {}", head.status.as_u16()));
-    Answer { head, content: Content::Whole { bytes, outcome }, evaluated: None }
 }
 
 /// A count of tokens as the client's dialect writes it.

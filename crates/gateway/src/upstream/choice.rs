@@ -3,6 +3,7 @@
 use luthien_wire::Dialect;
 
 use super::{Upstream, Upstreams};
+use crate::config::ModelRoute;
 
 /// An upstream that may serve a request.
 #[derive(Clone, Debug)]
@@ -22,19 +23,33 @@ impl Upstreams {
             let target = |upstream| Target { upstream, model: None, callers: true };
             return self.default_for(dialect).map(target).into_iter().collect();
         };
-        for route in &self.models {
-            let Some(matched) = route.pattern.matches(model) else { continue };
-            let named = route.targets.iter().filter_map(|target| {
+        if let Some(rule) = self.rule(model) {
+            let matched = rule.pattern.matches(model).unwrap_or_default();
+            let named = rule.targets.iter().filter_map(|target| {
                 let upstream = self.named(&target.upstream)?;
                 let other = Some(target.model(model, matched)).filter(|name| name != model);
                 Some(Target { upstream, model: other, callers: self.is_default(upstream, dialect) })
             });
             return named.collect();
         }
-        // Where nobody speaks the caller's dialect, whoever is there is asked in its own.
-        let upstream = self.default_for(dialect).or_else(|| self.list.first());
+        let upstream = self.serves(dialect);
         let target = |upstream| Target { upstream, model: None, callers: self.is_default(upstream, dialect) };
         upstream.map(target).into_iter().collect()
+    }
+
+    /// The rules for models, the first of which that matches counts.
+    pub(crate) fn rules(&self) -> &[ModelRoute] {
+        &self.models
+    }
+
+    /// The rule for this model.
+    pub(crate) fn rule(&self, model: &str) -> Option<&ModelRoute> {
+        self.models.iter().find(|rule| rule.pattern.matches(model).is_some())
+    }
+
+    /// Who serves callers of this dialect where no rule says so. Where nobody speaks it, whoever is there is asked in its own.
+    pub(crate) fn serves(&self, dialect: Dialect) -> Option<&Upstream> {
+        self.default_for(dialect).or_else(|| self.list.first())
     }
 
     /// Requests of this dialect go there unless something else is said.
@@ -64,7 +79,7 @@ mod tests {
 
     use super::super::testing::{config, upstream};
     use super::*;
-    use crate::config::{ModelPattern, ModelRoute, RouteTarget, UpstreamConfig};
+    use crate::config::{ModelPattern, RouteTarget, UpstreamConfig};
 
     /// A rule's pattern and its upstreams, each with another name for the model.
     type Rule<'a> = (&'a str, &'a [(&'a str, Option<&'a str>)]);

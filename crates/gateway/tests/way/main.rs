@@ -17,6 +17,8 @@ mod headers;
 #[cfg(test)]
 mod input;
 #[cfg(test)]
+mod models;
+#[cfg(test)]
 mod outward;
 #[cfg(test)]
 mod policies;
