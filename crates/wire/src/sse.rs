@@ -18,7 +18,8 @@ pub struct Frame {
 }
 
 impl Frame {
-    /// A frame in this gateway's own hand: an `event:` line unless `event` is empty, one `data:` line, a blank line.
+    /// A frame in this gateway's own hand: an `event:` line unless `event` is empty, a `data:` line for each line of
+    /// `data`, a blank line.
     pub fn write(event: &str, data: &str) -> Bytes {
         let mut out = BytesMut::with_capacity(event.len() + data.len() + 18);
         if !event.is_empty() {
@@ -26,8 +27,16 @@ impl Frame {
             out.extend_from_slice(event.as_bytes());
             out.extend_from_slice(b"\n");
         }
+        // Data that came on several lines goes out on several.
+        let mut rest = data;
+        while let Some((line, more)) = rest.split_once('\n') {
+            out.extend_from_slice(b"data: ");
+            out.extend_from_slice(line.as_bytes());
+            out.extend_from_slice(b"\n");
+            rest = more;
+        }
         out.extend_from_slice(b"data: ");
-        out.extend_from_slice(data.as_bytes());
+        out.extend_from_slice(rest.as_bytes());
         out.extend_from_slice(b"\n\n");
         out.freeze()
     }

@@ -43,6 +43,8 @@ pub struct Part {
 pub enum Out {
     /// A block as it came, by its position in `parts`.
     Keep(usize),
+    /// A text as it came, by its position in `parts`, that now says something else.
+    Changed(usize, String),
     /// A text of the gateway's.
     Text(String),
     /// A call of the gateway's.

@@ -1,5 +1,6 @@
 //! What the gateway writes in place of the model's words, and the end of a choice: all that has waited, then the stop.
 
+use luthien_wire::stream::{Piece, What};
 use luthien_wire::turn::{Block, StopReason, ToolCall};
 
 use super::StreamReview;
@@ -60,6 +61,11 @@ impl Emitter {
         let choice_at = choice.slots[at].id.choice;
         let is_call = choice.slots[at].lane == Lane::Call;
         let items = choice.slots[at].outcome.as_mut().and_then(|outcome| outcome.items.take()).unwrap_or_default();
+        if let (Lane::Text, [Item::Block(Block::Text(text))]) = (&choice.slots[at].lane, items.as_slice())
+            && !text.is_empty()
+        {
+            return self.write_changed(choice, at, text);
+        }
         self.forget(&mut choice.slots[at]);
         choice.slots[at].done = true;
         for item in items {
@@ -71,6 +77,33 @@ impl Emitter {
             }
         }
         choice.calls_changed |= is_call || !choice.added.is_empty();
+    }
+
+    /// A text block as the upstream wrote it, with other words.
+    fn write_changed(&mut self, choice: &mut Choice, at: usize, text: &str) {
+        self.acting = true;
+        choice.slots[at].changed = false;
+        let mut words = Some(text);
+        while let Some(atom) = choice.slots[at].atoms.pop_front() {
+            self.held = self.held.saturating_sub(atom.weight());
+            match &atom.what {
+                What::Block { piece: Piece::Text(_), start, end, .. } => {
+                    match (words.take(), start.is_some() || *end) {
+                        (Some(text), _) => self.write_atom(choice, at, atom, Some(text)),
+                        (None, true) => self.write_atom(choice, at, atom, Some("")),
+                        (None, false) => {}
+                    }
+                }
+                What::Block { end: true, id, .. } if words.is_some() => {
+                    let (id, place) = (*id, self.place(choice, at, &atom));
+                    let text = words.take().unwrap_or_default();
+                    self.write(|encoder| encoder.text_delta(id.choice, place, text));
+                    self.write_atom(choice, at, atom, None);
+                }
+                _ => self.write_atom(choice, at, atom, None),
+            }
+        }
+        self.finish_slot(choice, at);
     }
 
     /// A text of the gateway's. `apart`: from the text before it, which on Chat is in the same string.

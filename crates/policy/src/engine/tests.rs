@@ -7,4 +7,5 @@ mod numbered;
 mod property;
 mod responses;
 mod support;
+mod texts;
 mod wholes;

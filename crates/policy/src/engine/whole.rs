@@ -86,7 +86,7 @@ async fn decide(inner: Arc<Inner>, choice: &Choice) -> Option<Edit> {
     let outcomes = join_all(asked).await;
     let outcomes = covered(&inner, choice, outcomes);
     let unchanged = outcomes.iter().all(|outcome| outcome.items.is_none() && outcome.notices.is_empty());
-    let mut edit = (!unchanged).then(|| arrange(choice, outcomes));
+    let mut edit = (!unchanged).then(|| in_place(choice, &outcomes).unwrap_or_else(|| arrange(choice, outcomes)));
     if inner.sees.turn {
         let blocks = match &edit {
             None => choice.parts.iter().map(|part| part.block.clone()).collect(),
@@ -159,9 +159,11 @@ fn arrange(choice: &Choice, outcomes: Vec<Outcome>) -> Edit {
             }
             continue;
         };
+        let one = items.len() == 1;
         for item in items {
             match item {
                 Item::Message(text) | Item::Block(Block::Text(text)) if text.is_empty() => {}
+                Item::Block(Block::Text(text)) if one && !call => front.push(Out::Changed(at, text)),
                 Item::Message(text) | Item::Block(Block::Text(text)) if call => messages.push(Out::Text(text)),
                 Item::Message(text) | Item::Block(Block::Text(text)) => front.push(Out::Text(text)),
                 Item::Block(Block::ToolCall(call)) => back.push(Out::Call(call)),
@@ -173,6 +175,36 @@ fn arrange(choice: &Choice, outcomes: Vec<Outcome>) -> Edit {
     front.extend(notices.into_iter().map(Out::Text));
     front.append(&mut back);
     Edit { blocks: front, stop: None }
+}
+
+/// Texts alone were decided otherwise: each stays where it is. `None` where something else changed too.
+fn in_place(choice: &Choice, outcomes: &[Outcome]) -> Option<Edit> {
+    let mut blocks = Vec::with_capacity(choice.parts.len());
+    for (at, (part, outcome)) in choice.parts.iter().zip(outcomes).enumerate() {
+        let Some(items) = &outcome.items else {
+            blocks.push(Out::Keep(at));
+            continue;
+        };
+        if part.kind != Kind::Text || !outcome.notices.is_empty() {
+            return None;
+        }
+        for item in items {
+            match text_of(at, items, item)? {
+                Out::Text(text) | Out::Changed(_, text) if text.is_empty() => {}
+                out => blocks.push(out),
+            }
+        }
+    }
+    outcomes.iter().all(|outcome| outcome.notices.is_empty()).then_some(Edit { blocks, stop: None })
+}
+
+/// What stands in the place of a text: the text itself with other words, where it is one that is all there is.
+fn text_of(at: usize, items: &[Item], item: &Item) -> Option<Out> {
+    match item {
+        Item::Block(Block::Text(text)) if items.len() == 1 => Some(Out::Changed(at, text.clone())),
+        Item::Block(Block::Text(text)) | Item::Message(text) => Some(Out::Text(text.clone())),
+        Item::Block(_) => None,
+    }
 }
 
 fn front_then_calls(items: Vec<Item>, notices: Vec<String>) -> Vec<Out> {
@@ -193,6 +225,7 @@ fn block_of(choice: &Choice, out: &Out) -> Option<Block> {
     match out {
         Out::Keep(at) => choice.parts.get(*at).map(|part| part.block.clone()),
         Out::Text(_) => None,
+        Out::Changed(_, text) => Some(Block::Text(text.clone())),
         Out::Call(call) => Some(Block::ToolCall(call.clone())),
     }
 }
@@ -202,7 +235,7 @@ fn with_stop(choice: &Choice, edit: Edit) -> Edit {
     let calls = edit.blocks.iter().any(|out| match out {
         Out::Keep(at) => choice.parts.get(*at).is_some_and(|part| is_client_call(&part.kind)),
         Out::Call(_) => true,
-        Out::Text(_) => false,
+        Out::Text(_) | Out::Changed(..) => false,
     });
     let had = choice.parts.iter().any(|part| is_client_call(&part.kind));
     let stop = match &choice.stop {

@@ -155,10 +155,12 @@ fn rewrite_choice(out: &str, body: &str, choice: &Choice, edit: &Edit) -> Option
     let message = [entry[0], entry[1], Step::Key("message")];
     let mut texts: Vec<&str> = Vec::new();
     let mut calls: Vec<Cow<'_, str>> = Vec::new();
+    let mut new_refusal: Option<&String> = None;
     let (mut content_kept, mut refusal_kept, mut function_kept, mut changed_text) = (false, false, false, false);
     for block in &edit.blocks {
         match block {
-            Out::Text(text) => {
+            Out::Changed(at, text) if choice.parts.get(*at)?.id.block == REFUSAL => new_refusal = Some(text),
+            Out::Changed(_, text) | Out::Text(text) => {
                 texts.push(text);
                 changed_text = true;
             }
@@ -187,7 +189,8 @@ fn rewrite_choice(out: &str, body: &str, choice: &Choice, edit: &Edit) -> Option
         out = json::set(&out, &message, "content", &content)?;
     }
     if had(REFUSAL) && !refusal_kept {
-        out = json::set(&out, &message, "refusal", "null")?;
+        let refusal = new_refusal.map_or_else(|| "null".into(), |text| json::quote(text));
+        out = json::set(&out, &message, "refusal", &refusal)?;
     }
     if changed_text || content_kept != had(CONTENT) || refusal_kept != had(REFUSAL) {
         // They tell the text as it was.

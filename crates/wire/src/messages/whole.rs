@@ -51,6 +51,10 @@ pub(crate) fn rewrite(body: &str, whole: &Whole, edits: &[Option<Edit>]) -> Opti
         .iter()
         .map(|out| match out {
             Out::Keep(part) => choice.parts.get(*part).map(|part| Cow::Borrowed(&body[part.span.clone()])),
+            Out::Changed(part, text) => {
+                let block = &body[choice.parts.get(*part)?.span.clone()];
+                json::set(block, &[], "text", &json::quote(text)).map(Cow::Owned)
+            }
             Out::Text(text) => Some(Cow::Owned(json!({"type": "text", "text": text}).to_string())),
             Out::Call(call) => {
                 let input = call.arguments.as_ref().ok()?;

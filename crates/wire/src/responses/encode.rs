@@ -237,7 +237,8 @@ impl Encoder {
             out.extend_from_slice(&self.announced(atom, at, start.as_ref(), raw));
         }
         let is_text = self.open_at(at).is_some_and(|open| open.is_text);
-        if let (true, Some(words)) = (is_text, text.or(if let Piece::Text(text) = piece { Some(text) } else { None })) {
+        let words = text.or(if let Piece::Text(text) = piece { Some(text) } else { None });
+        if let (true, Some(words)) = (is_text, words.filter(|words| !words.is_empty())) {
             out.extend_from_slice(&self.text_delta(at, words));
         }
         let said = || {
@@ -256,7 +257,7 @@ impl Encoder {
             out.extend_from_slice(&self.renumbered(atom, Some(at)));
             self.end(at, Sent::Upstream(Arc::clone(&atom.frame)));
         } else {
-            out.extend_from_slice(&self.block_end(at));
+            out.extend_from_slice(&self.end_as(at, Some(raw)));
         }
         out.freeze()
     }
@@ -324,11 +325,17 @@ impl Encoder {
 
     /// The end of an open item, in the gateway's own hand.
     pub(crate) fn block_end(&mut self, at: u32) -> Bytes {
+        self.end_as(at, None)
+    }
+
+    /// The end of an open item with the words that went out; what else it has is the upstream's finished item's, if given.
+    fn end_as(&mut self, at: u32, finished: Option<&str>) -> Bytes {
         let Some(position) = self.open.iter().rposition(|open| open.at == at) else { return Bytes::new() };
         let open = self.open.remove(position);
         let mut out = BytesMut::new();
-        let started = open.start.as_deref().and_then(item_of).and_then(|raw| serde_json::from_str(raw).ok());
-        let mut item: Map<String, Value> = started.unwrap_or_else(|| own::message(&open.id));
+        let known = finished.or_else(|| open.start.as_deref().and_then(item_of));
+        let known = known.and_then(|raw| serde_json::from_str(raw).ok());
+        let mut item: Map<String, Value> = known.unwrap_or_else(|| own::message(&open.id));
         if open.is_text {
             for part in open.parts.iter().filter(|part| !part.closed) {
                 for (kind, members) in own::closings(part.is_refusal, &open.id, at, part.content, &part.text) {
@@ -337,7 +344,9 @@ impl Encoder {
             }
             let parts: Vec<Value> = open.parts.iter().map(|part| own::part(part.is_refusal, &part.text)).collect();
             item.insert("content".into(), Value::Array(parts));
-            item.insert("status".into(), "completed".into());
+            if finished.is_none() {
+                item.insert("status".into(), "completed".into());
+            }
         } else if item.contains_key("status") {
             item.insert("status".into(), "incomplete".into());
         }

@@ -115,6 +115,12 @@ impl<'a> Item<'a> {
         if known { Ok(contents) } else { Err(Unreadable::Contradiction) }
     }
 
+    /// The same parts as JSON.
+    pub(super) fn content_parts(&self) -> Result<Vec<&'a RawValue>, Unreadable> {
+        let raw = self.content.filter(|raw| raw.get() != "null").map_or("[]", RawValue::get);
+        serde_json::from_str(raw).map_err(|_| Unreadable::Contradiction)
+    }
+
     /// What a call is asked to do, as its raw text: JSON, or free text. `raw` is the item's JSON.
     pub(super) fn arguments(&self, raw: &str) -> Result<String, Unreadable> {
         let text = |raw: &RawValue| -> Result<String, Unreadable> {

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use super::item::{Content, Item};
+use super::item::Item;
 use super::own;
 use crate::json::{self, Step};
 use crate::stream::{BlockBuilder, Kind, Piece};
@@ -48,14 +48,32 @@ pub(crate) fn decode(text: &str) -> Result<Whole, Unreadable> {
         let item = Item::read(raw.get())?;
         let kind = if item.is_repeated() { Kind::Opaque("message".into()) } else { item.block() };
         calls |= matches!(kind, Kind::Call { form: ToolForm::Client | ToolForm::Unknown, .. });
+        let id = BlockId { choice: 0, block: u32::try_from(at).unwrap_or(u32::MAX) };
+        let span = json::span_in(text, raw.get());
+        if kind == Kind::Text {
+            let contents = item.contents()?.into_iter().zip(item.content_parts()?);
+            let texts = contents.map(|(content, raw)| Part {
+                id,
+                kind: Kind::Text,
+                block: Block::Text(content.said().to_owned()),
+                span: json::span_in(text, raw.get()),
+            });
+            let before = parts.len();
+            parts.extend(texts);
+            if parts.len() == before {
+                // Nothing in it, and yet it is to stay.
+                let block = Block::Opaque { kind: "message".into(), raw: raw.get().to_owned() };
+                parts.push(Part { id, kind: Kind::Opaque("message".into()), block, span });
+            }
+            continue;
+        }
         let mut builder = BlockBuilder::new(kind.clone());
         builder.push(&match &kind {
-            Kind::Text => Piece::Text(item.contents()?.iter().map(Content::said).collect()),
             Kind::Thinking => Piece::Thinking(item.thoughts()),
             Kind::Call { form: ToolForm::Client | ToolForm::Server, .. } => {
                 Piece::Arguments(item.arguments(raw.get())?)
             }
-            Kind::Call { .. } | Kind::Result { .. } | Kind::Opaque(_) => Piece::Input(raw.get().to_owned()),
+            _ => Piece::Input(raw.get().to_owned()),
         });
         let mut block = builder.finish(false);
         if let Block::ToolCall(call) = &mut block
@@ -64,8 +82,7 @@ pub(crate) fn decode(text: &str) -> Result<Whole, Unreadable> {
         {
             call.arguments = Err(Unreadable::CutOff);
         }
-        let id = BlockId { choice: 0, block: u32::try_from(at).unwrap_or(u32::MAX) };
-        parts.push(Part { id, kind, block, span: json::span_in(text, raw.get()) });
+        parts.push(Part { id, kind, block, span });
     }
     let stop = match (status, cut) {
         ("incomplete", Some(reason)) if reason == "max_output_tokens" => Some(StopReason::MaxTokens),
@@ -82,21 +99,64 @@ pub(crate) fn rewrite(body: &str, whole: &Whole, edits: &[Option<Edit>]) -> Opti
     let response: Response<'_> = serde_json::from_str(body).ok()?;
     let id = response.id.unwrap_or_default();
     let id = id.strip_prefix("resp_").unwrap_or(&id);
-    let items: Option<Vec<Cow<'_, str>>> = edit
-        .blocks
-        .iter()
-        .enumerate()
-        .map(|(at, out)| match out {
-            Out::Keep(part) => choice.parts.get(*part).map(|part| Cow::Borrowed(&body[part.span.clone()])),
-            Out::Text(text) => Some(Cow::Owned(message(&format!("msg_{id}_{at}"), text).to_string())),
-            Out::Call(call) => Some(Cow::Owned(Value::Object(own::call(&format!("fc_{id}_{at}"), call)).to_string())),
-        })
-        .collect();
-    let output = format!("[{}]", items?.join(","));
+    let items = items(body, choice, &edit.blocks, id)?;
+    let output = format!("[{}]", items.join(","));
     let mut out = json::set(body, &[], "output", &output)?;
     // Some servers repeat the texts beside the items.
     if json::find(&out, &[Step::Key("output_text")]).is_some() {
         out = json::set(&out, &[], "output_text", &json::quote(&own::texts(&output)))?;
+    }
+    Some(out)
+}
+
+/// The items of an edited output. Texts of one message that still stand together stay one message.
+fn items<'a>(body: &'a str, choice: &Choice, blocks: &[Out], id: &str) -> Option<Vec<Cow<'a, str>>> {
+    let item_of = |out: &Out| match out {
+        Out::Keep(part) | Out::Changed(part, _) => choice.parts.get(*part).map(|part| part.id.block),
+        Out::Text(_) | Out::Call(_) => None,
+    };
+    let mut items: Vec<Cow<'a, str>> = Vec::with_capacity(blocks.len());
+    let mut rest = blocks;
+    while let Some(first) = rest.first() {
+        let (item, at) = (item_of(first), items.len());
+        let together = rest.iter().take_while(|out| item.is_some() && item_of(out) == item).count().max(1);
+        let (group, after) = rest.split_at(together);
+        rest = after;
+        items.push(match first {
+            Out::Text(text) => message(&format!("msg_{id}_{at}"), text).to_string().into(),
+            Out::Call(call) => Value::Object(own::call(&format!("fc_{id}_{at}"), call)).to_string().into(),
+            Out::Keep(_) | Out::Changed(..) => kept(body, choice, item?, group)?,
+        });
+    }
+    Some(items)
+}
+
+/// The upstream's item with what is left of its texts.
+fn kept<'a>(body: &'a str, choice: &Choice, item: u32, group: &[Out]) -> Option<Cow<'a, str>> {
+    let span = json::find(body, &[Step::Key("output"), Step::Index(usize::try_from(item).ok()?)])?;
+    let all = choice.parts.iter().filter(|part| part.id.block == item).count();
+    if group.len() == all && group.iter().all(|out| matches!(out, Out::Keep(_))) {
+        return Some(Cow::Borrowed(&body[span]));
+    }
+    let contents: Option<Vec<Cow<'_, str>>> = group
+        .iter()
+        .map(|out| match out {
+            Out::Keep(part) => choice.parts.get(*part).map(|part| Cow::Borrowed(&body[part.span.clone()])),
+            Out::Changed(part, text) => changed(&body[choice.parts.get(*part)?.span.clone()], text).map(Cow::Owned),
+            Out::Text(_) | Out::Call(_) => None,
+        })
+        .collect();
+    json::set(&body[span], &[], "content", &format!("[{}]", contents?.join(","))).map(Cow::Owned)
+}
+
+/// A content part that says something else: what tells of its old words is emptied.
+fn changed(part: &str, text: &str) -> Option<String> {
+    let said = if json::member(part, "refusal").is_some() { "refusal" } else { "text" };
+    let mut out = json::set(part, &[], said, &json::quote(text))?;
+    for about in ["annotations", "logprobs"] {
+        if json::member(&out, about).is_some() {
+            out = json::set(&out, &[], about, "[]")?;
+        }
     }
     Some(out)
 }
