@@ -2,9 +2,9 @@
 
 use luthien_testkit::{Answer, Reply, Script, Step, fixtures};
 use luthien_wire::Dialect;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::support::{BOTH, GOOD, JUDGE, Rig, decisions, event, fixture_of, judge, judged, turn};
+use crate::support::{GOOD, JUDGE, Rig, decisions, event, fixture_of, judge, judged, read, turn};
 
 #[tokio::test]
 async fn an_upstreams_error_passes_as_it_came_and_nothing_is_judged() {
@@ -18,9 +18,9 @@ async fn an_upstreams_error_passes_as_it_came_and_nothing_is_judged() {
                 .header("anthropic-ratelimit-requests-remaining", "0")
                 .header("x-ratelimit-remaining-tokens", "0");
             let rig = Rig::new(Script::always(reply), policy.clone()).await;
-            for dialect in BOTH {
+            for dialect in Dialect::ALL {
                 for stream in [true, false] {
-                    let told = rig.told(dialect, &turn("m", stream)).await;
+                    let told = rig.told(dialect, &turn(dialect, "m", stream)).await;
                     assert_eq!((told.status, told.text().as_str()), (status, odd));
                     for (name, value) in [
                         ("retry-after", "7"),
@@ -39,7 +39,7 @@ async fn an_upstreams_error_passes_as_it_came_and_nothing_is_judged() {
                     }
                 }
             }
-            assert_eq!(rig.upstream.turns().len(), 4, "{status}: each was asked for once");
+            assert_eq!(rig.upstream.turns().len(), 6, "{status}: each was asked for once");
             rig.stop().await;
         }
     }
@@ -49,9 +49,9 @@ async fn an_upstreams_error_passes_as_it_came_and_nothing_is_judged() {
 async fn an_error_that_is_no_json_passes_as_it_came() {
     let html = "<html>Bad Gateway\0\u{1F600}</html>";
     let rig = Rig::new(Script::always(Reply::whole(502, "text/html", html)), Some(judge())).await;
-    for dialect in BOTH {
+    for dialect in Dialect::ALL {
         for stream in [true, false] {
-            let told = rig.told(dialect, &turn("m", stream)).await;
+            let told = rig.told(dialect, &turn(dialect, "m", stream)).await;
             assert_eq!((told.status, told.text().as_str()), (502, html));
             assert_eq!(told.header("content-type"), Some("text/html"));
         }
@@ -59,23 +59,34 @@ async fn an_error_that_is_no_json_passes_as_it_came() {
     rig.stop().await;
 }
 
+/// How the frame begins that says that an answer has failed, and the one that ends an answer.
+fn last_frames(dialect: Dialect) -> [&'static str; 2] {
+    match dialect {
+        Dialect::Messages => ["event: error\ndata: {\"type\":\"error\"", "event: message_stop\n"],
+        Dialect::Chat => ["data: {\"error\":{", "data: [DONE]"],
+        Dialect::Responses => {
+            ["event: response.failed\ndata: {\"type\":\"response.failed\"", "event: response.completed\n"]
+        }
+    }
+}
+
+fn last_frame(text: &str) -> &str {
+    assert!(text.ends_with("\n\n"), "{text}");
+    text.trim_end().rsplit("\n\n").next().expect("a last event")
+}
+
 #[tokio::test]
 async fn a_cut_stream_never_ends_well() {
     for policy in [None, Some(judge()), Some(("all_caps", json!({})))] {
         let rig = Rig::new(judged(GOOD, fixture_of), policy.clone()).await;
-        for dialect in BOTH {
+        for dialect in Dialect::ALL {
             for name in ["cut_in_text", "cut_in_tool"] {
                 fixtures::named(dialect, name).expect("a fixture of that name");
-                let told = rig.told(dialect, &turn(name, true)).await;
+                let told = rig.told(dialect, &turn(dialect, name, true)).await;
                 let text = told.text();
-                let last = text.trim_end().rsplit("\n\n").next().expect("a last event");
-                let error = match dialect {
-                    Dialect::Messages => "event: error\ndata: {\"type\":\"error\"",
-                    Dialect::Chat => "data: {\"error\":{",
-                    Dialect::Responses => "event: response.failed\ndata: {\"type\":\"response.failed\"",
-                };
-                assert!(last.starts_with(error) && text.ends_with("\n\n"), "{name} under {policy:?}: {text}");
-                assert!(!text.contains("message_stop") && !text.contains("[DONE]"), "{name}: {text}");
+                let [error, end] = last_frames(dialect);
+                assert!(last_frame(&text).starts_with(error), "{name} under {policy:?}: {text}");
+                assert!(!text.contains(end), "{name}: {text}");
                 let call = rig.gateway.call(told.id()).await;
                 assert_eq!(event(&call, "transaction.failed")["status"], "upstream_broken");
             }
@@ -88,24 +99,54 @@ async fn a_cut_stream_never_ends_well() {
 async fn a_break_at_any_event_is_an_error_or_the_answers_proper_end() {
     let answer = Answer::new().say("some words").call("Bash", &json!({"command": "make"}));
     for policy in [None, Some(judge())] {
-        for (dialect, end) in [(Dialect::Messages, "message_stop"), (Dialect::Chat, "[DONE]")] {
+        for dialect in Dialect::ALL {
             let script = move |count: usize, how: Step, answer: Answer| {
                 judged(GOOD, move |asked| answer.reply(asked).cut_after(count, how.clone()))
             };
             let rig = Rig::new(Answer::text("x"), policy.clone()).await;
-            for count in 0..9 {
+            let [error, end] = last_frames(dialect);
+            let mut ends = 0;
+            for count in 1..16 {
                 for how in [Step::Close, Step::Reset] {
                     rig.upstream.default_script(script(count, how, answer.clone()));
-                    let told = rig.told(dialect, &turn("m", true)).await;
+                    let told = rig.told(dialect, &turn(dialect, "m", true)).await;
                     let text = told.text();
-                    let ended = text.trim_end().ends_with(&format!("{end}\"}}")) || text.trim_end().ends_with(end);
-                    assert_ne!(ended, text.contains("\"error\""), "after {count} events: {text}");
-                    let words =
-                        if ended { ["stop_reason\":\"tool_use", "finish_reason\":\"tool_calls"] } else { ["", ""] };
-                    assert!(words.iter().any(|word| text.contains(word)), "after {count} events: {text}");
+                    if last_frame(&text).starts_with(end) {
+                        let whole = read(dialect, &told.body).expect("well-formed");
+                        assert!(whole.to_string().contains("Bash"), "after {count} events: {whole}");
+                        ends += 1;
+                    } else {
+                        assert!(last_frame(&text).starts_with(error), "after {count} events: {text}");
+                        assert!(!text.contains(end), "after {count} events: {text}");
+                    }
                 }
             }
+            assert!(ends >= 2, "{dialect}: the answer is whole at the last");
             rig.stop().await;
         }
+    }
+}
+
+/// Codex takes nothing but `response.failed` for a failure (W-54); its number follows the last.
+#[tokio::test]
+async fn the_failure_of_a_response_has_the_next_number() {
+    for policy in [None, Some(judge()), Some(("all_caps", json!({})))] {
+        let rig = Rig::new(judged(GOOD, fixture_of), policy.clone()).await;
+        for name in
+            ["cut_before_items", "cut_in_text", "cut_in_tool", "cut_before_completed", "cut_in_custom_tool_call"]
+        {
+            let told = rig.told(Dialect::Responses, &turn(Dialect::Responses, name, true)).await;
+            let numbers: Vec<u64> = told
+                .text()
+                .lines()
+                .filter_map(|line| line.strip_prefix("data: "))
+                .map(|data| {
+                    serde_json::from_str::<Value>(data).expect("JSON")["sequence_number"].as_u64().expect("a number")
+                })
+                .collect();
+            let expected: Vec<u64> = (0..).take(numbers.len()).collect();
+            assert_eq!(numbers, expected, "{name} under {policy:?}: {}", told.text());
+        }
+        rig.stop().await;
     }
 }

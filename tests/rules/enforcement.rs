@@ -6,7 +6,7 @@ use luthien_testkit::{Answer, Script};
 use luthien_wire::Dialect;
 use serde_json::{Value, json};
 
-use crate::support::{BAD, BOTH, GOOD, KEYS, Rig, Told, chain, fixture_of, judge, judged, read, turn};
+use crate::support::{BAD, GOOD, KEYS, Rig, Told, chain, fixture_of, judge, judged, read, turn};
 
 fn thinking(message: &Value) -> Vec<&Value> {
     let blocks = message["content"].as_array().expect("blocks").iter();
@@ -21,7 +21,7 @@ async fn thinking_reaches_the_client_untouched_under_every_policy() {
         let rig = Rig::new(judged(BAD, fixture_of), Some(policy.clone())).await;
         for name in ["thinking_tool", "thinking_interleaved", "thinking_omitted", "thinking_redacted"] {
             let fixture = fixtures::named(Dialect::Messages, name).expect("a fixture of that name");
-            let told = rig.told(Dialect::Messages, &turn(name, true)).await;
+            let told = rig.told(Dialect::Messages, &turn(Dialect::Messages, name, true)).await;
             let (before, after) = (read(Dialect::Messages, fixture.bytes), read(Dialect::Messages, &told.body));
             let (before, after) = (before.expect("well-formed"), after.expect("well-formed"));
             assert!(!thinking(&before).is_empty(), "{name}");
@@ -36,7 +36,7 @@ async fn thinking_reaches_the_client_untouched_under_every_policy() {
 async fn usage_and_stop_reasons_survive_a_block() {
     let rig = Rig::new(judged(BAD, fixture_of), Some(judge())).await;
     for fixture in fixtures::all(Dialect::Messages).iter().filter(|fixture| fixture.streamed && fixture.well_formed) {
-        let told = rig.told(Dialect::Messages, &turn(fixture.name, true)).await;
+        let told = rig.told(Dialect::Messages, &turn(Dialect::Messages, fixture.name, true)).await;
         let before = read(Dialect::Messages, fixture.bytes).expect("well-formed");
         let after = read(Dialect::Messages, &told.body).expect("well-formed");
         assert_eq!(after["usage"], before["usage"], "{}", fixture.name);
@@ -45,7 +45,7 @@ async fn usage_and_stop_reasons_survive_a_block() {
         assert_eq!(after["stop_sequence"], before["stop_sequence"], "{}", fixture.name);
     }
     for fixture in fixtures::all(Dialect::Chat).iter().filter(|fixture| fixture.streamed && fixture.well_formed) {
-        let told = rig.told(Dialect::Chat, &turn(fixture.name, true)).await;
+        let told = rig.told(Dialect::Chat, &turn(Dialect::Chat, fixture.name, true)).await;
         let before = read(Dialect::Chat, fixture.bytes).expect("well-formed");
         let after = read(Dialect::Chat, &told.body).expect("well-formed");
         assert_eq!(after.get("usage"), before.get("usage"), "{}", fixture.name);
@@ -61,9 +61,9 @@ async fn a_header_names_the_policies_their_version_and_what_they_did() {
     for (verdict, word) in [(BAD, "evaluation=intervened"), (GOOD, "evaluation=passed")] {
         let call = Answer::tool("Bash", &json!({"command": "x"}));
         let rig = Rig::new(judged(verdict, move |_| call.clone()), Some(judge())).await;
-        for dialect in BOTH {
+        for dialect in Dialect::ALL {
             for stream in [true, false] {
-                let told = rig.told(dialect, &turn("m", stream)).await;
+                let told = rig.told(dialect, &turn(dialect, "m", stream)).await;
                 let header = told.header("x-luthien-policy").expect("the policies' header");
                 assert!(header.contains("tool_call_judge") && header.contains("version="), "{header}");
                 assert_eq!(header.contains(word), !stream, "{header}");
@@ -88,7 +88,7 @@ async fn what_a_policy_cannot_see_is_not_passed_on() {
         "/v1/batches",
         "/v1/files/f1/content",
         "/v1/realtime",
-        "/v1/responses/r1",
+        "/v1/responses/r1/x",
         "/v1/messages/",
         "/v1//messages",
         "/v1/./messages",
@@ -105,7 +105,10 @@ async fn what_a_policy_cannot_see_is_not_passed_on() {
     ];
     for path in paths {
         for told in [
-            Told::of(post(&rig.url(path), &KEYS, turn("m", false).to_string()).await.expect("an answer")).await,
+            Told::of(
+                post(&rig.url(path), &KEYS, turn(Dialect::Messages, "m", false).to_string()).await.expect("an answer"),
+            )
+            .await,
             Told::of(get(&rig.url(path), &KEYS).await.expect("an answer")).await,
         ] {
             assert!((400..500).contains(&told.status), "{path}: {} {}", told.status, told.text());
@@ -119,7 +122,7 @@ async fn what_a_policy_cannot_see_is_not_passed_on() {
 #[tokio::test]
 async fn another_method_on_a_models_path_is_refused_in_its_dialect() {
     let rig = Rig::new(Script::always(Answer::text("hi")), None).await;
-    for dialect in BOTH {
+    for dialect in Dialect::ALL {
         for method in ["GET", "HEAD", "OPTIONS", "PUT", "DELETE", "PATCH", "BREW"] {
             let method = http::Method::from_bytes(method.as_bytes()).expect("a method");
             let told = send(method.clone(), &rig.url(crate::support::path(dialect)), &KEYS, "").await;

@@ -9,14 +9,20 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::support::{BOTH, KEYS, Rig, Told, event, judge, path, turn};
+use crate::support::{KEYS, Rig, Told, event, judge, path, turn};
 
-fn bad_bodies() -> Vec<(&'static str, Vec<u8>)> {
+/// Where a request's conversation stands.
+fn list(dialect: Dialect) -> &'static str {
+    if dialect == Dialect::Responses { "input" } else { "messages" }
+}
+
+fn bad_bodies(dialect: Dialect) -> Vec<(&'static str, Vec<u8>)> {
+    let list = list(dialect);
     let deep = |open: &str, close: &str| {
         let (open, close) = (open.repeat(100_000), close.repeat(100_000));
-        format!(r#"{{"model":"m","max_tokens":1,"messages":[],"x":{open}1{close}}}"#).into_bytes()
+        format!(r#"{{"model":"m","max_tokens":1,"{list}":[],"x":{open}1{close}}}"#).into_bytes()
     };
-    let turn = r#"{"model":"m","max_tokens":1,"messages":[]"#;
+    let turn = format!(r#"{{"model":"m","max_tokens":1,"{list}":[]"#);
     vec![
         ("empty", Vec::new()),
         ("white space", b" \n ".to_vec()),
@@ -29,7 +35,7 @@ fn bad_bodies() -> Vec<(&'static str, Vec<u8>)> {
         ("two values", [turn.as_bytes(), b"}{}"].concat()),
         ("the model twice", [turn.as_bytes(), b",\"model\":\"n\"}"].concat()),
         ("the model twice, once escaped", [turn.as_bytes(), b",\"mod\\u0065l\":\"n\"}"].concat()),
-        ("the messages twice", [turn.as_bytes(), b",\"messages\":[]}"].concat()),
+        ("the conversation twice", format!("{turn},\"{list}\":[]}}").into_bytes()),
         ("stream twice", [turn.as_bytes(), b",\"stream\":false,\"stream\":true}"].concat()),
         ("unclosed brackets", "[".repeat(100_000).into_bytes()),
         ("unclosed braces", "{\"a\":".repeat(100_000).into_bytes()),
@@ -41,7 +47,7 @@ fn bad_bodies() -> Vec<(&'static str, Vec<u8>)> {
 }
 
 async fn still_answers(rig: &Rig) {
-    let told = rig.told(Dialect::Messages, &turn("next", false)).await;
+    let told = rig.told(Dialect::Messages, &turn(Dialect::Messages, "next", false)).await;
     assert_eq!(told.status, 200, "{}", told.text());
 }
 
@@ -49,8 +55,8 @@ async fn still_answers(rig: &Rig) {
 async fn a_bad_body_is_an_error_in_the_callers_dialect_and_a_record() {
     for policy in [None, Some(judge())] {
         let rig = Rig::new(Answer::text("hi"), policy).await;
-        for dialect in BOTH {
-            for (name, body) in bad_bodies() {
+        for dialect in Dialect::ALL {
+            for (name, body) in bad_bodies(dialect) {
                 let told = Told::of(post(&rig.url(path(dialect)), &KEYS, body).await.expect("an answer")).await;
                 assert_eq!(
                     (told.status, told.header("x-should-retry")),
@@ -74,12 +80,13 @@ async fn a_bad_body_is_an_error_in_the_callers_dialect_and_a_record() {
 async fn depth_alone_ends_nothing() {
     let rig = Rig::new(Answer::text("hi"), Some(judge())).await;
     for (open, close) in [("[", "]"), ("{\"a\":", "}")] {
-        for place in ["x", "system", "tools", "messages", "metadata"] {
-            let deep = format!("{}1{}", open.repeat(100_000), close.repeat(100_000));
-            let messages = if place == "messages" { "" } else { "\"messages\":[]," };
-            let deep = if place == "messages" { format!("[{{\"role\":\"user\",\"content\":{deep}}}]") } else { deep };
-            let body = format!("{{\"model\":\"m\",\"max_tokens\":1,{messages}\"{place}\":{deep}}}");
-            for dialect in BOTH {
+        for dialect in Dialect::ALL {
+            let list = list(dialect);
+            for place in ["x", "system", "instructions", "tools", list, "metadata"] {
+                let deep = format!("{}1{}", open.repeat(100_000), close.repeat(100_000));
+                let messages = if place == list { String::new() } else { format!("\"{list}\":[],") };
+                let deep = if place == list { format!("[{{\"role\":\"user\",\"content\":{deep}}}]") } else { deep };
+                let body = format!("{{\"model\":\"m\",\"max_tokens\":1,{messages}\"{place}\":{deep}}}");
                 let told = post(&rig.url(path(dialect)), &KEYS, body.clone()).await.expect("an answer");
                 let told = Told::of(told).await;
                 // The scripted upstream refuses what it cannot parse, in words of its own.
@@ -108,14 +115,14 @@ async fn raw(rig: &Rig, bytes: &[u8]) -> String {
 
 /// A body that is a request of its own, for whoever reads it as one.
 fn smuggled() -> String {
-    let inner = turn("smuggled", false).to_string();
+    let inner = turn(Dialect::Messages, "smuggled", false).to_string();
     format!("POST /v1/messages HTTP/1.1\r\nhost: g\r\nx-api-key: k\r\ncontent-length: {}\r\n\r\n{inner}", inner.len())
 }
 
 #[tokio::test]
 async fn no_request_is_smuggled_within_another() {
     let rig = Rig::new(Answer::text("hi"), None).await;
-    let body = turn("outer", false).to_string();
+    let body = turn(Dialect::Messages, "outer", false).to_string();
     let (length, size) = (body.len(), format!("{:x}", body.len()));
     let head = "POST /v1/messages HTTP/1.1\r\nhost: g\r\nx-api-key: k\r\n";
     let smuggled = smuggled();
@@ -158,7 +165,7 @@ async fn no_request_is_smuggled_within_another() {
 #[tokio::test]
 async fn a_head_beyond_reason_is_refused() {
     let rig = Rig::new(Answer::text("hi"), None).await;
-    let body = turn("m", false).to_string();
+    let body = turn(Dialect::Messages, "m", false).to_string();
     let rest = format!("content-length: {}\r\n\r\n{body}", body.len());
     let start = "POST /v1/messages HTTP/1.1\r\nhost: g\r\nx-api-key: k\r\n";
     let many: String =
@@ -212,6 +219,14 @@ async fn an_answer_of_any_depth_is_survived() {
     let chat = format!(
         r#"{{"id":"c","choices":[{{"index":0,"message":{{"tool_calls":[{{"id":"t","type":"function","function":{{"name":"Bash","arguments":"{deep}canary"}},"x":{deep}}}]}},"finish_reason":"tool_calls"}}]}}"#
     );
+    let item = format!(
+        r#"{{"type":"function_call","id":"f","call_id":"c","name":"Bash","arguments":"{deep}canary","x":{deep}}}"#
+    );
+    let response =
+        format!(r#"{{"id":"r","object":"response","status":"completed","output":[{item}],"usage":{{"x":{deep}}}}}"#);
+    let done = format!(
+        "event: response.completed\ndata: {{\"type\":\"response.completed\",\"sequence_number\":0,\"response\":{response}}}\n\n"
+    );
     let start = format!(
         "event: content_block_start\ndata: {{\"type\":\"content_block_start\",\"index\":0,\"content_block\":{call}}}\n\n"
     );
@@ -223,10 +238,12 @@ async fn an_answer_of_any_depth_is_survived() {
             (Dialect::Chat, false, &chat),
             (Dialect::Messages, true, &start),
             (Dialect::Chat, true, &chunk),
+            (Dialect::Responses, false, &response),
+            (Dialect::Responses, true, &done),
         ] {
             let kind = if stream { "text/event-stream" } else { "application/json" };
             rig.upstream.default_script(Reply::whole(200, kind, body.clone()));
-            let told = rig.told(dialect, &turn("m", stream)).await;
+            let told = rig.told(dialect, &turn(dialect, "m", stream)).await;
             assert_eq!(
                 (told.status, told.text().contains("canary")),
                 (200, policy.is_none()),

@@ -10,13 +10,18 @@ use luthien_wire::Dialect;
 use luthien_wire::sse::Splitter;
 use serde_json::{Value, json};
 
-use crate::support::{BAD, BOTH, GOOD, JUDGE, Rig, chain, decisions, fixture_of, judge, judged, read, response, turn};
+use crate::support::{BAD, GOOD, JUDGE, Rig, chain, decisions, fixture_of, judge, judged, read, response, turn};
 use crate::words::{found, names, only_in_calls, only_in_texts};
 
 fn with_calls() -> Vec<&'static Fixture> {
-    BOTH.into_iter()
+    Dialect::ALL
+        .into_iter()
         .flat_map(fixtures::all)
-        .filter(|fixture| fixture.has_tool_calls || fixture.name.ends_with("unknown_block"))
+        .filter(|fixture| {
+            fixture.has_tool_calls && !fixture.name.contains("search_call") && !fixture.name.contains("shell_call")
+                || fixture.name.ends_with("unknown_block")
+                || fixture.name.ends_with("unknown_item")
+        })
         .collect()
 }
 
@@ -55,7 +60,12 @@ fn holds_a_call(answer: &Value) -> bool {
             || choice["message"].get("function_call").is_some_and(|call| !call.is_null())
             || matches!(choice["finish_reason"].as_str(), Some("tool_calls" | "function_call"))
     };
+    let item = |item: &Value| {
+        let kind = item["type"].as_str().unwrap_or_default();
+        kind.ends_with("_call") || kind == "mcp_approval_request" || kind == "sketch"
+    };
     answer["stop_reason"] == "tool_use"
+        || answer["output"].as_array().is_some_and(|items| items.iter().any(item))
         || answer["content"].as_array().is_some_and(|blocks| blocks.iter().any(block))
         || answer["choices"].as_array().is_some_and(|choices| choices.iter().any(message))
 }
@@ -63,19 +73,23 @@ fn holds_a_call(answer: &Value) -> bool {
 /// The words that must not get out. Of a call that nobody can read, the gateway says its name.
 fn hidden(fixture: &Fixture) -> BTreeSet<String> {
     let words = only_in_calls(fixture);
-    if UNREADABLE.contains(&fixture.name) { words.difference(&names(fixture)).cloned().collect() } else { words }
+    if is_unreadable(fixture) { words.difference(&names(fixture)).cloned().collect() } else { words }
 }
 
 async fn nothing_leaks(script: Script, fixtures: &[&Fixture]) {
     let nothing: [(&str, Value); 1] = [("dogfood_safety", json!({}))];
     let rig = Rig::new(script, Some(chain(&[nothing[0].clone(), judge()]))).await;
+    let mut leaks = Vec::new();
     for fixture in fixtures {
         let words = hidden(fixture);
         assert!(words.len() > 1, "{}: {words:?}", fixture.name);
         rig.upstream.clear();
-        let told = rig.told(fixture.dialect, &turn(fixture.name, fixture.streamed)).await;
+        let told = rig.told(fixture.dialect, &turn(fixture.dialect, fixture.name, fixture.streamed)).await;
         assert_eq!(told.status, 200, "{}", fixture.name);
-        assert_eq!(found(&words, &told.body, fixture.streamed), None, "{}: {}", fixture.name, told.text());
+        if let Some(word) = found(&words, &told.body, fixture.streamed) {
+            leaks.push(format!("{} {}: '{word}' in {}", fixture.dialect, fixture.name, told.text()));
+            continue;
+        }
         assert_eq!(rig.turns().len(), 1, "{}: one request for a blocked turn", fixture.name);
         if fixture.well_formed {
             let answer = if fixture.streamed { read(fixture.dialect, &told.body) } else { Ok(told.json()) };
@@ -90,6 +104,7 @@ async fn nothing_leaks(script: Script, fixtures: &[&Fixture]) {
             assert!(found(&words, original.to_string().as_bytes(), false).is_some(), "{}", fixture.name);
         }
     }
+    assert!(leaks.is_empty(), "{} leaks:\n{}", leaks.len(), leaks.join("\n\n"));
     rig.stop().await;
 }
 
@@ -110,25 +125,47 @@ async fn no_byte_of_a_blocked_call_gets_out_in_random_pieces() {
 }
 
 /// Calls on whose arguments nobody can rely: no judge can allow them.
-const UNREADABLE: [&str; 12] = [
+const UNREADABLE: [&str; 18] = [
     "tool_eager_invalid",
     "tool_duplicate_keys",
     "max_tokens_tool",
+    "body_max_tokens_tool",
     "tool_invalid_json",
     "length_in_tool",
+    "body_length_in_tool",
     "body_tool_invalid_json",
     "event_unlike_type",
     "tool_id_contradicts",
+    "function_call_invalid_json",
+    "body_function_call_invalid_json",
+    "function_call_duplicate_keys",
+    "body_function_call_duplicate_keys",
+    "incomplete_in_function_call",
+    "body_incomplete_in_function_call",
+    "done_unlike_deltas",
+    "item_unlike_deltas",
+];
+
+/// Answers that end within a call, or are odd in other ways.
+const BROKEN: [&str; 6] = [
     "error_in_tool",
     "cut_in_tool",
+    "error_in_function_call",
+    "failed_in_function_call",
+    "cut_in_custom_tool_call",
     "body_odd_json",
-    "body_max_tokens",
 ];
+
+/// No judge allows the calls of this fixture as they stand.
+fn is_unreadable(fixture: &Fixture) -> bool {
+    UNREADABLE.contains(&fixture.name) || BROKEN.contains(&fixture.name)
+}
 
 /// The content of a Messages stream, block by block, as text.
 fn blocks(fixture: &Fixture, bytes: &[u8]) -> Vec<String> {
     let message = read(fixture.dialect, bytes).expect("well-formed");
-    message["content"].as_array().expect("blocks").iter().map(ToString::to_string).collect()
+    let place = if fixture.dialect == Dialect::Messages { "content" } else { "output" };
+    message[place].as_array().expect("blocks").iter().map(ToString::to_string).collect()
 }
 
 /// The bytes without the pings and comments of a stream, which do not wait for what is held.
@@ -137,7 +174,7 @@ fn said(bytes: &[u8]) -> String {
     splitter.push(bytes);
     let mut out = Vec::new();
     while let Ok(Some(frame)) = splitter.next_frame() {
-        if frame.data.is_some() && frame.event != "ping" {
+        if frame.data.is_some() && frame.event != "ping" && frame.event != "keepalive" {
             out.extend_from_slice(&frame.raw);
         }
     }
@@ -151,26 +188,41 @@ fn overtaken(fixture: &Fixture) -> bool {
         return false;
     }
     let kinds = blocks(fixture, fixture.bytes);
-    let is_text = |block: &str| block.contains("\"type\":\"text\"") && !block.contains("tool_use_id");
-    let call = kinds.iter().position(|block| !is_text(block) && !block.contains("thinking\""));
+    let is_text = |block: &str| {
+        let said = block.contains("\"type\":\"text\"") || block.contains("\"type\":\"message\"");
+        said && !block.contains("tool_use_id")
+    };
+    let is_thinking = |block: &str| block.contains("thinking\"") || block.contains("\"type\":\"reasoning\"");
+    let call = kinds.iter().position(|block| !is_text(block) && !is_thinking(block));
     call.is_some_and(|call| kinds[call..].iter().any(|block| is_text(block)))
+}
+
+/// What is held of this stream goes out in other bytes that say the same.
+fn written_anew(fixture: &Fixture) -> bool {
+    let anew = match fixture.dialect {
+        Dialect::Messages => false,
+        // A role that comes with a call goes out before it, and calls that come in turns one after the other.
+        Dialect::Chat => fixture.has_tool_calls,
+        // What follows a keep-alive that went out before a held call has another number; the last event has LF.
+        Dialect::Responses => ["keepalive", "crlf"].contains(&fixture.name),
+    };
+    fixture.streamed && anew
 }
 
 #[tokio::test]
 async fn what_is_allowed_keeps_every_byte() {
     let rig = Rig::new(judged(GOOD, in_random_pieces), Some(judge())).await;
-    for fixture in BOTH.into_iter().flat_map(fixtures::all) {
-        if !fixture.well_formed || UNREADABLE.contains(&fixture.name) {
+    for fixture in Dialect::ALL.into_iter().flat_map(fixtures::all) {
+        if !fixture.well_formed || is_unreadable(fixture) {
             continue;
         }
-        let told = rig.told(fixture.dialect, &turn(fixture.name, fixture.streamed)).await;
+        let told = rig.told(fixture.dialect, &turn(fixture.dialect, fixture.name, fixture.streamed)).await;
         if overtaken(fixture) {
             let (mut before, mut after) = (blocks(fixture, fixture.bytes), blocks(fixture, &told.body));
             before.sort_unstable();
             after.sort_unstable();
             assert_eq!(after, before, "{}", fixture.name);
-        } else if fixture.dialect == Dialect::Chat && fixture.streamed && fixture.has_tool_calls {
-            // A role that comes with a call goes out before it, and calls that come in turns one after the other.
+        } else if written_anew(fixture) {
             assert_eq!(read(fixture.dialect, &told.body), read(fixture.dialect, fixture.bytes), "{}", fixture.name);
         } else {
             assert_eq!(said(&told.body), said(fixture.bytes), "{}", fixture.name);
@@ -186,17 +238,17 @@ async fn what_is_allowed_keeps_every_byte() {
 #[tokio::test]
 async fn what_nobody_can_read_is_blocked_whatever_the_judge_says() {
     let rig = Rig::new(judged(GOOD, in_random_pieces), Some(judge())).await;
-    let unreadable = with_calls().into_iter().filter(|fixture| UNREADABLE[..8].contains(&fixture.name));
+    let unreadable = with_calls().into_iter().filter(|fixture| UNREADABLE.contains(&fixture.name));
     let mut count = 0;
     for fixture in unreadable {
         count += 1;
         let words = hidden(fixture);
-        let told = rig.told(fixture.dialect, &turn(fixture.name, fixture.streamed)).await;
+        let told = rig.told(fixture.dialect, &turn(fixture.dialect, fixture.name, fixture.streamed)).await;
         assert_eq!(found(&words, &told.body, fixture.streamed), None, "{}: {}", fixture.name, told.text());
         let call = rig.gateway.call(told.id()).await;
         assert_eq!(response(&call)["evaluation"], "intervened", "{}", fixture.name);
     }
-    assert_eq!(count, 8);
+    assert_eq!(count, UNREADABLE.len() + 1, "event_unlike_type is in two dialects");
     assert!(rig.upstream.turns().iter().all(|turn| turn.json()["model"] != JUDGE || !turn.body.is_empty()));
     rig.stop().await;
 }
@@ -204,8 +256,8 @@ async fn what_nobody_can_read_is_blocked_whatever_the_judge_says() {
 #[tokio::test]
 async fn who_only_looks_leaves_every_byte() {
     let rig = Rig::new(Script::new(in_random_pieces), Some(("debug_logging", json!({})))).await;
-    for fixture in BOTH.into_iter().flat_map(fixtures::all).filter(|fixture| fixture.well_formed) {
-        let told = rig.told(fixture.dialect, &turn(fixture.name, fixture.streamed)).await;
+    for fixture in Dialect::ALL.into_iter().flat_map(fixtures::all).filter(|fixture| fixture.well_formed) {
+        let told = rig.told(fixture.dialect, &turn(fixture.dialect, fixture.name, fixture.streamed)).await;
         assert_eq!(told.text(), String::from_utf8_lossy(fixture.bytes), "{}", fixture.name);
     }
     rig.stop().await;
@@ -217,13 +269,13 @@ async fn no_word_of_a_blocked_text_gets_out() {
     let policy = ("simple_llm", json!({"instructions": "Let nothing out.", "model": JUDGE, "on_error": "block"}));
     let rig = Rig::new(judged(NOTHING, in_random_pieces), Some(policy)).await;
     let mut tried = 0;
-    for fixture in BOTH.into_iter().flat_map(fixtures::all).filter(|fixture| fixture.status == 200) {
+    for fixture in Dialect::ALL.into_iter().flat_map(fixtures::all).filter(|fixture| fixture.status == 200) {
         let words = only_in_texts(fixture);
         if words.is_empty() || fixture.name.contains("unknown") {
             continue;
         }
         tried += 1;
-        let told = rig.told(fixture.dialect, &turn(fixture.name, fixture.streamed)).await;
+        let told = rig.told(fixture.dialect, &turn(fixture.dialect, fixture.name, fixture.streamed)).await;
         assert_eq!(found(&words, &told.body, fixture.streamed), None, "{}: {}", fixture.name, told.text());
     }
     assert!(tried > 40, "only {tried} fixtures have texts");
@@ -237,7 +289,7 @@ async fn no_changed_text_stands_in_its_log_probabilities() {
     for policy in [blocking, ("all_caps", json!({}))] {
         let rig = Rig::new(judged(NOTHING, fixture_of), Some(policy)).await;
         for (name, stream) in [("logprobs", true), ("body_logprobs", false)] {
-            let told = rig.told(Dialect::Chat, &turn(name, stream)).await;
+            let told = rig.told(Dialect::Chat, &turn(Dialect::Chat, name, stream)).await;
             assert!(!told.text().contains("\"Yes\""), "{name}: {}", told.text());
         }
         rig.stop().await;

@@ -4,7 +4,7 @@ use luthien_testkit::{Answer, Asked, Play, Reply, fixtures};
 use luthien_wire::Dialect;
 use serde_json::json;
 
-use crate::support::{BAD, BOTH, GOOD, Rig, decisions, event, judge, judged, read, response, turn};
+use crate::support::{BAD, GOOD, Rig, decisions, event, judge, judged, read, response, turn};
 
 const CANARY: &str = "canary";
 
@@ -21,8 +21,8 @@ fn long_call(words: usize) -> Answer {
 async fn a_call_over_a_limit_is_blocked_though_the_judge_allows_it() {
     for limit in ["MAX_EVENT_BYTES", "MAX_HELD_BYTES"] {
         let rig = Rig::with(judged(GOOD, |_| long_call(10_000)), Some(judge()), &[(limit, "20KiB")]).await;
-        for dialect in BOTH {
-            let told = rig.told(dialect, &turn("m", true)).await;
+        for dialect in Dialect::ALL {
+            let told = rig.told(dialect, &turn(dialect, "m", true)).await;
             assert!(!leaks(&told.body), "{limit}: {}", told.text());
             assert!(read(dialect, &told.body).is_ok(), "{limit}: {}", told.text());
             let call = rig.gateway.call(told.id()).await;
@@ -39,9 +39,9 @@ async fn an_answer_that_is_not_coded_as_it_says_does_not_get_out() {
         let script =
             judged(BAD, move |asked: &Asked| Play::from(long_call(3).reply(asked).header("content-encoding", coding)));
         let rig = Rig::new(script, Some(judge())).await;
-        for dialect in BOTH {
+        for dialect in Dialect::ALL {
             for stream in [true, false] {
-                let told = rig.told(dialect, &turn("m", stream)).await;
+                let told = rig.told(dialect, &turn(dialect, "m", stream)).await;
                 assert!(!leaks(&told.body), "{coding}: {}", told.text());
                 rig.gateway.call(told.id()).await;
             }
@@ -52,7 +52,7 @@ async fn an_answer_that_is_not_coded_as_it_says_does_not_get_out() {
 
 #[tokio::test]
 async fn bytes_that_are_no_text_do_not_get_out() {
-    for dialect in BOTH {
+    for dialect in Dialect::ALL {
         for stream in [true, false] {
             for odd in [&b"\xff"[..], b"\xc0\xaf", b"\xed\xa0\x80", b"\0"] {
                 let odd = odd.to_vec();
@@ -65,7 +65,7 @@ async fn bytes_that_are_no_text_do_not_get_out() {
                     Play::from(Reply::whole(200, kind, bytes))
                 });
                 let rig = Rig::new(script, Some(judge())).await;
-                let told = rig.told(dialect, &turn("m", stream)).await;
+                let told = rig.told(dialect, &turn(dialect, "m", stream)).await;
                 assert!(!leaks(&told.body), "{dialect:?} {stream}: {}", told.text());
                 rig.stop().await;
             }
@@ -82,7 +82,7 @@ async fn what_is_repaired_satisfies_the_strictest_reader_and_what_nobody_touches
         let rig = Rig::new(judged(verdict, crate::support::fixture_of), policy.clone()).await;
         for name in ["llama_overlap", "text_after_tool"] {
             let fixture = fixtures::named(Dialect::Messages, name).expect("a fixture of that name");
-            let told = rig.told(Dialect::Messages, &turn(name, true)).await;
+            let told = rig.told(Dialect::Messages, &turn(Dialect::Messages, name, true)).await;
             if policy.is_some() {
                 read(Dialect::Messages, &told.body).unwrap_or_else(|why| panic!("{name}: {why}\n{}", told.text()));
                 // Blocks in another order, or fewer, are what a policy brings about, no repair.

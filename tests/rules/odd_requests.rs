@@ -4,8 +4,9 @@ use luthien_testkit::Answer;
 use luthien_testkit::client::post;
 use luthien_wire::Dialect;
 
-use crate::support::{BOTH, KEYS, Rig, Told, judge, path};
+use crate::support::{KEYS, Rig, Told, judge, path};
 
+/// Requests of Messages and Chat.
 const ODD: [&str; 14] = [
     r#"{"model":"m","max_tokens":16,"messages":[{"role":"system","content":"be brief"},{"role":"user","content":"hi"}]}"#,
     r#"{"model":"m","max_tokens":16,"messages":[{"role":"user","content":"hi","name":"x","cache_control":{"type":"ephemeral"},"id":7}]}"#,
@@ -23,12 +24,34 @@ const ODD: [&str; 14] = [
     "\n\t {\"model\":\"m\",\"max_tokens\":16,\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]}\r\n ",
 ];
 
+/// Requests of Responses.
+const ODD_ITEMS: [&str; 14] = [
+    r#"{"model":"m","input":"hi"}"#,
+    r#"{"model":"m","input":[{"role":"developer","content":"be brief"},{"role":"system","content":[{"type":"input_text","text":"s"}]},{"role":"user","content":"hi"}]}"#,
+    r#"{"model":"m","input":[{"type":"message","id":"msg_mine","role":"user","content":[{"type":"input_text","text":"hi"},{"type":"input_image","image_url":"data:image/png;base64,AA=="},{"type":"hologram"},{}],"status":null,"x":7}],"instructions":null}"#,
+    r#"{"model":"m","input":[{"type":"reasoning","id":"rs_1","summary":[],"encrypted_content":"gAAA"},{"type":"function_call","call_id":"c","name":"f","arguments":"{not json"},{"type":"function_call_output","call_id":"c","output":[{"type":"input_text","text":"r"}]}]}"#,
+    r#"{"model":"m","input":[{"type":"custom_tool_call","call_id":"c","name":"apply_patch","input":"*** Begin"},{"type":"custom_tool_call_output","call_id":"c","output":"Done"}]}"#,
+    r#"{"model":"m","input":[{"type":"local_shell_call","id":"l","call_id":"c","status":"completed","action":{"type":"exec","command":["ls"],"env":{}}},{"type":"local_shell_call_output","id":"l","output":"x"},{"type":"mcp_approval_response","approval_request_id":"a","approve":true}]}"#,
+    r#"{"model":"m","input":[{"type":"item_reference","id":"msg_1"},{"id":"msg_2"},{"type":"compaction","encrypted_content":"gAAA"},{"type":"new_in_2031","x":[null]}]}"#,
+    r#"{"model":"m","input":[{"role":"user","content":"hi"}],"tools":[{"type":"namespace","name":"multi_agent_v1","tools":[{"type":"function","name":"spawn"}]},{"type":"web_search","external_web_access":true},{"type":"custom","name":"apply_patch","format":{"type":"grammar","syntax":"lark","definition":"x"}},{"type":"new_in_2031"},{}]}"#,
+    r#"{"model":"m","input":[{"role":"user","content":"hi"}],"tool_choice":{"type":"allowed_tools","mode":"auto","tools":[]},"include":["reasoning.encrypted_content"],"prompt_cache_key":"k","client_metadata":{},"text":{"verbosity":"low"},"service_tier":"priority","reasoning":{"effort":"xhigh","summary":"auto","x":1}}"#,
+    r#"{"model":"m","input":[],"stream":false,"stream_options":null,"metadata":null,"tools":null,"instructions":"","previous_response_id":null}"#,
+    r#"{"model":"vendor/m:free@2026","input":"\u0000 \ud800 \uffff","max_output_tokens":16.0,"future":{"a":[null,{}]}}"#,
+    r#"{"input":[{"content":"hi","role":"user"},{"role":"assistant","content":[{"type":"output_text","text":"x","annotations":[]}],"phase":"commentary"}],"model":"m","safety_identifier":7}"#,
+    r#"{"model":"m","input":[{"role":"martian","content":"?"},{"role":"user"},{"role":"user","content":""},{"role":"assistant","content":[]}]}"#,
+    "\n\t {\"model\":\"m\",\"input\":\"hi\"}\r\n ",
+];
+
+fn odd(dialect: Dialect) -> [&'static str; 14] {
+    if dialect == Dialect::Responses { ODD_ITEMS } else { ODD }
+}
+
 #[tokio::test]
 async fn no_request_is_refused_for_its_shape() {
     for policy in [None, Some(judge())] {
         let rig = Rig::new(Answer::text("hello"), policy).await;
-        for dialect in BOTH {
-            for body in ODD {
+        for dialect in Dialect::ALL {
+            for body in odd(dialect) {
                 rig.upstream.clear();
                 let told = post(&rig.url(path(dialect)), &KEYS, body).await;
                 let told = Told::of(told.expect("an answer")).await;
@@ -50,12 +73,12 @@ async fn no_request_is_refused_for_its_shape() {
 #[tokio::test]
 async fn a_key_is_taken_in_either_header_and_leaves_in_the_one_it_came_in() {
     let rig = Rig::new(Answer::text("hello"), None).await;
-    for dialect in BOTH {
+    for dialect in Dialect::ALL {
         for credential in
             [("x-api-key", "sk-one"), ("authorization", "Bearer sk-two"), ("authorization", "bearer sk-3")]
         {
             rig.upstream.clear();
-            let body = ODD[0];
+            let body = odd(dialect)[0];
             let headers = [credential, ("anthropic-version", "1999-01-01")];
             let told = Told::of(post(&rig.url(path(dialect)), &headers, body).await.expect("an answer")).await;
             assert_eq!(told.status, 200);
@@ -73,12 +96,13 @@ async fn a_key_is_taken_in_either_header_and_leaves_in_the_one_it_came_in() {
 #[tokio::test]
 async fn a_body_of_nearly_32_mib_passes_and_a_larger_one_is_too_large() {
     let rig = Rig::new(Answer::text("hello"), None).await;
-    let body = |size: usize| {
-        let start = r#"{"model":"m","max_tokens":16,"messages":[{"role":"user","content":""#;
-        let end = r#""}]}"#;
-        [start, &"x".repeat(size - start.len() - end.len()), end].concat()
-    };
-    for dialect in BOTH {
+    for dialect in Dialect::ALL {
+        let list = if dialect == Dialect::Responses { "input" } else { "messages" };
+        let body = |size: usize| {
+            let start = format!(r#"{{"model":"m","max_tokens":16,"{list}":[{{"role":"user","content":""#);
+            let end = r#""}]}"#;
+            [&start, "x".repeat(size - start.len() - end.len()).as_str(), end].concat()
+        };
         rig.upstream.clear();
         let largest = body(32 << 20);
         let told = Told::of(post(&rig.url(path(dialect)), &KEYS, largest.clone()).await.expect("an answer")).await;
@@ -96,12 +120,12 @@ async fn a_body_of_nearly_32_mib_passes_and_a_larger_one_is_too_large() {
 #[tokio::test]
 async fn a_query_passes_as_it_came() {
     let rig = Rig::new(Answer::text("hello"), None).await;
-    for dialect in BOTH {
+    for dialect in Dialect::ALL {
         for query in ["?beta=true", "?", "?a=%2f%2F+%20&&b&=c&=&a=2&a=1", "?%zz", "?x=[1]{}|^`", "?q=a?b/c:d@e!$'()*,;"]
         {
             rig.upstream.clear();
             let target = format!("{}{query}", path(dialect));
-            let told = Told::of(post(&rig.url(&target), &KEYS, ODD[0]).await.expect("an answer")).await;
+            let told = Told::of(post(&rig.url(&target), &KEYS, odd(dialect)[0]).await.expect("an answer")).await;
             let paths: Vec<String> = rig.upstream.requests().into_iter().map(|request| request.path).collect();
             assert_eq!(paths, [target.trim_end_matches('?')], "{} {}", told.status, told.text());
         }

@@ -4,7 +4,7 @@ use luthien_testkit::{Answer, Asked, Ending, Gate, Play, Reply, Script, Step};
 use luthien_wire::Dialect;
 use serde_json::{Value, json};
 
-use crate::support::{BAD, BOTH, GOOD, JUDGE, Rig, chain, decisions, event, judge, judged, read, response, turn};
+use crate::support::{BAD, GOOD, JUDGE, Rig, chain, decisions, event, judge, judged, read, response, turn};
 
 fn one_call() -> Answer {
     Answer::new().say("I will.").call("Bash", &json!({"command": "make secret-thing"}))
@@ -20,6 +20,13 @@ fn said(answer: &Value) -> (String, Vec<String>) {
             calls.map(|call| word(&call["name"])).collect(),
         );
     }
+    if let Some(items) = answer["output"].as_array() {
+        let calls = items.iter().filter(|item| item["type"] == "function_call");
+        return (
+            items.iter().map(|item| word(&item["content"][0]["text"])).collect(),
+            calls.map(|call| word(&call["name"])).collect(),
+        );
+    }
     let message = &answer["choices"][0]["message"];
     let calls = message["tool_calls"].as_array().map_or(&[][..], Vec::as_slice);
     (word(&message["content"]), calls.iter().map(|call| word(&call["function"]["name"])).collect())
@@ -29,9 +36,9 @@ fn said(answer: &Value) -> (String, Vec<String>) {
 async fn original_and_final_are_what_came_and_what_went() {
     for (verdict, evaluation, action) in [(GOOD, "passed", "pass"), (BAD, "intervened", "block")] {
         let rig = Rig::new(judged(verdict, |_| one_call()), Some(judge())).await;
-        for dialect in BOTH {
+        for dialect in Dialect::ALL {
             for stream in [true, false] {
-                let told = rig.told(dialect, &turn("m", stream)).await;
+                let told = rig.told(dialect, &turn(dialect, "m", stream)).await;
                 let got = if stream { read(dialect, &told.body).expect("well-formed") } else { told.json() };
                 let call = rig.gateway.call(told.id()).await;
                 let recorded = response(&call);
@@ -55,8 +62,8 @@ async fn original_and_final_are_what_came_and_what_went() {
 #[tokio::test]
 async fn no_policy_is_no_verdict() {
     let rig = Rig::new(Script::always(one_call()), None).await;
-    for dialect in BOTH {
-        let told = rig.told(dialect, &turn("m", true)).await;
+    for dialect in Dialect::ALL {
+        let told = rig.told(dialect, &turn(dialect, "m", true)).await;
         let call = rig.gateway.call(told.id()).await;
         assert_eq!((response(&call)["evaluation"].as_str(), decisions(&call).len()), (Some("none"), 0));
     }
@@ -80,9 +87,9 @@ async fn what_no_judge_saw_has_not_passed() {
         (chain(&[open, judge()]), "failed_open", false),
     ] {
         let rig = Rig::new(Script::new(refused), Some(policy.clone())).await;
-        for dialect in BOTH {
+        for dialect in Dialect::ALL {
             for stream in [true, false] {
-                let told = rig.told(dialect, &turn("m", stream)).await;
+                let told = rig.told(dialect, &turn(dialect, "m", stream)).await;
                 assert_eq!(told.text().contains("secret-thing"), passes, "{}", told.text());
                 let call = rig.gateway.call(told.id()).await;
                 assert_eq!(response(&call)["evaluation"], evaluation, "{policy:?}: {call}");
@@ -106,8 +113,8 @@ async fn a_client_that_goes_before_the_verdict_leaves_nothing_evaluated() {
         }
     });
     let rig = Rig::new(script, Some(judge())).await;
-    for (number, dialect) in BOTH.into_iter().enumerate() {
-        let exchange = rig.ask(dialect, &turn("m", true)).await;
+    for (number, dialect) in Dialect::ALL.into_iter().enumerate() {
+        let exchange = rig.ask(dialect, &turn(dialect, "m", true)).await;
         let id = exchange.header("x-luthien-transaction-id").expect("an id").to_owned();
         let asked = rig.upstream.wait_for(2 * number + 2).await;
         assert_eq!(asked.last().expect("the judge's").json()["model"], JUDGE);
@@ -134,7 +141,7 @@ async fn a_shadowed_verdict_is_recorded_though_the_client_has_gone() {
     });
     let shadow = json!({"policies": [{"class": "tool_call_judge", "mode": "shadow", "config": {"model": JUDGE}}]});
     let rig = Rig::new(script, Some(("serial", shadow))).await;
-    let mut exchange = rig.ask(Dialect::Messages, &turn("m", true)).await;
+    let mut exchange = rig.ask(Dialect::Messages, &turn(Dialect::Messages, "m", true)).await;
     let id = exchange.header("x-luthien-transaction-id").expect("an id").to_owned();
     let mut seen = String::new();
     while !seen.contains("secret-thing") {
@@ -163,8 +170,8 @@ async fn a_shadowed_verdict_is_recorded_though_the_client_has_gone() {
 async fn a_call_cut_off_by_the_upstream_was_not_evaluated() {
     let cut = || Answer::new().say("I will.").start_call("Bash").input("{\"command\":\"secret").break_off(Step::Close);
     let rig = Rig::new(judged(GOOD, move |_| cut()), Some(judge())).await;
-    for dialect in BOTH {
-        let told = rig.told(dialect, &turn("m", true)).await;
+    for dialect in Dialect::ALL {
+        let told = rig.told(dialect, &turn(dialect, "m", true)).await;
         assert!(!told.text().contains("secret") && !told.text().contains("Bash"), "{}", told.text());
         let call = rig.gateway.call(told.id()).await;
         assert_eq!(response(&call)["evaluation"], "not_evaluated");
@@ -179,7 +186,7 @@ async fn what_a_rewriting_policy_could_not_read_has_failed_open() {
                 data: {\"id\":\"c\",\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n";
     let swap = ("string_replacement", json!({"replacements": [["odd", "even"]]}));
     let rig = Rig::new(Script::always(Reply::stream(chat.as_bytes())), Some(swap)).await;
-    let told = rig.told(Dialect::Chat, &turn("m", true)).await;
+    let told = rig.told(Dialect::Chat, &turn(Dialect::Chat, "m", true)).await;
     assert_eq!(told.text(), chat);
     let call = rig.gateway.call(told.id()).await;
     assert_eq!(response(&call)["evaluation"], "failed_open", "{call}");

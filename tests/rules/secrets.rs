@@ -12,7 +12,7 @@ use luthien_tests::gateway::{Gateway, Setup};
 use luthien_wire::Dialect;
 use serde_json::json;
 
-use crate::support::{BAD, BOTH, JUDGE, Rig, Told, judge, judged, path, turn};
+use crate::support::{BAD, JUDGE, Rig, Told, judge, judged, path, turn};
 
 /// What every secret of these tests begins with.
 const CANARY: &str = "canary";
@@ -80,10 +80,10 @@ async fn no_credential_is_kept_said_or_logged() {
         });
         let rig = Rig::with(script, policy, &LOUD).await;
         let mut ids = Vec::new();
-        for dialect in BOTH {
+        for dialect in Dialect::ALL {
             let mut bodies: Vec<String> = Vec::new();
             for model in ["m", "refused", "cut"] {
-                bodies.extend([turn(model, true).to_string(), turn(model, false).to_string()]);
+                bodies.extend([turn(dialect, model, true).to_string(), turn(dialect, model, false).to_string()]);
             }
             bodies.push("[".to_owned());
             for body in bodies {
@@ -95,7 +95,8 @@ async fn no_credential_is_kept_said_or_logged() {
                 }
             }
             let count = rig.url("/v1/messages/count_tokens?key=canary");
-            Told::of(post(&count, &SECRETS, turn("m", false).to_string()).await.expect("an answer")).await;
+            Told::of(post(&count, &SECRETS, turn(Dialect::Messages, "m", false).to_string()).await.expect("an answer"))
+                .await;
             Told::of(get(&rig.url("/v1/models?key=canary"), &SECRETS).await.expect("an answer")).await;
             Told::of(get(&rig.url("/api/debug/calls?key=canary"), &SECRETS).await.expect("an answer")).await;
             Told::of(get(&rig.url("/nowhere?key=canary"), &SECRETS).await.expect("an answer")).await;
@@ -120,11 +121,11 @@ async fn nor_are_the_keys_of_the_gateway_itself() {
     let call = Answer::tool("Bash", &json!({"command": "x"}));
     let rig = Rig::with(judged(BAD, move |_| call.clone()), Some(judge()), &[&LOUD[..], &keys].concat()).await;
     let mut ids = Vec::new();
-    for dialect in BOTH {
+    for dialect in Dialect::ALL {
         for (key, status) in [("canary-of-clients", 200), ("canary-wrong", 401), ("canary-of-the-server", 401)] {
             for headers in [[("x-api-key", key.to_owned())], [("authorization", format!("Bearer {key}"))]] {
                 let headers = headers.each_ref().map(|(name, value)| (*name, value.as_str()));
-                let told = post(&rig.url(path(dialect)), &headers, turn("m", true).to_string()).await;
+                let told = post(&rig.url(path(dialect)), &headers, turn(dialect, "m", true).to_string()).await;
                 let told = Told::of(told.expect("an answer")).await;
                 assert_eq!(told.status, status, "{key}");
                 assert!(!holds(&told.body, CANARY), "{}", told.text());
@@ -155,7 +156,7 @@ async fn nor_over_http2() {
             .header("authorization", "Bearer canary-authorization")
             .header("x-api-key", "canary-api-key")
             .header("cookie", "a=canary-cookie")
-            .body(Full::new(turn("m", stream).to_string().into()))
+            .body(Full::new(turn(Dialect::Messages, "m", stream).to_string().into()))
             .expect("a request");
         let answer = client.request(request).await.expect("an answer");
         assert_eq!(answer.status(), 200);
@@ -179,12 +180,14 @@ async fn a_credential_goes_to_the_upstream_of_its_dialect_and_nowhere_else() {
     let base = format!("{}/v1", chat.base_url());
     let rig = Rig::with(call.clone(), Some(elsewhere), &[("OPENAI_BASE_URL", &base)]).await;
     chat.default_script(call);
-    for (dialect, own, other) in [(Dialect::Messages, &rig.upstream, &chat), (Dialect::Chat, &chat, &rig.upstream)] {
+    for dialect in Dialect::ALL {
+        let (own, other) = if dialect == Dialect::Messages { (&rig.upstream, &chat) } else { (&chat, &rig.upstream) };
         for upstream in [own, other, &judges] {
             upstream.clear();
         }
         for headers in [[("authorization", "Bearer canary-own")], [("x-api-key", "canary-own")]] {
-            let told = post(&rig.url(path(dialect)), &headers, turn("m", true).to_string()).await.expect("an answer");
+            let told =
+                post(&rig.url(path(dialect)), &headers, turn(dialect, "m", true).to_string()).await.expect("an answer");
             Told::of(told).await;
         }
         assert_eq!((own.requests().len(), other.requests().len(), judges.requests().len()), (2, 0, 2));
@@ -213,9 +216,9 @@ async fn a_redirect_is_an_answer_and_no_credential_follows_it() {
             }
         });
         let rig = Rig::new(script, Some(judge())).await;
-        for dialect in BOTH {
+        for dialect in Dialect::ALL {
             for stream in [true, false] {
-                let told = rig.told(dialect, &turn("m", stream)).await;
+                let told = rig.told(dialect, &turn(dialect, "m", stream)).await;
                 let expected = if of_judge { 200 } else { status };
                 assert_eq!(told.status, expected);
                 assert!(!told.text().contains("Bash"), "{}", told.text());

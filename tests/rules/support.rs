@@ -1,6 +1,6 @@
 //! A gateway in front of a scripted upstream whose judge says what a test wants.
 
-use luthien_testkit::accumulate::{accumulate_chat, accumulate_messages};
+pub(crate) use luthien_testkit::accumulate::accumulate as read;
 use luthien_testkit::client::{Exchange, post};
 use luthien_testkit::{Answer, Asked, Play, Recorded, Reply, Script, Upstream, fixtures};
 use luthien_tests::gateway::{Gateway, Setup};
@@ -12,7 +12,6 @@ pub(crate) const JUDGE: &str = "judge-of-calls";
 pub(crate) const BAD: &str = "{\"probability\": 1, \"explanation\": \"harmful\"}";
 pub(crate) const GOOD: &str = "{\"probability\": 0, \"explanation\": \"harmless\"}";
 pub(crate) const KEYS: [(&str, &str); 2] = [("x-api-key", "sk-callers"), ("authorization", "Bearer sk-callers")];
-pub(crate) const BOTH: [Dialect; 2] = [Dialect::Messages, Dialect::Chat];
 
 /// A policy by name and configuration.
 pub(crate) type Policy = (&'static str, Value);
@@ -127,16 +126,12 @@ pub(crate) fn path(dialect: Dialect) -> &'static str {
 }
 
 /// A turn that asks `model`.
-pub(crate) fn turn(model: &str, stream: bool) -> Value {
-    json!({"model": model, "max_tokens": 16, "stream": stream, "messages": [{"role": "user", "content": "hi"}]})
-}
-
-/// What a well-formed stream stands for.
-pub(crate) fn read(dialect: Dialect, bytes: &[u8]) -> Result<Value, String> {
+pub(crate) fn turn(dialect: Dialect, model: &str, stream: bool) -> Value {
     match dialect {
-        Dialect::Messages => accumulate_messages(bytes),
-        Dialect::Chat => accumulate_chat(bytes),
-        Dialect::Responses => Err("not read yet".to_owned()),
+        Dialect::Messages | Dialect::Chat => {
+            json!({"model": model, "max_tokens": 16, "stream": stream, "messages": [{"role": "user", "content": "hi"}]})
+        }
+        Dialect::Responses => json!({"model": model, "stream": stream, "input": [{"role": "user", "content": "hi"}]}),
     }
 }
 

@@ -4,7 +4,7 @@ use luthien_testkit::{Answer, Play, Reply};
 use luthien_wire::Dialect;
 use serde_json::json;
 
-use crate::support::{BAD, BOTH, JUDGE, Policy, Rig, judge, judged, turn};
+use crate::support::{BAD, JUDGE, Policy, Rig, judge, judged, turn};
 
 /// What stands in every call of these tests.
 const CANARY: &str = "canary";
@@ -266,7 +266,7 @@ async fn nothing_gets_out(
             for status in [200, 201, 299] {
                 let reply = Reply::whole(status, content_type, bytes.clone());
                 rig.upstream.default_script(judged(BAD, move |_| Play::from(reply.clone())));
-                let told = rig.told(dialect, &turn("m", asked_for)).await;
+                let told = rig.told(dialect, &turn(dialect, "m", asked_for)).await;
                 if told.text().contains(CANARY) {
                     leaks.push(format!("{name} as {content_type} with {status}: {}", told.text()));
                 }
@@ -296,7 +296,7 @@ async fn no_trick_of_a_chat_stream_gets_a_call_out() {
 
 #[tokio::test]
 async fn no_trick_of_a_body_gets_a_call_out() {
-    for dialect in BOTH {
+    for dialect in Dialect::ALL {
         for asked_for in [true, false] {
             nothing_gets_out(dialect, asked_for, bodies(dialect), &TYPES).await;
         }
@@ -316,9 +316,9 @@ async fn a_tools_name_carries_nothing_out() {
             for name in ["run `canary` now", "canary\nnow", &"canary_".repeat(100)] {
                 let call = Answer::new().call(name, &json!({"command": "canary"}));
                 let rig = Rig::new(judged(verdict, move |_| call.clone()), Some(policy.clone())).await;
-                for dialect in BOTH {
+                for dialect in Dialect::ALL {
                     for stream in [true, false] {
-                        let told = rig.told(dialect, &turn("m", stream)).await;
+                        let told = rig.told(dialect, &turn(dialect, "m", stream)).await;
                         assert!(!told.text().contains(CANARY), "{policy:?}: {}", told.text());
                     }
                 }

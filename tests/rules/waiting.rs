@@ -5,7 +5,7 @@ use luthien_testkit::{Answer, Asked, Ending, Gate, Play, Script};
 use luthien_wire::Dialect;
 use serde_json::json;
 
-use crate::support::{BOTH, GOOD, JUDGE, Rig, judge, path, read, turn};
+use crate::support::{GOOD, JUDGE, Rig, judge, path, read, turn};
 
 /// The judge says yes once the gate is open.
 fn behind(gate: &Gate, answer: Answer) -> Script {
@@ -31,11 +31,11 @@ async fn until(exchange: &mut Exchange, word: &str) -> String {
 
 #[tokio::test]
 async fn text_comes_before_the_verdict_and_the_call_after_it() {
-    for dialect in BOTH {
+    for dialect in Dialect::ALL {
         let gate = Gate::new();
         let call = Answer::new().say("first words").call("Bash", &json!({"command": "make"}));
         let rig = Rig::new(behind(&gate, call), Some(judge())).await;
-        let mut exchange = rig.ask(dialect, &turn("m", true)).await;
+        let mut exchange = rig.ask(dialect, &turn(dialect, "m", true)).await;
         let before = until(&mut exchange, "first words").await;
         gate.reached().await;
         assert!(!before.contains("Bash") && !before.contains("make"), "{before}");
@@ -58,7 +58,7 @@ async fn later_text_overtakes_a_held_call_and_calls_go_together() {
         .say("between")
         .call("Second", &json!({"b": 2}));
     let rig = Rig::new(behind(&gate, answer), Some(judge())).await;
-    let mut exchange = rig.ask(Dialect::Messages, &turn("m", true)).await;
+    let mut exchange = rig.ask(Dialect::Messages, &turn(Dialect::Messages, "m", true)).await;
     let before = until(&mut exchange, "between").await;
     gate.reached().await;
     assert!(!before.contains("First") && !before.contains("Second"), "{before}");
@@ -73,11 +73,14 @@ async fn later_text_overtakes_a_held_call_and_calls_go_together() {
 
 #[tokio::test]
 async fn a_held_stream_stays_alive() {
-    for (dialect, ping) in [(Dialect::Messages, "event: ping\ndata: {\"type\": \"ping\"}\n\n"), (Dialect::Chat, ":")] {
+    // A response's repeats the last number: created and in_progress went before.
+    let keepalive = "event: keepalive\ndata: {\"type\":\"keepalive\",\"sequence_number\":1}\n\n";
+    let pings = ["event: ping\ndata: {\"type\": \"ping\"}\n\n", ": keep-alive\n\n", keepalive];
+    for (dialect, ping) in Dialect::ALL.into_iter().zip(pings) {
         let gate = Gate::new();
         let call = Answer::tool("Bash", &json!({"command": "make"}));
         let rig = Rig::with(behind(&gate, call), Some(judge()), &[("KEEP_ALIVE_INTERVAL", "1s")]).await;
-        let mut exchange = rig.ask(dialect, &turn("m", true)).await;
+        let mut exchange = rig.ask(dialect, &turn(dialect, "m", true)).await;
         gate.reached().await;
         let mut seen = until(&mut exchange, ping).await;
         seen.push_str(&until(&mut exchange, ping).await);
@@ -91,13 +94,13 @@ async fn a_held_stream_stays_alive() {
 
 #[tokio::test]
 async fn a_client_that_goes_takes_the_judge_along() {
-    for dialect in BOTH {
+    for dialect in Dialect::ALL {
         for stream in [true, false] {
             let gate = Gate::new();
             let call = Answer::tool("Bash", &json!({"command": "make"}));
             let rig = Rig::new(behind(&gate, call), Some(judge())).await;
             let url = rig.url(path(dialect));
-            let body = turn("m", stream).to_string();
+            let body = turn(dialect, "m", stream).to_string();
             // Without streaming the head comes after the verdict: the request itself is given up.
             let asking = luthien_testkit::client::post(&url, &crate::support::KEYS, body);
             if stream {

@@ -8,7 +8,7 @@ use luthien_wire::sse::Splitter;
 use serde_json::{Map, Value};
 
 /// Words that any answer may be made of.
-const FRAME: [&str; 16] = [
+const FRAME: [&str; 33] = [
     "event",
     "data",
     "type",
@@ -18,6 +18,7 @@ const FRAME: [&str; 16] = [
     "content_block_stop",
     "content_block",
     "delta",
+    "done",
     "text",
     "text_delta",
     "content",
@@ -25,16 +26,34 @@ const FRAME: [&str; 16] = [
     "assistant",
     "Blocked",
     "stop",
+    "added",
+    "annotations",
+    "completed",
+    "content_index",
+    "content_part",
+    "failed",
+    "in_progress",
+    "item_id",
+    "logprobs",
+    "message",
+    "output_index",
+    "output_item",
+    "output_text",
+    "part",
+    "sequence_number",
+    "status",
 ];
 
 /// The words of four letters and more that only the tool calls of an answer hold.
 pub(crate) fn only_in_calls(fixture: &Fixture) -> BTreeSet<String> {
     let (mut calls, mut rest) = (BTreeSet::new(), FRAME.map(str::to_owned).into_iter().collect::<BTreeSet<_>>());
     let mut held = BTreeSet::new();
+    let mut items = BTreeSet::new();
     for value in values(fixture.bytes, fixture.streamed) {
         let (call, other) = match fixture.dialect {
             Dialect::Messages => messages(value, &mut held),
-            Dialect::Chat | Dialect::Responses => chat(value),
+            Dialect::Chat => chat(value),
+            Dialect::Responses => responses(value, &mut items),
         };
         words(&call, &mut calls);
         words(&other, &mut rest);
@@ -48,10 +67,16 @@ pub(crate) fn only_in_texts(fixture: &Fixture) -> BTreeSet<String> {
     fn take(value: &mut Value, texts: &mut Vec<Value>) {
         match value {
             Value::Object(members) => {
-                let call = members.get("type").is_some_and(|kind| kind != "text" && kind != "text_delta")
+                let kind = members.get("type").and_then(Value::as_str).unwrap_or_default();
+                if kind == "summary_text" || kind.contains("reasoning") || kind == "annotation" {
+                    return;
+                }
+                let said = ["response.output_text.delta", "response.refusal.delta"].contains(&kind);
+                let call = !["", "text", "text_delta"].contains(&kind)
                     && members.contains_key("content")
                     && !members.contains_key("role");
-                for name in ["text", "content", "refusal"] {
+                for name in if said { &["delta"][..] } else { &["text", "content", "refusal"] } {
+                    let name = *name;
                     if !call && members.get(name).is_some_and(Value::is_string) {
                         texts.extend(members.remove(name));
                     }
@@ -148,6 +173,34 @@ fn chat(mut value: Value) -> (Value, Value) {
         }
     }
     (Value::Array(calls), value)
+}
+
+/// An item that calls something, tells what came of it, or is of a type that nobody knows.
+fn is_call_item(item: &Value) -> bool {
+    let kind = item["type"].as_str().unwrap_or_default();
+    kind.ends_with("_call") || ["mcp_approval_request", "program", "sketch"].contains(&kind)
+}
+
+/// What an event or a body has of calls and their results, and the rest. `held` are the indices and ids of such items.
+fn responses(mut value: Value, held: &mut BTreeSet<String>) -> (Value, Value) {
+    let whole = value.get("output").is_some();
+    let response = if whole { Some(&mut value) } else { value.get_mut("response") };
+    if let Some(items) = response.and_then(|response| response.get_mut("output")).and_then(Value::as_array_mut) {
+        let (calls, rest) = items.drain(..).partition(is_call_item);
+        *items = rest;
+        return (Value::Array(calls), value);
+    }
+    let place = if value["output_index"].is_null() { "id" } else { "index" };
+    let named = |value: &Value| if place == "id" { value.to_string() } else { format!("at {value}") };
+    let name = match (place, value.get("item")) {
+        ("index", _) => named(&value["output_index"]),
+        (_, Some(item)) => named(&item["id"]),
+        _ => named(&value["item_id"]),
+    };
+    if value.get("item").is_some_and(is_call_item) {
+        held.insert(name.clone());
+    }
+    if held.contains(&name) { (value, Value::Null) } else { (Value::Null, value) }
 }
 
 /// All words of four letters and more, keys included.

@@ -27,7 +27,7 @@ pub struct Fixture {
     pub well_formed: bool,
 }
 
-/// All fixtures of a dialect.
+/// All answers to turns of a dialect.
 pub fn all(dialect: Dialect) -> &'static [Fixture] {
     match dialect {
         Dialect::Messages => messages::ALL,
@@ -36,9 +36,17 @@ pub fn all(dialect: Dialect) -> &'static [Fixture] {
     }
 }
 
+/// Answers of a dialect's other endpoints.
+pub fn others(dialect: Dialect) -> &'static [Fixture] {
+    match dialect {
+        Dialect::Messages | Dialect::Chat => &[],
+        Dialect::Responses => responses::OTHERS,
+    }
+}
+
 /// The fixture of this name.
 pub fn named(dialect: Dialect, name: &str) -> Option<&'static Fixture> {
-    all(dialect).iter().find(|fixture| fixture.name == name)
+    all(dialect).iter().chain(others(dialect)).find(|fixture| fixture.name == name)
 }
 
 impl Fixture {
