@@ -40,6 +40,8 @@ const TARGETS: &[Target] = &[
     Target { name: "responses", seeds: &[RESPONSES] },
     Target { name: "wholes", seeds: ANSWERS },
     Target { name: "requests", seeds: &[REQUESTS] },
+    Target { name: "asks", seeds: &[REQUESTS] },
+    Target { name: "answers", seeds: ANSWERS },
     Target { name: "engine", seeds: ANSWERS },
 ];
 
