@@ -7,6 +7,7 @@ pub(crate) mod convert;
 pub(crate) mod decoded;
 pub(crate) mod delivery;
 pub(crate) mod ending;
+pub(crate) mod failure;
 pub(crate) mod gather;
 pub(crate) mod keep_alive;
 pub(crate) mod number;

@@ -6,6 +6,7 @@ use luthien_wire::sse::{Frame, Splitter};
 use memchr::memmem;
 use serde_json::Value;
 
+use super::failure::Failure;
 use super::number::LastNumber;
 
 /// How far a stream has come.
@@ -38,13 +39,21 @@ pub(crate) struct EndWatch {
     stop: Bytes,
     last: Bytes,
     number: LastNumber,
+    failure: Failure,
     /// The last of the frames that end an answer, if one has gone by.
     end: Ending,
 }
 
 impl EndWatch {
     pub(crate) fn new(dialect: Dialect) -> Self {
-        Self { dialect, stop: Bytes::new(), last: Bytes::new(), number: LastNumber::new(dialect), end: Ending::Open }
+        Self {
+            dialect,
+            stop: Bytes::new(),
+            last: Bytes::new(),
+            number: LastNumber::new(dialect),
+            failure: Failure::new(dialect),
+            end: Ending::Open,
+        }
     }
 
     /// These frames went by.
@@ -64,6 +73,7 @@ impl EndWatch {
             self.end = self.end.max(self.furthest(frames));
         }
         self.number.saw(frames);
+        self.failure.saw(frames);
         self.last = frames.clone();
     }
 
@@ -72,9 +82,11 @@ impl EndWatch {
         self.end >= Ending::Terminal
     }
 
-    /// The number of the last event, where events are numbered.
-    pub(crate) fn number(&self) -> Option<u64> {
-        self.number.get()
+    /// The event that says that the answer has failed, after `rest`, which goes out too. `id` is the transaction's.
+    pub(crate) fn failure(&self, kind: &str, message: &str, id: &str, rest: &Bytes) -> Bytes {
+        let mut number = LastNumber::new(self.dialect);
+        number.saw(rest);
+        self.failure.event(kind, message, id, number.get().or_else(|| self.number.get()))
     }
 
     /// How far the stream came; `rest` is what stood after the last whole frame.

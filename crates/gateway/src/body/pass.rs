@@ -10,7 +10,6 @@ use luthien_wire::Dialect;
 use memchr::memrchr2_iter;
 
 use super::ending::{EndWatch, Ending, Fault};
-use super::number::LastNumber;
 use super::{Piece, Pieces, SourceError};
 use crate::transaction::Outcome;
 
@@ -86,13 +85,6 @@ impl<B> Pass<B> {
         self.held.split().freeze()
     }
 
-    /// The number of the last event; `rest` goes out too.
-    fn number(&self, rest: &Bytes) -> Option<u64> {
-        let mut number = LastNumber::new(self.dialect);
-        number.saw(rest);
-        number.get().or_else(|| self.watch.number())
-    }
-
     /// The upstream's part is over, properly or not.
     fn over(&mut self, error: Option<SourceError>) {
         let rest = self.held.split().freeze();
@@ -108,7 +100,7 @@ impl<B> Pass<B> {
                     kind: "api_error".to_owned(),
                     message: "the upstream ended its answer with an error".to_owned(),
                 });
-                let frame = self.dialect.error_frame(&kind, &message, &self.id, self.number(&rest));
+                let frame = self.watch.failure(&kind, &message, &self.id, &rest);
                 (after(&rest, &frame), broken(Status::UpstreamBroken, message))
             }
             Ending::Stopped => (with_end(self.dialect, &rest), Outcome::completed(Evaluation::None)),
@@ -117,8 +109,7 @@ impl<B> Pass<B> {
                     if error == Some(SourceError::Stopped) { Status::Interrupted } else { Status::UpstreamBroken };
                 let error =
                     error.unwrap_or_else(|| SourceError::Broken("its answer ended before it was complete".to_owned()));
-                let number = self.watch.number();
-                let frame = self.dialect.error_frame(error.kind(), &error.to_string(), &self.id, number);
+                let frame = self.watch.failure(error.kind(), &error.to_string(), &self.id, &Bytes::new());
                 // What stands of an event that was cut would garble the error.
                 (Piece::own(frame), broken(status, error.to_string()))
             }
