@@ -168,7 +168,7 @@ fn tool(tool: &Tool) -> Value {
     function.insert("name".to_owned(), tool.name.as_str().into());
     put(&mut function, "description", tool.description.as_deref());
     put(&mut function, "parameters", schema);
-    put(&mut function, "strict", strict);
+    put(&mut function, "strict", strict.filter(|strict| *strict));
     json!({"type": "function", "function": function})
 }
 
