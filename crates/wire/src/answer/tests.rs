@@ -78,3 +78,16 @@ fn a_failed_response_tells_the_error() {
     let refused = br#"{"error":{"message":"no such model","type":"invalid_request_error"}}"#;
     assert_eq!(ending(Dialect::Responses, false, refused).error.as_deref(), Some("no such model"));
 }
+
+#[test]
+fn reasoning_that_comes_with_the_end_of_its_item_is_read() {
+    let item = |summary: Value| json!({"type": "reasoning", "id": "rs_1", "summary": summary});
+    let added = json!({"type": "response.output_item.added", "output_index": 0, "item": item(json!([]))});
+    let delta = json!({"type": "response.reasoning_summary_text.delta", "item_id": "rs_1", "output_index": 0, "summary_index": 0, "delta": "hm"});
+    let done = json!({"type": "response.output_item.done", "output_index": 0, "item": item(json!([{"type": "summary_text", "text": "hm"}]))});
+    for events in [vec![&added, &done], vec![&added, &delta, &done], vec![&done]] {
+        let body: String = events.into_iter().map(event).collect();
+        let found: Vec<_> = blocks(Dialect::Responses, true, body.as_bytes()).into_iter().map(|(_, b)| b).collect();
+        assert_eq!(found, [Block::Thinking("hm".to_owned())]);
+    }
+}

@@ -34,6 +34,8 @@ struct Heard {
     pieces: String,
     given: String,
     streams_arguments: bool,
+    /// Reasoning came in pieces.
+    thought: bool,
     /// The finished item, where it is compared as a whole.
     whole: Option<String>,
     ended: bool,
@@ -174,6 +176,7 @@ impl Decoder {
             pieces: String::new(),
             given: String::new(),
             streams_arguments: item.streams_arguments(),
+            thought: false,
             whole: None,
             ended: false,
         };
@@ -212,8 +215,8 @@ impl Decoder {
                     agrees = said == before;
                 }
             }
-            Kind::Thinking if start.is_some() => piece = Piece::Thinking(item.thoughts()),
-            Kind::Thinking => {}
+            Kind::Thinking if heard.thought => {}
+            Kind::Thinking => piece = Piece::Thinking(item.thoughts()),
             Kind::Call { form: ToolForm::Unknown, .. } if start.is_none() => piece = Piece::Other(raw.to_owned()),
             Kind::Call { .. } if heard.streams_arguments => {
                 let said = item.arguments(raw)?;
@@ -340,6 +343,7 @@ impl Heard {
             "response.reasoning_summary_text.delta" | "response.reasoning_text.delta"
                 if self.kind == Kind::Thinking =>
             {
+                self.thought = true;
                 (Piece::Thinking(string(event.delta)?), EventRole::Other, true)
             }
             // Words of a message in an item of another type, or arguments in a message.
