@@ -151,7 +151,9 @@ impl Seen {
         let of_model = |message: &Message| {
             matches!(message.message_type, MessageType::Assistant | MessageType::ToolCall | MessageType::Unknown)
         };
-        let next = &flat[at(known)..at(known + 1)];
-        at(known + usize::from(answered && next.iter().all(of_model)))
+        // In Responses an answer is several items, each of which stands for a message.
+        let said = |index: &usize| *index < begins.len() && flat[at(*index)..at(index + 1)].iter().all(of_model);
+        let answer = if answered { (known..).take_while(said).count() } else { 0 };
+        at(known + answer)
     }
 }

@@ -108,7 +108,8 @@ async fn a_codex_session_is_shown_turn_by_turn() {
     let output = json!({"type": "function_call_output", "call_id": "toolu_1", "output": "a.txt"});
     let mut call = function_call("ls");
     call.as_object_mut().expect("an item").retain(|key, _| key != "id" && key != "status");
-    let second_turn = [ask("fix it"), call, output];
+    let thought = json!({"type": "reasoning", "id": "rs_1", "summary": [{"type": "summary_text", "text": "hm"}], "content": null});
+    let second_turn = [ask("fix it"), thought, call, output];
     answered(&recorder, of_codex(2, asked(&second_turn)), &stream(&[item("done")], true)).finish(end(2));
     recorder.settled().await;
 
