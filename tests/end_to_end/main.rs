@@ -7,5 +7,6 @@ mod claude_code;
 mod commands;
 mod crash;
 mod llama;
+mod pi;
 mod said;
 mod sdks;

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use http::Request;
+use luthien_wire::Dialect;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -38,6 +39,28 @@ impl Gateway {
     /// The same with more in its environment, each a name and a value; they win over what `setup` says.
     pub async fn start_with(setup: &Setup, environment: &[(&str, &str)]) -> Self {
         Self::start_in(setup, environment, TempDir::new().expect("a temporary folder")).await
+    }
+
+    /// The same with this `luthien.yaml`, given as JSON.
+    pub async fn start_configured(setup: &Setup, file: &Value) -> Self {
+        let folder = TempDir::new().expect("a temporary folder");
+        // JSON is YAML.
+        std::fs::write(folder.path().join("luthien.yaml"), file.to_string()).expect("the settings file");
+        Self::start_in(setup, &[], folder).await
+    }
+
+    /// Starts a gateway that takes models named `messages/…`, `chat/…` and `responses/…` to what speaks these dialects at
+    /// `upstream`, whatever the client speaks, under the name after the slash.
+    pub async fn start_converting(setup: &Setup) -> Self {
+        let base = &setup.upstream;
+        let upstreams = json!({
+            "of-messages": {"dialect": "messages", "base_url": base, "auth": "none"},
+            "of-chat": {"dialect": "chat", "base_url": format!("{base}/v1"), "auth": "none"},
+            "of-responses": {"dialect": "responses", "base_url": format!("{base}/v1"), "auth": "none"},
+        });
+        let rule = |dialect: &str| json!({"match": format!("{dialect}/*"), "upstream": format!("of-{dialect}"), "rename": "*"});
+        let models = Dialect::ALL.map(|dialect| rule(dialect.name()));
+        Self::start_configured(setup, &json!({"upstreams": upstreams, "models": models})).await
     }
 
     /// The same in a folder that another one has left.

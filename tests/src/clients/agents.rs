@@ -103,15 +103,14 @@ stream_max_retries = 0
 }
 
 /// Runs pi once, without a terminal, on `prompt`, as a client of this dialect; it may use its shell tool. Gives its events as lines of JSON.
-pub async fn pi(dialect: Dialect, base: &str, prompt: &str) -> Run {
+pub async fn pi(dialect: Dialect, base: &str, model: &str, prompt: &str) -> Run {
     let home = TempDir::new().expect("a temporary folder");
     let (api, base) = match dialect {
         Dialect::Messages => ("anthropic-messages", base.to_owned()),
         Dialect::Chat => ("openai-completions", format!("{base}/v1")),
         Dialect::Responses => ("openai-responses", format!("{base}/v1")),
     };
-    let provider =
-        json!({"baseUrl": base, "apiKey": KEY, "api": api, "models": [{"id": "a-model", "reasoning": true}]});
+    let provider = json!({"baseUrl": base, "apiKey": KEY, "api": api, "models": [{"id": model, "reasoning": true}]});
     let agent = home.path().join(".pi/agent");
     std::fs::create_dir_all(&agent).expect("pi's folder");
     let models = json!({"providers": {"gateway": provider}});
@@ -121,7 +120,7 @@ pub async fn pi(dialect: Dialect, base: &str, prompt: &str) -> Run {
         .expect("pi's settings");
     let mut command = clean(Path::new("node"), home.path());
     command.arg(places::peer("node/node_modules/@mariozechner/pi-coding-agent/dist/cli.js"));
-    command.args(["--provider", "gateway", "--model", "a-model", "--mode", "json", "--no-session", "-p", prompt]);
+    command.args(["--provider", "gateway", "--model", model, "--mode", "json", "--no-session", "-p", prompt]);
     command.env("PI_OFFLINE", "1").env("PI_TELEMETRY", "0");
     finish(command, b"", WITHIN).await
 }
