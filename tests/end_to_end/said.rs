@@ -2,7 +2,7 @@
 
 use luthien_tests::clients::Job;
 use luthien_wire::Dialect;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// An answer's content.
 #[derive(Debug, PartialEq)]
@@ -55,49 +55,55 @@ pub(crate) fn text_places(dialect: Dialect, answer: &Value) -> Vec<String> {
 }
 
 fn messages(message: &Value) -> Said {
-    let blocks = message["content"].as_array().expect("content blocks");
+    let blocks = list(&message["content"]);
     let calls = blocks.iter().filter(|block| block["type"] == "tool_use");
+    let call =
+        |call: &Value| Call { id: string(&call["id"]), name: string(&call["name"]), input: call["input"].clone() };
     Said {
         text: blocks.iter().map(|block| string(&block["text"])).collect(),
-        calls: calls
-            .map(|call| Call { id: string(&call["id"]), name: string(&call["name"]), input: call["input"].clone() })
-            .collect(),
+        calls: calls.map(call).collect(),
         stop: string(&message["stop_reason"]),
     }
 }
 
 fn chat(choice: &Value) -> Said {
     let message = &choice["message"];
-    let calls = message["tool_calls"].as_array().map_or(&[][..], Vec::as_slice);
-    let call = |call: &Value| {
-        let function = &call["function"];
-        Call { id: string(&call["id"]), name: string(&function["name"]), input: arguments(&function["arguments"]) }
+    let call = |call: &Value| Call {
+        id: string(&call["id"]),
+        ..called(if call["type"] == "custom" { &call["custom"] } else { &call["function"] })
     };
+    let legacy = [&message["function_call"]].into_iter().filter(|call| call.is_object()).map(called);
     Said {
-        text: string(&message["content"]),
-        calls: calls.iter().map(call).collect(),
+        text: string(&message["content"]) + &string(&message["refusal"]),
+        calls: list(&message["tool_calls"]).iter().map(call).chain(legacy).collect(),
         stop: string(&choice["finish_reason"]),
     }
 }
 
 fn responses(response: &Value) -> Said {
-    let items = response["output"].as_array().expect("output items");
-    let parts = items.iter().filter_map(|item| item["content"].as_array()).flatten();
-    let calls = items.iter().filter(|item| item["type"] == "function_call");
-    let call = |call: &Value| Call {
-        id: string(&call["call_id"]),
-        name: string(&call["name"]),
-        input: arguments(&call["arguments"]),
-    };
+    let items = list(&response["output"]);
+    let parts = items.iter().filter(|item| item["type"] == "message").flat_map(|item| list(&item["content"]));
+    let calls = items.iter().filter(|item| item["type"] == "function_call" || item["type"] == "custom_tool_call");
     Said {
-        text: parts.filter(|part| part["type"] == "output_text").map(|part| string(&part["text"])).collect(),
-        calls: calls.map(call).collect(),
+        text: parts.map(|part| string(&part["text"]) + &string(&part["refusal"])).collect(),
+        calls: calls.map(|call| Call { id: string(&call["call_id"]), ..called(call) }).collect(),
         stop: string(&response["status"]),
     }
 }
 
-fn arguments(text: &Value) -> Value {
-    serde_json::from_str(&string(text)).expect("arguments in JSON")
+/// A call as OpenAI writes it: with arguments, or with free text, which goes into a field of its own.
+fn called(call: &Value) -> Call {
+    let arguments = call["arguments"].as_str().map(|arguments| match serde_json::from_str(arguments) {
+        Ok(arguments) => arguments,
+        Err(_) if arguments.is_empty() => json!({}),
+        Err(_) => call["arguments"].clone(),
+    });
+    let input = arguments.unwrap_or_else(|| json!({"input": call["input"]}));
+    Call { id: String::new(), name: string(&call["name"]), input }
+}
+
+fn list(value: &Value) -> &[Value] {
+    value.as_array().map_or(&[], Vec::as_slice)
 }
 
 fn string(value: &Value) -> String {

@@ -1,5 +1,6 @@
 //! The vendors' own SDKs: what they read through the gateway is what they read directly, but for what a policy changed.
 
+mod converted;
 mod fixtures;
 
 use luthien_testkit::{Answer, Upstream};
@@ -9,7 +10,7 @@ use luthien_wire::Dialect;
 use rstest::rstest;
 use serde_json::{Value, json};
 
-use crate::said::{Call, said};
+use crate::said::{Call, Said, said};
 
 fn job(dialect: Dialect, model: &str, streamed: bool) -> Job {
     let request = match dialect {
@@ -24,10 +25,11 @@ fn job(dialect: Dialect, model: &str, streamed: bool) -> Job {
 
 const SENTENCE: &str = "I will stop it and read the file. Größe: straße.";
 
-/// A text and two parallel calls, the first of which would stop the gateway.
+/// Thoughts, a text and two parallel calls, the first of which would stop the gateway.
 fn two_calls() -> Answer {
     let stop = json!({"command": "docker compose down", "description": "Stops all"});
-    let answer = Answer::new().say(SENTENCE).call_with_id("call_stop", "Bash", &stop);
+    let answer = Answer::new().think("Let me see.", "c2lnbmF0dXJl").say(SENTENCE);
+    let answer = answer.call_with_id("call_stop", "Bash", &stop);
     answer.call_with_id("call_read", "Read", &json!({"path": "/etc/hosts"}))
 }
 
@@ -48,25 +50,42 @@ fn read_call() -> Call {
 #[case::python_old(Sdk::PythonOld)]
 #[case::typescript(Sdk::TypeScript)]
 #[tokio::test]
-async fn a_policy_changes_what_it_means_to_and_asks_nothing_again(#[case] sdk: Sdk) {
+async fn an_answer_of_any_dialect_reaches_clients_of_any_but_for_what_a_policy_changes(#[case] sdk: Sdk) {
     let upstream = Upstream::start().await.expect("an upstream");
     upstream.default_script(two_calls());
-    let setup = |class| Setup { upstream: upstream.base_url(), policy: Some((class, json!({}))) };
-    let blocking = Gateway::start(&setup("dogfood_safety")).await;
-    let shouting = Gateway::start(&setup("all_caps")).await;
-    let forms = Dialect::ALL.into_iter().flat_map(|dialect| [true, false].map(|streamed| (dialect, streamed)));
-    let jobs: Vec<_> = forms.map(|(dialect, streamed)| job(dialect, "scripted", streamed)).collect();
+    let gateway = async |class: Option<&'static str>| {
+        let policy = class.map(|class| (class, json!({})));
+        Gateway::start_converting(&Setup { upstream: upstream.base_url(), policy }).await
+    };
+    let gateways = [gateway(None).await, gateway(Some("dogfood_safety")).await, gateway(Some("all_caps")).await];
+    let ways = Dialect::ALL.into_iter().flat_map(|client| Dialect::ALL.map(|spoken| (client, spoken)));
+    let forms = ways.flat_map(|way| [true, false].map(|streamed| (way, streamed)));
+    let jobs: Vec<_> = forms
+        .map(|((client, spoken), streamed)| job(client, &format!("{}/scripted", spoken.name()), streamed))
+        .collect();
 
-    let [blocked, shouted] = read_each(sdk, [blocking.url(), shouting.url()], &jobs).await;
+    let [passed, blocked, shouted] = read_each(sdk, gateways.each_ref().map(Gateway::url), &jobs).await;
 
-    // Chat and Responses streams are read twice, by events and by the helper.
-    assert_eq!(upstream.turns().len(), 2 * (jobs.len() + 2), "{sdk:?} asks once for each answer");
+    // Chat and Responses streams are read twice, by events and by the helper; nothing else is asked again.
+    let twice = jobs.iter().filter(|job| job.streamed && job.dialect != Dialect::Messages).count();
+    assert_eq!(upstream.turns().len(), 3 * (jobs.len() + twice), "{sdk:?} asks once for each answer");
     for job in &jobs {
+        everything_is_there(job, &passed[&job.name]);
         a_blocked_call_is_a_text_and_the_other_call_remains(job, &blocked[&job.name]);
         a_rewritten_text_leaves_the_calls_alone(job, &shouted[&job.name]);
     }
-    blocking.stop().await;
-    shouting.stop().await;
+    for gateway in gateways {
+        gateway.stop().await;
+    }
+}
+
+fn everything_is_there(job: &Job, result: &Value) {
+    let said = said(job, result);
+    let stop = json!({"command": "docker compose down", "description": "Stops all"});
+    let stop = Call { id: "call_stop".into(), name: "Bash".into(), input: stop };
+    let expected = Said { text: SENTENCE.into(), calls: vec![stop, read_call()], stop: tool_stop(job).into() };
+    assert_eq!(said, expected, "{}", job.name);
+    assert!(result["final"].to_string().contains("Let me see."), "{}: the thoughts are there: {result}", job.name);
 }
 
 fn a_blocked_call_is_a_text_and_the_other_call_remains(job: &Job, result: &Value) {

@@ -53,7 +53,7 @@ fn jobs(cases: &[Case]) -> Vec<Job> {
 }
 
 /// An upstream that answers each request with the fixture that its model names, and a judge with what it fears most.
-async fn with_fixtures() -> Upstream {
+pub(super) async fn with_fixtures() -> Upstream {
     let upstream = Upstream::start().await.expect("an upstream");
     let verdict = Answer::text(&json!({"probability": 1, "explanation": "harmful"}).to_string());
     upstream.default_script(Script::new(move |asked: &Asked| {
@@ -70,7 +70,7 @@ async fn gateway(upstream: &Upstream, policy: Option<(&'static str, Value)>) -> 
 }
 
 /// Whether there is no message: the SDK raised something, or it tells of a failed response.
-fn refused(result: &Value) -> bool {
+pub(super) fn refused(result: &Value) -> bool {
     !result["final"]["error"].is_null()
 }
 
