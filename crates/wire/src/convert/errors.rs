@@ -44,3 +44,6 @@ pub(super) fn envelope(failure: &Failure, to: Dialect, id: &str) -> Bytes {
     .to_string()
     .into()
 }
+
+#[cfg(test)]
+mod tests;

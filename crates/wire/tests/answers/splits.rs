@@ -27,7 +27,7 @@ fn any_pair() -> impl Strategy<Value = (Dialect, Dialect)> {
     proptest::sample::select(pairs().collect::<Vec<_>>())
 }
 
-fn a_fixture(from: Dialect, index: &Index) -> &'static Fixture {
+fn a_fixture(from: Dialect, index: Index) -> &'static Fixture {
     let all: Vec<&Fixture> = streams(from).collect();
     all[index.index(all.len())]
 }
@@ -35,7 +35,7 @@ fn a_fixture(from: Dialect, index: &Index) -> &'static Fixture {
 proptest! {
     #[test]
     fn any_division_gives_the_same((from, to) in any_pair(), index: Index, mut cuts in prop::collection::vec(any::<Index>(), 0..12)) {
-        let bytes = a_fixture(from, &index).bytes;
+        let bytes = a_fixture(from, index).bytes;
         let (at_once, _) = converted(context(from, to), bytes, usize::MAX);
         let mut places: Vec<usize> = cuts.drain(..).map(|cut| cut.index(bytes.len() + 1)).collect();
         places.extend([0, bytes.len()]);
@@ -57,7 +57,7 @@ proptest! {
         index: Index,
         edits in prop::collection::vec((any::<Index>(), any::<Index>(), any::<u8>()), 0..6),
     ) {
-        let mut bytes = a_fixture(from, &index).bytes.to_vec();
+        let mut bytes = a_fixture(from, index).bytes.to_vec();
         for (at, to, byte) in edits {
             let (at, to) = (at.index(bytes.len()), to.index(bytes.len()));
             match byte % 3 {
@@ -82,8 +82,8 @@ proptest! {
         both: (Index, Index),
         edits in prop::collection::vec((any::<Index>(), any::<Index>(), 0..4_u8), 0..8),
     ) {
-        let mut all = frames(a_fixture(from, &both.0).bytes);
-        let others = frames(a_fixture(from, &both.1).bytes);
+        let mut all = frames(a_fixture(from, both.0).bytes);
+        let others = frames(a_fixture(from, both.1).bytes);
         for (at, to, edit) in edits {
             if all.is_empty() {
                 break;

@@ -33,6 +33,11 @@ impl Unwrap {
                 self.held.push_str(fragment);
                 match opening(&self.held) {
                     Opening::Unfinished => String::new(),
+                    Opening::Empty => {
+                        self.state = State::After;
+                        self.held.clear();
+                        String::new()
+                    }
                     Opening::Other => {
                         self.state = State::Raw;
                         std::mem::take(&mut self.held)
@@ -57,8 +62,8 @@ impl Unwrap {
     pub(super) fn finish(&mut self) -> String {
         let held = std::mem::take(&mut self.held);
         match self.state {
-            // `{}` is a call without a text; anything else that has not come to its value is given as it is.
-            State::Before if !matches!(held.trim(), "{}" | "{" | "") => held,
+            // What has not come to its value is given as it is, unless it is nothing.
+            State::Before if !matches!(held.trim(), "{" | "") => held,
             _ => String::new(),
         }
     }
@@ -90,6 +95,8 @@ impl Unwrap {
 enum Opening {
     Unfinished,
     Ends(usize),
+    /// The object has no members.
+    Empty,
     Other,
 }
 
@@ -101,6 +108,7 @@ fn opening(text: &str) -> Opening {
         match rest.strip_prefix(token) {
             Some(after) => rest = after,
             None if token.starts_with(rest) => return Opening::Unfinished,
+            None if rest.starts_with('}') && token.starts_with("\"i") => return Opening::Empty,
             None => return Opening::Other,
         }
     }
@@ -155,3 +163,6 @@ pub(super) fn escaped(text: &str) -> String {
 
 /// What stands before and after a free text that is put into arguments.
 pub(super) const AROUND: (&str, &str) = ("{\"input\":\"", "\"}");
+
+#[cfg(test)]
+mod tests;

@@ -202,3 +202,6 @@ impl Order {
         if self.kept > self.limit { Err(Disorder::TooMuch(self.limit)) } else { Ok(()) }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,6 +6,7 @@ mod chat_reasoning;
 mod messages;
 mod responses;
 mod responses_items;
+mod responses_json;
 
 use super::event::Event;
 use crate::dialect::Dialect;

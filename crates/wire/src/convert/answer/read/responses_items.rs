@@ -8,7 +8,8 @@ use std::collections::HashMap;
 use serde_json::Value;
 
 use super::responses::Data;
-use crate::convert::answer::event::{Citation, Delta, Event, Key, Kind, Opaque};
+use super::responses_json::{ItemKind, array, citation, id_of, kind_of, missing, missing_arguments, text};
+use crate::convert::answer::event::{Delta, Event, Key, Kind, Opaque};
 use crate::turn::Unreadable;
 
 /// More items, or parts of an item, than any answer has.
@@ -30,17 +31,6 @@ struct Item {
     /// What has been said of each part; calls and reasoning have one block.
     parts: Vec<Part>,
     ended: bool,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum ItemKind {
-    #[default]
-    Message,
-    Reasoning,
-    Call,
-    FreeCall,
-    /// Nothing that other dialects have.
-    Other,
 }
 
 #[derive(Debug)]
@@ -394,45 +384,4 @@ impl Items {
         }
         Ok(())
     }
-}
-
-/// What `all` has beyond `said`. Where they differ, what has been said stands.
-fn missing<'a>(said: &str, all: &'a str) -> &'a str {
-    all.strip_prefix(said).unwrap_or_default()
-}
-
-/// The same for arguments, where a difference is no matter of taste.
-fn missing_arguments<'a>(said: &str, all: &'a str) -> Result<&'a str, Unreadable> {
-    if all.is_empty() {
-        return Ok("");
-    }
-    all.strip_prefix(said).ok_or(Unreadable::Contradiction)
-}
-
-fn kind_of(item: &Value) -> ItemKind {
-    match text(item.get("type")) {
-        "message" => ItemKind::Message,
-        "reasoning" => ItemKind::Reasoning,
-        "function_call" => ItemKind::Call,
-        "custom_tool_call" => ItemKind::FreeCall,
-        _ => ItemKind::Other,
-    }
-}
-
-fn id_of(item: &Value) -> Option<&str> {
-    ["id", "call_id"].into_iter().find_map(|name| item.get(name)?.as_str()).filter(|id| !id.is_empty())
-}
-
-fn array<'a>(value: &'a Value, name: &str) -> &'a [Value] {
-    value.get(name).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
-}
-
-fn text(value: Option<&Value>) -> &str {
-    value.and_then(Value::as_str).unwrap_or_default()
-}
-
-fn citation(annotation: &Value) -> Option<Citation> {
-    let text = |name: &str| annotation.get(name).and_then(Value::as_str);
-    let number = |name: &str| annotation.get(name).and_then(Value::as_u64);
-    Citation::new(text("url"), text("title"), number("start_index").zip(number("end_index")))
 }
