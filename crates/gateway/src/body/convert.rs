@@ -20,6 +20,8 @@ pub(crate) struct Convert {
     source: Option<Unconverted>,
     /// What is still to be handed out.
     ready: Bytes,
+    /// Why the source broke off, to be told after that.
+    broke: Option<SourceError>,
     converter: StreamConverter,
     /// Told once, at the end, what was lost and what could not be read.
     happenings: Option<Happenings>,
@@ -28,13 +30,13 @@ pub(crate) struct Convert {
 impl Convert {
     /// A stream that comes.
     pub(crate) fn stream(source: Unconverted, converter: StreamConverter, happenings: Happenings) -> Self {
-        Self { source: Some(source), ready: Bytes::new(), converter, happenings: Some(happenings) }
+        Self { source: Some(source), ready: Bytes::new(), broke: None, converter, happenings: Some(happenings) }
     }
 
     /// An answer in one piece, though a stream was asked for: the client gets a stream.
     pub(crate) fn whole(answer: &[u8], mut converter: StreamConverter, happenings: Happenings) -> Self {
         let ready = converter.push_whole(answer);
-        let mut this = Self { source: None, ready, converter, happenings: Some(happenings) };
+        let mut this = Self { source: None, ready, broke: None, converter, happenings: Some(happenings) };
         this.over();
         this
     }
@@ -60,7 +62,7 @@ impl Body for Convert {
             if !this.ready.is_empty() {
                 return Poll::Ready(Some(Ok(Frame::data(std::mem::take(&mut this.ready)))));
             }
-            let Some(source) = &mut this.source else { return Poll::Ready(None) };
+            let Some(source) = &mut this.source else { return Poll::Ready(this.broke.take().map(Err)) };
             match ready!(Pin::new(source).poll_frame(cx)) {
                 Some(Ok(frame)) => {
                     let Ok(data) = frame.into_data() else { continue };
@@ -69,9 +71,11 @@ impl Body for Convert {
                         this.over();
                     }
                 }
+                // An answer that has stopped is complete, however the connection ends (W-54).
                 Some(Err(error)) => {
+                    this.broke = Some(error);
+                    this.ready = this.converter.finish();
                     this.over();
-                    return Poll::Ready(Some(Err(error)));
                 }
                 None => {
                     this.ready = this.converter.finish();
@@ -82,10 +86,13 @@ impl Body for Convert {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.source.is_none() && self.ready.is_empty()
+        self.source.is_none() && self.ready.is_empty() && self.broke.is_none()
     }
 
     fn size_hint(&self) -> SizeHint {
         SizeHint::default()
     }
 }
+
+#[cfg(test)]
+mod tests;
