@@ -21,7 +21,7 @@ use crate::routes::Route;
 use crate::transaction::Transaction;
 use crate::upstream::choice::Target;
 use crate::upstream::execute::execute;
-use crate::upstream::fit::{Conversion, fit};
+use crate::upstream::fit::{Fitted, fit};
 use crate::upstream::prepare::{Outgoing, prepare};
 use crate::upstream::{Upstream, Upstreams};
 
@@ -54,7 +54,8 @@ struct Ready<'u> {
     /// The body as the record keeps it, decoded.
     sent: Bytes,
     dialect: Dialect,
-    conversion: Option<Conversion>,
+    dropped: Vec<String>,
+    answer: Option<AnswerContext>,
 }
 
 /// The answer of the first upstream that has one. Where all fail, that of the last.
@@ -76,8 +77,8 @@ pub(crate) async fn send<'u>(
     let mut failures: Vec<String> = Vec::new();
     loop {
         transaction.mark(UPSTREAM, &ready.upstream.name);
-        let (upstream, conversion) = (ready.upstream, ready.conversion);
-        announce(transaction, upstream, dialect, ready.dialect, conversion.as_ref());
+        announce(transaction, &ready, dialect);
+        let (upstream, conversion) = (ready.upstream, ready.answer);
         let edited = asking.request.as_ref().map_or(&asking.received.decoded, Request::body);
         let url = redact_query(&ready.request.uri().to_string());
         let sent = SentRequest {
@@ -90,7 +91,7 @@ pub(crate) async fn send<'u>(
         };
         transaction.recording().with(|record| record.upstream_request(&sent));
         let outcome = execute(upstream, ready.request).await;
-        let answered = |response| Answered { upstream, response, conversion: conversion.map(|it| it.answer) };
+        let answered = |response| Answered { upstream, response, conversion };
         let Some(why) = failure(&outcome) else { return outcome.map(answered) };
         let next = loop {
             let Some(target) = left.next() else { break None };
@@ -122,7 +123,7 @@ fn make_ready<'u>(
     let upstream = target.upstream;
     let forward = keys.forward(caller, upstream, target.callers)?;
     let id = transaction.id.0.simple().to_string();
-    let fitted = fit(target, route, request.as_ref(), *changed, &id)?;
+    let mut fitted = fit(target, route, request.as_ref(), *changed, &id)?;
     let outgoing = Outgoing {
         dialect: fitted.dialect,
         method: head.method.clone(),
@@ -131,28 +132,24 @@ fn make_ready<'u>(
         headers,
         forward: &forward,
         callers: target.callers,
-        converted: fitted.conversion.is_some().then_some(request.as_ref().is_some_and(Request::stream)),
-        plain_answer: *read_on || fitted.conversion.is_some(),
+        converted: fitted.answer.is_some().then_some(request.as_ref().is_some_and(Request::stream)),
+        plain_answer: *read_on || fitted.answer.is_some(),
         body_decoded: fitted.body.is_some(),
         body: fitted.body.clone().unwrap_or_else(|| received.sent.clone()),
     };
     let prepared = prepare(upstream, keys, outgoing)?;
-    let sent = fitted.body.unwrap_or_else(|| received.decoded.clone());
-    Ok(Ready { upstream, request: prepared, sent, dialect: fitted.dialect, conversion: fitted.conversion })
+    let sent = fitted.body.take().unwrap_or_else(|| received.decoded.clone());
+    let Fitted { dialect, dropped, answer, .. } = fitted;
+    Ok(Ready { upstream, request: prepared, sent, dialect, dropped, answer })
 }
 
-/// Tells client and record what a conversion has lost.
-fn announce(
-    transaction: &mut Transaction,
-    upstream: &Upstream,
-    from: Dialect,
-    to: Dialect,
-    conversion: Option<&Conversion>,
-) {
-    let Some(conversion) = conversion else { return transaction.unmark(DROPPED) };
-    let dropped = &conversion.dropped;
-    transaction
-        .event("transaction.converted", json!({"upstream": upstream.name, "from": from, "to": to, "dropped": dropped}));
+/// Tells client and record that a request is converted, and what it has lost.
+fn announce(transaction: &mut Transaction, ready: &Ready<'_>, from: Dialect) {
+    let (to, dropped) = (ready.dialect, &ready.dropped);
+    if ready.answer.is_some() || !dropped.is_empty() {
+        let data = json!({"upstream": ready.upstream.name, "from": from, "to": to, "dropped": dropped});
+        transaction.event("transaction.converted", data);
+    }
     if dropped.is_empty() {
         transaction.unmark(DROPPED);
     } else {

@@ -2,8 +2,9 @@
 
 use bytes::Bytes;
 use luthien_wire::Dialect;
-use luthien_wire::convert::{self, AnswerContext};
+use luthien_wire::convert::{self, AnswerContext, Converted, Refused, envelope};
 use luthien_wire::request::Request;
+use memchr::memmem;
 
 use super::choice::Target;
 use crate::errors::GatewayError;
@@ -18,16 +19,17 @@ pub(crate) struct Fitted {
     pub(crate) path: String,
     /// Its body, decoded; `None` where that is the client's as it came.
     pub(crate) body: Option<Bytes>,
-    /// What the answer has to be converted by.
-    pub(crate) conversion: Option<Conversion>,
-}
-
-/// Between the client's dialect and the upstream's.
-#[derive(Debug)]
-pub(crate) struct Conversion {
-    pub(crate) answer: AnswerContext,
     /// What the request lost on the way.
     pub(crate) dropped: Vec<String>,
+    /// What the answer has to be converted by, where it comes in another dialect than the client's.
+    pub(crate) answer: Option<AnswerContext>,
+}
+
+impl Fitted {
+    /// In the client's own dialect.
+    fn same(route: &Route, body: Option<Bytes>, dropped: Vec<String>) -> Self {
+        Self { dialect: route.dialect, path: route.path.clone(), body, dropped, answer: None }
+    }
 }
 
 /// The request for this upstream. `changed` says that policies have changed it; `id` is the transaction's, without dashes.
@@ -39,25 +41,31 @@ pub(crate) fn fit(
     id: &str,
 ) -> Result<Fitted, GatewayError> {
     let Some(request) = request else {
-        return Ok(Fitted { dialect: route.dialect, path: route.path.clone(), body: None, conversion: None });
+        return Ok(Fitted::same(route, None, Vec::new()));
     };
     if target.upstream.dialects.contains(&route.dialect) {
+        if memmem::find(request.body(), envelope::PREFIX.as_bytes()).is_some() {
+            // Upstreams of other dialects have served this conversation: what they gave is theirs.
+            let model = target.model.as_deref().unwrap_or(request.model());
+            let own = convert::request(request, route.dialect, model).map_err(refused)?;
+            return Ok(Fitted::same(route, Some(own.body), own.dropped));
+        }
         let body = match &target.model {
             Some(model) => Some(request.with_model(model).body().clone()),
             None => changed.then(|| request.body().clone()),
         };
-        return Ok(Fitted { dialect: route.dialect, path: route.path.clone(), body, conversion: None });
+        return Ok(Fitted::same(route, body, Vec::new()));
     }
     convertible(route, request)?;
-    let mut refused = None;
+    let mut first_refusal = None;
     for dialect in target.upstream.asked_in(route.dialect) {
         match converted(target, route, request, dialect, id) {
             Ok(fitted) => return Ok(fitted),
             // What the best dialect cannot say another may.
-            Err(error) => refused = refused.or(Some(error)),
+            Err(error) => first_refusal = first_refusal.or(Some(error)),
         }
     }
-    Err(refused.unwrap_or(GatewayError::NoUpstream(route.dialect)))
+    Err(first_refusal.unwrap_or(GatewayError::NoUpstream(route.dialect)))
 }
 
 /// Refuses what no conversion can carry over.
@@ -96,8 +104,11 @@ fn converted(
     };
     let converted =
         if counts { convert::count(request, dialect, model) } else { convert::request(request, dialect, model) };
-    let converted = converted.map_err(|refused| GatewayError::BadRequest(refused.message))?;
-    let answer = AnswerContext { id: id.to_owned(), ..converted.answer };
-    let conversion = Conversion { answer, dropped: converted.dropped };
-    Ok(Fitted { dialect, path: path.to_owned(), body: Some(converted.body), conversion: Some(conversion) })
+    let Converted { body, dropped, answer } = converted.map_err(refused)?;
+    let answer = AnswerContext { id: id.to_owned(), ..answer };
+    Ok(Fitted { dialect, path: path.to_owned(), body: Some(body), dropped, answer: Some(answer) })
+}
+
+fn refused(refused: Refused) -> GatewayError {
+    GatewayError::BadRequest(refused.message)
 }

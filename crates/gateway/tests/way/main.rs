@@ -5,6 +5,8 @@ mod broken;
 #[cfg(test)]
 mod bytes;
 #[cfg(test)]
+mod converted;
+#[cfg(test)]
 mod credentials;
 #[cfg(test)]
 mod disconnects;

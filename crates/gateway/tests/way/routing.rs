@@ -69,7 +69,7 @@ async fn a_model_goes_where_its_rule_says_under_the_name_it_has_there(#[case] di
     assert_eq!((sent.path.as_str(), &sent.body[..]), (path(dialect), expected.as_bytes()));
     let record = rig.record(&id).await;
     assert_eq!((record.status, record.model.as_str()), (Status::Completed, "local/qwen"));
-    assert_eq!(&record.final_request()[..], expected.as_bytes());
+    assert_eq!(&record.upstream_request.unwrap().body[..], expected.as_bytes());
     assert!(rig.upstream.requests().is_empty());
 
     let exchange = rig.ask(path(Dialect::Messages), &asks(Dialect::Messages, "another", false)).await;
