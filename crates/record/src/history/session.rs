@@ -152,8 +152,8 @@ impl Seen {
             matches!(message.message_type, MessageType::Assistant | MessageType::ToolCall | MessageType::Unknown)
         };
         // In Responses an answer is several items, each of which stands for a message.
-        let said = |index: &usize| *index < begins.len() && flat[at(*index)..at(index + 1)].iter().all(of_model);
-        let answer = if answered { (known..).take_while(said).count() } else { 0 };
+        let said = |index: &usize| flat[at(*index)..at(index + 1)].iter().all(of_model);
+        let answer = if answered { (known..begins.len()).take_while(said).count() } else { 0 };
         at(known + answer)
     }
 }
