@@ -79,8 +79,6 @@ pub(super) struct Part {
 #[derive(Debug)]
 pub(super) enum What {
     Text(String),
-    /// The model's words when it refused.
-    Refusal(String),
     Image(Image),
     Document(Document),
     /// Audio as Chat carries it: `{data, format}`.

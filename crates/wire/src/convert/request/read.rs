@@ -12,6 +12,7 @@ mod chat;
 mod chat_parts;
 pub(super) mod chat_reasoning;
 mod client_tools;
+mod deferred;
 mod messages;
 mod messages_blocks;
 mod responses;

@@ -14,9 +14,8 @@ pub(super) fn settle(ask: &mut Ask) -> Result<(), Refused> {
 
 /// System texts at the head of the conversation are the system prompt.
 fn lead(ask: &mut Ask) {
-    let is_lead = |turn: &&Turn| {
-        turn.role.is_system() && turn.parts.iter().all(|part| matches!(part.what, What::Text(_) | What::Refusal(_)))
-    };
+    let is_lead =
+        |turn: &&Turn| turn.role.is_system() && turn.parts.iter().all(|part| matches!(part.what, What::Text(_)));
     let count = ask.turns.iter().take_while(is_lead).count();
     ask.system.extend(ask.turns.drain(..count).flat_map(|turn| turn.parts));
 }

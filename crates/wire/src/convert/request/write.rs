@@ -72,7 +72,7 @@ fn system(parts: Vec<Part>, ledger: &mut Ledger) -> Option<String> {
     for part in parts {
         if is_billing(&part) {
             ledger.drop_as(&part.at, "billing header");
-        } else if let What::Text(text) | What::Refusal(text) = part.what {
+        } else if let What::Text(text) = part.what {
             texts.push(text);
         }
     }
@@ -136,7 +136,7 @@ fn divided(parts: Vec<Part>) -> (String, Vec<Part>) {
     let mut others = Vec::new();
     for part in parts {
         match part.what {
-            What::Text(text) | What::Refusal(text) => texts.push(text),
+            What::Text(text) => texts.push(text),
             what => others.push(Part { at: part.at, what }),
         }
     }

@@ -109,7 +109,7 @@ fn assistant(
     let mut turn = Turn::new(Role::Assistant);
     turn.parts.extend(chat_reasoning::read(message).into_iter().map(|what| Part::new(at, what)));
     turn.parts.extend(parts::content(at, Role::Assistant, content, ledger)?);
-    turn.parts.extend(take::text(message, "refusal").map(|text| Part::new(at, What::Refusal(text))));
+    turn.parts.extend(take::text(message, "refusal").map(|text| Part::text(at, text)));
     for (i, call) in take::list(message, "tool_calls").into_iter().enumerate() {
         let at = format!("{at}.tool_calls[{i}]");
         let mut call = take::members(call);

@@ -32,7 +32,7 @@ fn one(at: &str, role: Role, mut part: Map<String, Value>, ledger: &mut Ledger) 
     let kind = take::kind(&mut part);
     Ok(Some(match kind.as_str() {
         "text" => What::Text(take::text(&mut part, "text").unwrap_or_default()),
-        "refusal" => What::Refusal(take::text(&mut part, "refusal").unwrap_or_default()),
+        "refusal" => What::Text(take::text(&mut part, "refusal").unwrap_or_default()),
         "image_url" => {
             let (url, detail) = match part.shift_remove("image_url") {
                 Some(Value::String(url)) => (url, None),

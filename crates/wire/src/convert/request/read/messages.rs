@@ -6,7 +6,8 @@ use super::super::super::Refused;
 use super::super::ask::{Ask, Choice, Effort, Format, Part, Role, Shape, Turn};
 use super::super::ledger::{Ledger, refuse};
 use super::super::take;
-use super::{messages_blocks as blocks, tools};
+use super::tools::messages as read_tools;
+use super::{deferred, messages_blocks as blocks};
 
 pub(super) fn read(ask: &mut Ask, body: &mut Map<String, Value>, ledger: &mut Ledger) -> Result<(), Refused> {
     if body.shift_remove("cache_control").is_some_and(|hint| !hint.is_null()) {
@@ -24,10 +25,13 @@ pub(super) fn read(ask: &mut Ask, body: &mut Map<String, Value>, ledger: &mut Le
         }
         _ => {}
     }
-    for (i, message) in take::list(body, "messages").into_iter().enumerate() {
+    let messages = take::list(body, "messages");
+    let mut tools = take::list(body, "tools");
+    deferred::hide(&mut tools, &messages);
+    for (i, message) in messages.into_iter().enumerate() {
         turns(&mut ask.turns, i, message, ledger)?;
     }
-    tools::messages(ask, take::list(body, "tools"), ledger);
+    read_tools(ask, tools, ledger);
     if let Some(mut choice) = take::some(body, "tool_choice").map(take::members) {
         if take::flag(&mut choice, "disable_parallel_tool_use") == Some(true) {
             ask.parallel = Some(false);

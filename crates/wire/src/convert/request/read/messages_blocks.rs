@@ -89,7 +89,8 @@ pub(super) fn block(
             parts: content(at, role, block.shift_remove("content"), ledger)?,
         })),
         "tool_reference" => {
-            one(What::Text(format!("[tool: {}]", take::text(&mut block, "tool_name").unwrap_or_default())))
+            let name = take::text(&mut block, "tool_name").unwrap_or_default();
+            one(What::Text(format!("[the tool {name} can be called now]")))
         }
         "compaction" => {
             let parts = texts(at, block);

@@ -101,7 +101,7 @@ fn part(at: &str, role: Role, mut part: Map<String, Value>, ledger: &mut Ledger)
             }
             What::Text(take::text(&mut part, "text").unwrap_or_default())
         }
-        "refusal" => What::Refusal(take::text(&mut part, "refusal").unwrap_or_default()),
+        "refusal" => What::Text(take::text(&mut part, "refusal").unwrap_or_default()),
         "input_image" | "computer_screenshot" => {
             let url = take::text(&mut part, "image_url").ok_or_else(|| refuse(at, media::STORED))?;
             chat_parts::image(at, url, take::some(&mut part, "detail"))?

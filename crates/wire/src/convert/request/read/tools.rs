@@ -10,7 +10,7 @@ use super::client_tools;
 
 /// `tools` of Messages.
 pub(super) fn messages(ask: &mut Ask, tools: Vec<Value>, ledger: &mut Ledger) {
-    for (i, tool) in tools.into_iter().enumerate() {
+    for (i, tool) in tools.into_iter().enumerate().filter(|(_, tool)| !tool.is_null()) {
         let at = format!("tools[{i}]");
         let mut tool = take::members(tool);
         super::messages_blocks::hints(&mut tool, ledger);

@@ -99,7 +99,7 @@ fn said(role: &str, parts: Vec<Part>) -> Result<Option<Value>, Refused> {
     let mut content: Vec<Value> = Vec::with_capacity(parts.len());
     for part in parts {
         content.push(match part.what {
-            What::Text(text) | What::Refusal(text) => json!({"type": "text", "text": text}),
+            What::Text(text) => json!({"type": "text", "text": text}),
             What::Image(image) => {
                 let mut inside = Map::new();
                 inside.insert("url".to_owned(), media::url(image.source).into());
@@ -137,9 +137,8 @@ fn assistant(turn: Turn, ledger: &mut Ledger) -> Result<Option<Value>, Refused> 
     let mut calls = Vec::new();
     for Part { at, what } in turn.parts {
         match what {
-            What::Text(text) | What::Refusal(text) if text.is_empty() => {}
-            // Few servers know the part for a refusal; the model's words are what counts.
-            What::Text(text) | What::Refusal(text) => content.push(json!({"type": "text", "text": text})),
+            What::Text(text) if text.is_empty() => {}
+            What::Text(text) => content.push(json!({"type": "text", "text": text})),
             What::Reasoning(Dialect::Chat, Value::Object(members)) => message.extend(members),
             What::Reasoning(..) => ledger.drop_each(&at, "reasoning of another vendor"),
             What::Call(call) => {

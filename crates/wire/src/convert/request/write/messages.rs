@@ -115,12 +115,12 @@ fn blocks(role: Role, parts: Vec<Part>, ledger: &mut Ledger) -> Result<Vec<Value
 fn block(at: &str, role: Role, what: What, ledger: &mut Ledger) -> Result<Option<Value>, Refused> {
     Ok(Some(match what {
         // Messages refuses blocks of nothing but white space (W-23).
-        What::Text(text) | What::Refusal(text) if text.trim().is_empty() => return Ok(None),
+        What::Text(text) if text.trim().is_empty() => return Ok(None),
         // A system text between turns has no place of its own here. It stays where it was said, and says what it is.
-        What::Text(text) | What::Refusal(text) if role.is_system() => {
+        What::Text(text) if role.is_system() => {
             json!({"type": "text", "text": format!("<system>\n{text}\n</system>")})
         }
-        What::Text(text) | What::Refusal(text) => json!({"type": "text", "text": text}),
+        What::Text(text) => json!({"type": "text", "text": text}),
         What::Image(image) => json!({"type": "image", "source": source(image.source)}),
         What::Document(document) => self::document(at, document)?,
         What::Audio(_) => return Err(refuse(at, "the upstream that answers this model cannot listen")),

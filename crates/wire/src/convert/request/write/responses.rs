@@ -149,8 +149,7 @@ fn part(at: &str, role: Role, what: What) -> Result<Option<Value>, Refused> {
     Ok(Some(match what {
         What::Text(text) if text.is_empty() && role == Role::Assistant => return Ok(None),
         What::Text(text) if role == Role::Assistant => json!({"type": "output_text", "text": text}),
-        What::Refusal(text) if role == Role::Assistant => json!({"type": "refusal", "refusal": text}),
-        What::Text(text) | What::Refusal(text) => json!({"type": "input_text", "text": text}),
+        What::Text(text) => json!({"type": "input_text", "text": text}),
         What::Image(image) => {
             let mut out = Map::new();
             out.insert("type".to_owned(), "input_image".into());
