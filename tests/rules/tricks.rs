@@ -6,6 +6,8 @@ use serde_json::json;
 
 use crate::support::{BAD, JUDGE, Policy, Rig, judge, judged, turn};
 
+mod responses;
+
 /// What stands in every call of these tests.
 const CANARY: &str = "canary";
 
@@ -178,7 +180,7 @@ fn chat_streams() -> Vec<(&'static str, String)> {
     ]
 }
 
-fn bodies(dialect: Dialect) -> Vec<(&'static str, String)> {
+fn bodies(dialect: Dialect) -> Vec<(String, String)> {
     let message = |content: &str| {
         format!(
             r#"{{"id":"msg_1","type":"message","role":"assistant","model":"m",{content},"stop_reason":"tool_use","stop_sequence":null,"usage":{{"input_tokens":1,"output_tokens":1}}}}"#
@@ -191,7 +193,7 @@ fn bodies(dialect: Dialect) -> Vec<(&'static str, String)> {
         )
     };
     let text = r#"[{"type":"text","text":"x"}]"#;
-    match dialect {
+    let tricks = match dialect {
         Dialect::Messages => vec![
             ("plainly", message(&format!(r#""content":[{CALL}]"#))),
             ("content twice, second", message(&format!(r#""content":{text},"content":[{CALL}]"#))),
@@ -219,7 +221,15 @@ fn bodies(dialect: Dialect) -> Vec<(&'static str, String)> {
                 completion(&format!(r#""message":{{"role":"assistant","content":null,"tool_calls":[{call}]}}"#)),
             ),
         ],
-        Dialect::Responses => Vec::new(),
+        Dialect::Responses => {
+            let mut all = responses::bodies();
+            all.push((
+                "as another dialect".to_owned(),
+                completion(&format!(r#""message":{{"role":"assistant","content":null,"tool_calls":[{call}]}}"#)),
+            ));
+            all.push(("as a third dialect".to_owned(), message(&format!(r#""content":[{CALL}]"#))));
+            return all;
+        }
         Dialect::Chat => vec![
             (
                 "plainly",
@@ -250,13 +260,14 @@ fn bodies(dialect: Dialect) -> Vec<(&'static str, String)> {
             ("as a stream", chat_streams().remove(0).1),
             ("as the other dialect", message(&format!(r#""content":[{CALL}]"#))),
         ],
-    }
+    };
+    tricks.into_iter().map(|(name, body)| (name.to_owned(), body)).collect()
 }
 
 async fn nothing_gets_out(
     dialect: Dialect,
     asked_for: bool,
-    tricks: Vec<(&'static str, String)>,
+    tricks: Vec<(impl std::fmt::Display, String)>,
     content_types: &[&str],
 ) {
     let rig = Rig::new(Answer::text("x"), Some(judge())).await;
@@ -291,6 +302,13 @@ async fn no_trick_of_a_messages_stream_gets_a_call_out() {
 async fn no_trick_of_a_chat_stream_gets_a_call_out() {
     for asked_for in [true, false] {
         nothing_gets_out(Dialect::Chat, asked_for, chat_streams(), &TYPES).await;
+    }
+}
+
+#[tokio::test]
+async fn no_trick_of_a_responses_stream_gets_a_call_out() {
+    for asked_for in [true, false] {
+        nothing_gets_out(Dialect::Responses, asked_for, responses::streams(), &TYPES).await;
     }
 }
 

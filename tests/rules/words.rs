@@ -178,7 +178,9 @@ fn chat(mut value: Value) -> (Value, Value) {
 /// An item that calls something, tells what came of it, or is of a type that nobody knows.
 fn is_call_item(item: &Value) -> bool {
     let kind = item["type"].as_str().unwrap_or_default();
-    kind.ends_with("_call") || ["mcp_approval_request", "program", "sketch"].contains(&kind)
+    kind.ends_with("_call")
+        || kind.ends_with("_output")
+        || ["mcp_approval_request", "program", "sketch"].contains(&kind)
 }
 
 /// What an event or a body has of calls and their results, and the rest. `held` are the indices and ids of such items.
