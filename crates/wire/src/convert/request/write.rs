@@ -127,7 +127,11 @@ impl Call {
 
 /// A failed tool's text where the dialect has no mark for it.
 fn marked(failed: bool, text: String) -> String {
-    if failed { format!("[error] {text}").trim_end().to_owned() } else { text }
+    match (failed, text.is_empty()) {
+        (false, _) => text,
+        (true, true) => "[error]".to_owned(),
+        (true, false) => format!("[error] {text}"),
+    }
 }
 
 /// The texts of a result, line by line, and its other parts.
