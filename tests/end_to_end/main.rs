@@ -4,6 +4,7 @@
 
 mod bytes;
 mod claude_code;
+mod codex;
 mod commands;
 mod crash;
 mod llama;

@@ -42,6 +42,12 @@ impl Relay {
         &self.base
     }
 
+    /// What the client has been sent so far, over all connections.
+    pub fn received(&self) -> Vec<u8> {
+        let connections = locked(&self.connections).clone();
+        connections.iter().flat_map(|one| locked(&one.received).clone()).collect()
+    }
+
     /// Everything asked and answered so far, in order on each connection. Call it when the client has ended.
     pub fn exchanges(&self) -> Vec<Exchange> {
         let connections = locked(&self.connections).clone();

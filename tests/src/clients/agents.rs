@@ -13,6 +13,22 @@ use crate::process::{Run, clean, finish};
 
 const KEY: &str = "sk-test-dummy";
 
+/// With these Codex asks nobody for leave and looks nowhere for news.
+const CODEX_FREE: [&str; 12] = [
+    "-m",
+    "gpt-5",
+    "-c",
+    "approval_policy=\"never\"",
+    "-c",
+    "sandbox_mode=\"danger-full-access\"",
+    "-c",
+    "check_for_update_on_startup=false",
+    "-c",
+    "analytics.enabled=false",
+    "-c",
+    "features.plugins=false",
+];
+
 /// Runs Claude Code once, without a terminal, on `prompt`; it may use its shell tool. `args` are added to its command line.
 pub async fn claude_code(base: &str, prompt: &str, args: &[&str]) -> Run {
     let home = TempDir::new().expect("a temporary folder");
@@ -69,6 +85,36 @@ pub async fn codex(base: &str, prompt: &str, config: &str) -> Run {
     std::fs::write(home.path().join(".codex/config.toml"), codex_config(base, config)).expect("Codex's settings");
     command.args(["exec", "--skip-git-repo-check", "--json", prompt]).env("GATEWAY_KEY", KEY);
     finish(command, b"", WITHIN).await
+}
+
+/// Runs Codex once with these arguments and variables, with the settings in `home`. It may run any command.
+pub async fn codex_at(home: &Path, args: &[&str], environment: &[(&str, &str)]) -> Run {
+    let mut command = clean(&codex_folder().join("codex"), home);
+    command.args(CODEX_FREE).args(args).envs(environment.iter().copied());
+    finish(command, b"", WITHIN).await
+}
+
+/// Runs `luthien codex` once with these arguments, with the settings and data of `home`, a gateway of its own and this upstream.
+pub async fn luthien_codex(home: &Path, upstream: &str, args: &[&str]) -> Run {
+    let mut command = clean(&places::gateway(), home);
+    command.arg("codex").args(CODEX_FREE).args(args);
+    let folders = std::env::var_os("PATH").unwrap_or_default();
+    let path = std::env::join_paths([codex_folder()].into_iter().chain(std::env::split_paths(&folders)));
+    command.env("PATH", path.expect("a search path")).env("LUTHIEN_DATA_DIR", home.join("data"));
+    command.env("OPENAI_BASE_URL", format!("{upstream}/v1")).env("GATEWAY_PORT", "0").env("OPENAI_API_KEY", KEY);
+    finish(command, b"", WITHIN).await
+}
+
+/// Lets the Codex of this home believe that somebody is logged in to ChatGPT.
+pub fn codex_login(home: &Path) {
+    // The header `{"alg":"none"}` and claims that never expire; nobody checks a signature here.
+    let claims = "eyJleHAiOjQxMDI0NDQ4MDAsImVtYWlsIjoiYUBiLmMiLCJodHRwczovL2FwaS5vcGVuYWkuY29tL2F1dGgiOnsiY2hhdGdwdF9wbGFuX3R5cGUiOiJwbHVzIiwiY2hhdGdwdF91c2VyX2lkIjoidSIsImNoYXRncHRfYWNjb3VudF9pZCI6ImFjY291bnQtb2YtdGhlLXRlc3QifX0";
+    let token = format!("eyJhbGciOiJub25lIn0.{claims}.c2ln");
+    let tokens =
+        json!({"id_token": token, "access_token": token, "refresh_token": "r", "account_id": "account-of-the-test"});
+    let login = json!({"OPENAI_API_KEY": null, "tokens": tokens, "last_refresh": "2090-01-01T00:00:00Z"});
+    std::fs::create_dir_all(home.join(".codex")).expect("Codex's folder");
+    std::fs::write(home.join(".codex/auth.json"), login.to_string()).expect("Codex's login");
 }
 
 /// The folder of the `codex` binary.
