@@ -313,3 +313,42 @@ fn numbers_and_doubled_keys_of_a_body_stay_letter_for_letter() {
     let back = whole(&context(Dialect::Chat, Dialect::Messages), &chat.body).unwrap();
     assert!(String::from_utf8(back.body.to_vec()).unwrap().contains(input));
 }
+
+#[test]
+fn an_items_events_are_known_by_its_id_where_numbers_are_wrong() {
+    // A bridge that numbers every item 0.
+    let event = |kind: &str, fields: Value| {
+        let mut data = json!({"type": kind, "output_index": 0});
+        data.as_object_mut().into_iter().for_each(|data| data.extend(fields.as_object().cloned().unwrap_or_default()));
+        data
+    };
+    let message = json!({"type": "message", "id": "msg_1", "content": []});
+    let call = json!({"type": "function_call", "id": "fc_1", "call_id": "call_a", "name": "read", "arguments": ""});
+    let done =
+        json!({"type": "function_call", "id": "fc_1", "call_id": "call_a", "name": "read", "arguments": "{\"p\":1}"});
+    let stream = messages(&[
+        event("response.output_item.added", json!({"item": message})),
+        event("response.output_item.added", json!({"item": call})),
+        event("response.output_text.delta", json!({"item_id": "msg_1", "delta": "Hi"})),
+        event("response.function_call_arguments.delta", json!({"item_id": "fc_1", "delta": "{\"p\""})),
+        event("response.output_text.delta", json!({"item_id": "unheard", "delta": "!"})),
+        event("response.function_call_arguments.delta", json!({"delta": ":1}"})),
+        event("response.output_item.done", json!({"item": done})),
+        event("response.completed", json!({"response": {"id": "resp_1", "status": "completed", "output": []}})),
+    ]);
+    let completion = read(context(Dialect::Responses, Dialect::Chat), &stream);
+    let message = &completion["choices"][0]["message"];
+    assert_eq!(message["content"], "Hi!");
+    assert_eq!(message["tool_calls"][0]["function"]["arguments"], "{\"p\":1}");
+}
+
+#[test]
+fn reasoning_and_usage_are_found_where_some_servers_put_them() {
+    let thought =
+        json!([{"type": "thinking", "thinking": [{"type": "text", "text": "So."}]}, {"type": "text", "text": "Yes."}]);
+    let choice = json!({"index": 0, "delta": {"content": thought}, "finish_reason": "stop", "usage": {"prompt_tokens": 3, "completion_tokens": 2}});
+    let stream = format!("data: {}\n\ndata: [DONE]\n\n", json!({"id": "c", "model": "m", "choices": [choice]}));
+    let message = read(context(Dialect::Chat, Dialect::Messages), stream.as_bytes());
+    assert_eq!((&message["content"][0]["thinking"], &message["content"][1]["text"]), (&json!("So."), &json!("Yes.")));
+    assert_eq!((&message["usage"]["input_tokens"], &message["usage"]["output_tokens"]), (&json!(3), &json!(2)));
+}

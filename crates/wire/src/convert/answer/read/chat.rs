@@ -7,7 +7,7 @@ use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use super::chat_calls::{CallRead, Calls};
-use super::chat_reasoning::Reasoning;
+use super::chat_reasoning::{self, Reasoning};
 use crate::convert::answer::event::{Citation, Delta, Event, Head, Key, Kind, MAX_CITATIONS, Stop, Usage};
 use crate::convert::answer::usage::{self, whole_number};
 use crate::convert::errors::Failure;
@@ -64,6 +64,8 @@ struct Choice<'a> {
     finish_reason: Option<Cow<'a, str>>,
     /// vLLM: the stop sequence that matched, or a token's number.
     stop_reason: Option<Value>,
+    /// Moonshot's place for it.
+    usage: Option<Value>,
 }
 
 /// A delta, or a message.
@@ -167,6 +169,9 @@ impl Reader {
         if let Some(said) = choice.delta.or(choice.message) {
             self.said(said, out)?;
         }
+        if let Some(usage) = choice.usage.filter(Value::is_object) {
+            out.push(Event::Usage(usage::chat(&usage)));
+        }
         if let Some(reason) = choice.finish_reason.as_deref().filter(|reason| !reason.is_empty()) {
             for citation in self.citations.drain(..) {
                 out.push(Event::Delta(CONTENT, Delta::Citation(citation)));
@@ -179,8 +184,12 @@ impl Reader {
     }
 
     fn said(&mut self, said: Said<'_>, out: &mut Vec<Event>) -> Result<(), Unreadable> {
+        let thought = match &said.content {
+            Some(Content::Parts(parts)) => chat_reasoning::parts(parts),
+            _ => None,
+        };
         let reasoning = Reasoning {
-            text: said.reasoning_content.filter(|text| !text.is_empty()).or(said.reasoning),
+            text: said.reasoning_content.filter(|text| !text.is_empty()).or(said.reasoning).or(thought),
             details: said.reasoning_details.unwrap_or_default(),
             blocks: said.thinking_blocks.unwrap_or_default(),
         };
@@ -189,7 +198,8 @@ impl Reader {
             Some(Content::Text(text)) => words(&mut self.content, CONTENT, Kind::Text, &text, out),
             Some(Content::Parts(parts)) => {
                 for part in &parts {
-                    let text = part.get("text").and_then(Value::as_str).unwrap_or_default();
+                    let text = part.get("text").or_else(|| part.get("refusal")).and_then(Value::as_str);
+                    let text = text.unwrap_or_default();
                     words(&mut self.content, CONTENT, Kind::Text, text, out);
                 }
             }

@@ -39,6 +39,13 @@ impl Reasoning<'_> {
     }
 }
 
+/// The reasoning among the parts of a content, as Mistral writes it.
+pub(super) fn parts(parts: &[Value]) -> Option<Cow<'static, str>> {
+    let thinking = parts.iter().filter_map(|part| part.get("thinking")?.as_array());
+    let text: String = thinking.map(|inner| texts(inner, &["text"])).collect();
+    (!text.is_empty()).then_some(Cow::Owned(text))
+}
+
 fn texts(elements: &[Value], names: &[&str]) -> String {
     let text = |element: &Value| names.iter().find_map(|name| element.get(name)?.as_str().map(str::to_owned));
     elements.iter().filter_map(text).collect()

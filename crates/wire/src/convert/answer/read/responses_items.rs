@@ -15,6 +15,8 @@ use crate::turn::Unreadable;
 /// More items, or parts of an item, than any answer has.
 const MAX: usize = 10_000;
 
+const CALLS: [ItemKind; 2] = [ItemKind::Call, ItemKind::FreeCall];
+
 /// The items so far.
 #[derive(Debug, Default)]
 pub(super) struct Items {
@@ -62,12 +64,14 @@ impl Items {
         let summary = (Place::Summary, data.summary_index.unwrap_or(0));
         match &*data.kind {
             "response.output_item.added" => {
-                let item = data.item.as_ref().ok_or(Unreadable::Contradiction)?;
-                self.begin(data.output_index, item, out)?;
+                if let Some(item) = &data.item {
+                    self.begin(data.output_index, item, out)?;
+                }
             }
             "response.output_item.done" => {
                 let item = data.item.as_ref().ok_or(Unreadable::Contradiction)?;
-                let at = match self.find(data.output_index, id_of(item)) {
+                let kind = kind_of(item);
+                let at = match self.find(data.output_index, id_of(item), |known| known == kind) {
                     Some(at) => at,
                     None => self.begin(data.output_index, item, out)?,
                 };
@@ -123,23 +127,19 @@ impl Items {
         Ok(())
     }
 
-    /// By its number, else its id, else the one that came last.
-    fn find(&self, index: Option<u64>, id: Option<&str>) -> Option<usize> {
-        let by_index = index.and_then(|index| self.by_index.get(&index));
-        match by_index.or_else(|| id.and_then(|id| self.by_id.get(id))) {
-            Some(at) => Some(*at),
-            None if index.is_none() && id.is_none() => self.all.len().checked_sub(1),
-            None => None,
-        }
+    /// The item of an event: by its id, else its number, else the one that came last; of the ids and numbers that servers
+    /// give, either may be wrong.
+    fn find(&self, index: Option<u64>, id: Option<&str>, fits: impl Fn(ItemKind) -> bool) -> Option<usize> {
+        let by_id = id.and_then(|id| self.by_id.get(id)).copied();
+        let by_index = index.and_then(|index| self.by_index.get(&index)).copied();
+        let last = if index.is_none() { self.all.len().checked_sub(1) } else { None };
+        [by_id, by_index, last].into_iter().flatten().find(|at| fits(self.all[*at].kind))
     }
 
-    /// The item of an event, which may name it by an id that no item has.
-    fn of(&self, data: &Data<'_>) -> Option<usize> {
+    /// The item of an event that is about its content. What is said of others than those it can be of is nobody's.
+    fn of(&self, data: &Data<'_>, kinds: &[ItemKind]) -> Option<usize> {
         let id = data.item_id.as_deref().filter(|id| !id.is_empty());
-        self.find(data.output_index, id).or_else(|| match data.output_index {
-            None => self.all.len().checked_sub(1),
-            Some(_) => None,
-        })
+        self.find(data.output_index, id, |kind| kinds.contains(&kind) || kind == ItemKind::Other)
     }
 
     fn begin(&mut self, index: Option<u64>, item: &Value, out: &mut Vec<Event>) -> Result<usize, Unreadable> {
@@ -208,18 +208,15 @@ impl Items {
         more: &str,
         out: &mut Vec<Event>,
     ) -> Result<(), Unreadable> {
-        let known = self.of(data).filter(|at| self.all[*at].kind == of || data.output_index.is_some());
-        let at = if let Some(at) = known {
+        let at = if let Some(at) = self.of(data, &[of]) {
             at
         } else {
             let kind = if of == ItemKind::Reasoning { "reasoning" } else { "message" };
             let item = serde_json::json!({"type": kind, "id": data.item_id});
             self.begin(data.output_index, &item, out)?
         };
-        match self.all[at].kind {
-            ItemKind::Other => return Ok(()),
-            known if known != of => return Err(Unreadable::Contradiction),
-            _ => {}
+        if self.all[at].kind == ItemKind::Other {
+            return Ok(());
         }
         self.add(at, place, kind, more, out)
     }
@@ -274,20 +271,15 @@ impl Items {
         out: &mut Vec<Event>,
     ) -> Result<(), Unreadable> {
         let of = if kind == Kind::Thinking { ItemKind::Reasoning } else { ItemKind::Message };
-        let said = self.of(data).and_then(|at| self.all[at].parts.iter().find(|part| part.at == place));
+        let said = self.of(data, &[of]).and_then(|at| self.all[at].parts.iter().find(|part| part.at == place));
         let missing = missing(said.map_or("", |part| &part.said), text(all)).to_owned();
         self.say(data, of, place, kind, &missing, out)
     }
 
     fn arguments(&mut self, data: &Data<'_>, more: &str, out: &mut Vec<Event>) -> Result<(), Unreadable> {
         // Without its item a call has no name: the item's end will tell all of it.
-        let Some(at) = self.of(data) else { return Ok(()) };
-        match self.all[at].kind {
-            ItemKind::Other => return Ok(()),
-            ItemKind::Call | ItemKind::FreeCall => {}
-            _ => return Err(Unreadable::Contradiction),
-        }
-        let Some(part) = self.all[at].parts.first_mut() else { return Err(Unreadable::Contradiction) };
+        let Some(at) = self.of(data, &CALLS) else { return Ok(()) };
+        let Some(part) = self.all[at].parts.first_mut() else { return Ok(()) };
         if part.ended {
             return Err(Unreadable::Contradiction);
         }
@@ -299,13 +291,14 @@ impl Items {
     }
 
     fn all_arguments(&mut self, data: &Data<'_>, all: Option<&Value>, out: &mut Vec<Event>) -> Result<(), Unreadable> {
-        let said = self.of(data).and_then(|at| self.all[at].parts.first()).map_or("", |part| &part.said);
+        let said = self.of(data, &CALLS).and_then(|at| self.all[at].parts.first()).map_or("", |part| &part.said);
         let more = missing_arguments(said, text(all))?.to_owned();
         self.arguments(data, &more, out)
     }
 
     fn annotation(&mut self, data: &Data<'_>, place: (Place, u64), annotation: &Value, out: &mut Vec<Event>) {
-        let part = self.of(data).and_then(|at| self.all[at].parts.iter_mut().find(|part| part.at == place));
+        let item = self.of(data, &[ItemKind::Message]);
+        let part = item.and_then(|at| self.all[at].parts.iter_mut().find(|part| part.at == place));
         match (part, citation(annotation)) {
             (Some(part), Some(citation)) => {
                 part.cited += 1;
