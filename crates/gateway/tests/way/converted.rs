@@ -19,7 +19,7 @@ use crate::support::{KEY, Rig, id, path};
 
 /// Blocks every tool call.
 #[derive(Debug)]
-struct NoTools;
+pub(crate) struct NoTools;
 
 impl Policy for NoTools {
     fn name(&self) -> &'static str {
@@ -46,7 +46,7 @@ impl Review for NoTools {
 }
 
 /// A rig whose model `far` is served by an upstream that speaks `spoken` alone; every dialect has a default beside it.
-async fn far(spoken: Dialect, script: impl Into<Script>, policies: Vec<Arc<dyn Policy>>) -> (Rig, Upstream) {
+pub(crate) async fn far(spoken: Dialect, script: impl Into<Script>, policies: Vec<Arc<dyn Policy>>) -> (Rig, Upstream) {
     far_with(spoken, script, policies, |_| {}).await
 }
 
@@ -73,7 +73,7 @@ fn read(dialect: Dialect, stream: bool, bytes: &[u8]) -> Value {
     if stream { accumulate(dialect, bytes).unwrap() } else { serde_json::from_slice(bytes).unwrap() }
 }
 
-fn pairs() -> impl Iterator<Item = (Dialect, Dialect, bool)> {
+pub(crate) fn pairs() -> impl Iterator<Item = (Dialect, Dialect, bool)> {
     Dialect::ALL.into_iter().flat_map(|from| {
         let others = Dialect::ALL.into_iter().filter(move |to| *to != from);
         others.flat_map(move |to| [true, false].map(|stream| (from, to, stream)))
@@ -115,7 +115,7 @@ async fn every_client_can_use_every_upstream() {
     }
 }
 
-fn tools(dialect: Dialect) -> Value {
+pub(crate) fn tools(dialect: Dialect) -> Value {
     let schema = json!({"type": "object", "properties": {"command": {"type": "string"}}});
     match dialect {
         Dialect::Messages => json!([{"name": "run", "description": "runs", "input_schema": schema}]),

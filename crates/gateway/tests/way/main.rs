@@ -25,6 +25,8 @@ mod outward;
 #[cfg(test)]
 mod policies;
 #[cfg(test)]
+mod recorded;
+#[cfg(test)]
 mod responses;
 #[cfg(test)]
 mod routing;
