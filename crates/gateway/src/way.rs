@@ -221,7 +221,8 @@ async fn read(
     });
     if request.message_count() > core.limits.messages {
         let most = core.limits.messages;
-        return Err(GatewayError::BadRequest(format!("`messages` has more than {most} entries (MAX_MESSAGES)")));
+        let field = if route.dialect == Dialect::Responses { "input" } else { "messages" };
+        return Err(GatewayError::BadRequest(format!("`{field}` has more than {most} entries (MAX_MESSAGES)")));
     }
     Ok(Asked { head, caller, received, request: Some(request) })
 }
