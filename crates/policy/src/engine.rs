@@ -390,8 +390,8 @@ impl StreamReview {
                 _ => ("api_error", "the upstream ended its answer before it was complete".into()),
             };
             let context = &self.emit.inner.context;
-            let last = self.emit.encoder.last_number();
-            let frame = context.dialect.error_frame(kind, &message, &context.transaction_id, last);
+            let so_far = self.emit.encoder.so_far();
+            let frame = context.dialect.error_frame(kind, &message, &context.transaction_id, so_far);
             self.emit.own(&frame);
         }
         self.complete = true;

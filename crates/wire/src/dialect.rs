@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::sse::Frame;
 
@@ -60,19 +60,18 @@ impl Dialect {
         .into_bytes()
     }
 
-    /// A stream frame that tells the client the answer has failed (W-54). `last` is the number of the last event that went
-    /// out, where events are numbered (Responses); `None` before the first.
-    pub fn error_frame(self, kind: &str, message: &str, id: &str, last: Option<u64>) -> Bytes {
+    /// A stream frame that tells the client the answer has failed (W-54).
+    pub fn error_frame(self, kind: &str, message: &str, id: &str, so_far: SoFar<'_>) -> Bytes {
         let body = || String::from_utf8(self.error_body(kind, message, id)).unwrap_or_default();
         match self {
             Self::Messages => Frame::write("error", &body()),
             Self::Chat => Frame::write("", &body()),
-            Self::Responses => failed_frame(kind, message, id, last.map_or(0, |last| last.saturating_add(1))),
+            Self::Responses => failed_frame(kind, message, id, so_far),
         }
     }
 
-    /// A frame that resets the client's idle timer and means nothing else (W-51). `last` as in [`Self::error_frame`]: the
-    /// number is repeated, so that no later frame changes.
+    /// A frame that resets the client's idle timer and means nothing else (W-51). `last` is the number of the last event that
+    /// went out, where events are numbered (Responses): it is repeated, so that no later frame changes.
     pub fn ping_frame(self, last: Option<u64>) -> Bytes {
         match self {
             Self::Messages => Bytes::from_static(b"event: ping\ndata: {\"type\": \"ping\"}\n\n"),
@@ -85,13 +84,23 @@ impl Dialect {
     }
 }
 
+/// What has gone out of a Responses stream, as far as events of the gateway's own go on from it. Nothing in other dialects.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SoFar<'a> {
+    /// The number of the last event; `None` before the first.
+    pub last: Option<u64>,
+    /// The response as its first event had it, as JSON.
+    pub begun: Option<&'a str>,
+}
+
 /// The terminal event of a response that failed. Codex reads `error.code` and takes nothing else for a failure.
-fn failed_frame(kind: &str, message: &str, id: &str, number: u64) -> Bytes {
-    let error = json!({"code": kind, "message": message});
-    let response = json!({
-        "id": format!("resp_{}", id.replace('-', "")), "object": "response", "created_at": 0, "status": "failed",
-        "error": error, "incomplete_details": null, "output": [], "usage": null, "metadata": {}, "model": Value::Null,
-    });
+fn failed_frame(kind: &str, message: &str, id: &str, so_far: SoFar<'_>) -> Bytes {
+    let begun = so_far.begun.and_then(|raw| serde_json::from_str(raw).ok());
+    let mut response: Map<String, Value> =
+        begun.unwrap_or_else(|| crate::responses::own_response("", &id.replace('-', "")));
+    response.insert("status".into(), "failed".into());
+    response.insert("error".into(), json!({"code": kind, "message": message}));
+    let number = so_far.last.map_or(0, |last| last.saturating_add(1));
     let data = json!({"type": "response.failed", "sequence_number": number, "response": response});
     Frame::write("response.failed", &data.to_string())
 }

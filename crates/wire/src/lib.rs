@@ -18,4 +18,4 @@ pub mod stream;
 pub mod turn;
 pub mod whole;
 
-pub use dialect::Dialect;
+pub use dialect::{Dialect, SoFar};

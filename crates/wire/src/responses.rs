@@ -12,6 +12,8 @@ mod whole;
 
 pub use decode::Decoder;
 pub use encode::Encoder;
+pub use frames::begun;
+pub(crate) use own::response as own_response;
 pub(crate) use whole::{decode as decode_whole, rewrite as rewrite_whole, synthetic as synthetic_whole};
 
 #[cfg(test)]

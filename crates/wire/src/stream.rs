@@ -8,7 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde_json::Value;
 
-use crate::dialect::Dialect;
+use crate::dialect::{Dialect, SoFar};
 use crate::json::parse_strict;
 use crate::sse::Frame;
 use crate::turn::{Block, BlockId, StopReason, ToolCall, ToolForm, Unreadable};
@@ -319,11 +319,11 @@ impl Encoder {
         matches!(self, Self::Responses(_))
     }
 
-    /// The number of the last event that went out, where events are numbered.
-    pub fn last_number(&self) -> Option<u64> {
+    /// What has gone out, for an error that follows.
+    pub fn so_far(&self) -> SoFar<'_> {
         match self {
-            Self::Messages(_) | Self::Chat(_) => None,
-            Self::Responses(encoder) => encoder.last_number(),
+            Self::Messages(_) | Self::Chat(_) => SoFar::default(),
+            Self::Responses(encoder) => encoder.so_far(),
         }
     }
 

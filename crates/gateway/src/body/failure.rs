@@ -1,28 +1,16 @@
-//! The event by which a client learns that its answer has failed, under the name that the answer began with.
+//! The event by which a client learns that its answer has failed, of the response that the answer began with.
 
 use bytes::Bytes;
-use luthien_wire::Dialect;
-use luthien_wire::sse::{Frame, Splitter};
+use luthien_wire::{Dialect, SoFar, responses};
 use memchr::memmem;
-use serde::Deserialize;
-use serde_json::{Value, json};
 
-/// What a response is called: clients refuse a terminal event that names another one than the first did.
-#[derive(Debug, Deserialize)]
-struct Response {
-    id: String,
-    #[serde(default)]
-    model: Value,
-    #[serde(default)]
-    created_at: Value,
-}
-
-/// Learns a response's name and makes the event that says that it failed.
+/// Learns how a response began, and makes the event that says that it failed.
 #[derive(Debug)]
 pub(crate) struct Failure {
     dialect: Dialect,
-    begun: Option<Response>,
-    /// Nothing more is looked for: names stand at the beginning.
+    /// The response as it began: clients refuse a terminal event of another one.
+    begun: Option<String>,
+    /// Nothing more is looked for: responses begin at the beginning.
     looked: bool,
 }
 
@@ -33,51 +21,22 @@ impl Failure {
 
     /// These frames go out.
     pub(crate) fn saw(&mut self, frames: &[u8]) {
-        if self.looked || memmem::find(frames, b"\"response\"").is_none() {
-            return;
-        }
-        self.looked = true;
-        let mut splitter = Splitter::new(usize::MAX);
-        splitter.push(frames);
-        while let Ok(Some(frame)) = splitter.next_frame() {
-            self.begun = frame.data.as_deref().and_then(named);
-            if self.begun.is_some() {
-                return;
-            }
+        if !self.looked && memmem::find(frames, b"\"response\"").is_some() {
+            self.looked = true;
+            self.begun = responses::begun(frames);
         }
     }
 
     /// The event. `id` is the transaction's, `last` the number of the last event.
     pub(crate) fn event(&self, kind: &str, message: &str, id: &str, last: Option<u64>) -> Bytes {
-        let frame = self.dialect.error_frame(kind, message, id, last);
-        self.begun.as_ref().and_then(|begun| renamed(&frame, begun)).unwrap_or(frame)
+        self.dialect.error_frame(kind, message, id, SoFar { last, begun: self.begun.as_deref() })
     }
-}
-
-fn named(data: &[u8]) -> Option<Response> {
-    #[derive(Deserialize)]
-    struct Event {
-        response: Response,
-    }
-    serde_json::from_slice::<Event>(data).ok().map(|event| event.response)
-}
-
-fn renamed(frame: &Bytes, begun: &Response) -> Option<Bytes> {
-    let mut splitter = Splitter::new(usize::MAX);
-    splitter.push(frame);
-    let frame = splitter.next_frame().ok()??;
-    let mut event: Value = serde_json::from_slice(frame.data.as_ref()?).ok()?;
-    let response = event.get_mut("response")?.as_object_mut()?;
-    for (field, value) in
-        [("id", json!(begun.id)), ("model", begun.model.clone()), ("created_at", begun.created_at.clone())]
-    {
-        response.insert(field.to_owned(), value);
-    }
-    Some(Frame::write(std::str::from_utf8(&frame.event).ok()?, &event.to_string()))
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
     use super::*;
 
     #[test]
@@ -101,7 +60,7 @@ mod tests {
     fn without_a_name_it_has_one_of_the_gateways() {
         let mut failure = Failure::new(Dialect::Responses);
         failure.saw(b"data: {\"type\":\"error\",\"response\":null}\n\n");
-        let frame = Dialect::Responses.error_frame("api_error", "gone", "t-1", None);
+        let frame = Dialect::Responses.error_frame("api_error", "gone", "t-1", SoFar::default());
         assert_eq!(failure.event("api_error", "gone", "t-1", None), frame);
     }
 }

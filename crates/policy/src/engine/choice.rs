@@ -159,7 +159,7 @@ impl Choice {
                 (lane, hold, id.clone(), name.clone())
             }
             Kind::Result { call } => {
-                let held = self.slots.iter().any(|slot| slot.lane == Lane::ServerCall && slot.call == *call);
+                let held = self.slots.iter().any(|slot| slot.is_call(call));
                 let hold = if held && watch.tool_calls { Hold::Verdict } else { Hold::Live };
                 (Lane::Result(call.clone()), hold, String::new(), String::new())
             }
@@ -348,16 +348,21 @@ impl Choice {
 
     /// The call that a result belongs to was withheld.
     pub(super) fn withheld(&self, call: &str) -> bool {
-        self.slots.iter().any(|slot| slot.lane == Lane::ServerCall && slot.call == call && slot.changed)
+        self.slots.iter().any(|slot| slot.is_call(call) && slot.changed)
     }
 
     /// The call that a result belongs to has been decided.
     pub(super) fn call_decided(&self, call: &str) -> bool {
-        self.slots.iter().filter(|slot| slot.lane == Lane::ServerCall && slot.call == call).all(Slot::decided)
+        self.slots.iter().filter(|slot| slot.is_call(call)).all(Slot::decided)
     }
 }
 
 impl Slot {
+    /// It is the call of this id.
+    fn is_call(&self, id: &str) -> bool {
+        matches!(self.lane, Lane::Call | Lane::ServerCall) && self.call == id
+    }
+
     fn has_arguments(&self) -> bool {
         self.builder.as_ref().is_none_or(BlockBuilder::has_text)
     }

@@ -48,8 +48,8 @@ impl StreamReview {
     fn close_as_error(&mut self, message: &str) {
         self.drop_held();
         let context = &self.emit.inner.context;
-        let last = self.emit.encoder.last_number();
-        let frame = context.dialect.error_frame("api_error", message, &context.transaction_id, last);
+        let so_far = self.emit.encoder.so_far();
+        let frame = context.dialect.error_frame("api_error", message, &context.transaction_id, so_far);
         self.emit.own(&frame);
         (self.closed, self.complete) = (true, true);
     }

@@ -135,7 +135,7 @@ fn arrange(choice: &Choice, outcomes: Vec<Outcome>) -> Edit {
         .iter()
         .zip(&outcomes)
         .filter_map(|(part, outcome)| match &part.kind {
-            Kind::Call { form: ToolForm::Server, id, .. } if outcome.items.is_some() => Some(id.as_str()),
+            Kind::Call { id, .. } if outcome.items.is_some() => Some(id.as_str()),
             _ => None,
         })
         .collect();

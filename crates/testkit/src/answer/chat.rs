@@ -1,8 +1,8 @@
 //! An answer in OpenAI Chat Completions.
 
 use bytes::Bytes;
-use luthien_wire::Dialect;
 use luthien_wire::sse::Frame;
+use luthien_wire::{Dialect, SoFar};
 use serde_json::{Value, json};
 
 use super::{Answer, Piece, deltas};
@@ -153,7 +153,7 @@ impl Stream<'_> {
             Piece::Raw(bytes) => self.steps.push(Step::Send(bytes.clone())),
             Piece::Hold(gate) => self.steps.push(Step::Wait(gate.clone())),
             Piece::Error { kind, message } => {
-                let frame = Dialect::Chat.error_frame(kind, message, "req_scripted", None);
+                let frame = Dialect::Chat.error_frame(kind, message, "req_scripted", SoFar::default());
                 self.steps.push(Step::Send(frame));
                 return false;
             }

@@ -1,8 +1,8 @@
 //! An answer in Anthropic Messages.
 
 use bytes::Bytes;
-use luthien_wire::Dialect;
 use luthien_wire::sse::Frame;
+use luthien_wire::{Dialect, SoFar};
 use serde_json::{Map, Value, json};
 
 use super::{Answer, Piece, deltas};
@@ -147,7 +147,7 @@ impl Stream {
             Piece::Raw(bytes) => self.bytes(bytes.clone()),
             Piece::Hold(gate) => self.steps.push(Step::Wait(gate.clone())),
             Piece::Error { kind, message } => {
-                self.bytes(Dialect::Messages.error_frame(kind, message, "req_scripted", None));
+                self.bytes(Dialect::Messages.error_frame(kind, message, "req_scripted", SoFar::default()));
                 return false;
             }
             Piece::End(how) => {

@@ -27,6 +27,7 @@ pub struct Decoder {
 /// What an item has said so far.
 #[derive(Debug)]
 struct Heard {
+    id: Option<String>,
     kind: Kind,
     /// The text of each content part, of a message.
     texts: BTreeMap<u32, String>,
@@ -171,6 +172,7 @@ impl Decoder {
             self.places.insert(id.clone().into_owned(), at);
         }
         let heard = Heard {
+            id: item.id.as_deref().map(str::to_owned),
             kind: kind.clone(),
             texts: BTreeMap::new(),
             pieces: String::new(),
@@ -194,7 +196,9 @@ impl Decoder {
         let raw = event.item.ok_or(Unreadable::Contradiction)?.get();
         let item = Item::read(raw)?;
         let open = self.place(event, item.id.as_deref());
-        let open = open.filter(|at| self.items.get(at).is_some_and(|heard| !heard.ended));
+        // Without a place, the end of another item than the open one is that of an item of its own.
+        let same = |heard: &Heard| event.output_index.is_some() || heard.is_of(&item);
+        let open = open.filter(|at| self.items.get(at).is_some_and(|heard| !heard.ended && same(heard)));
         let (at, start) = match open {
             Some(at) => (at, None),
             // Never announced; readers that take finished items alone need no more.
@@ -204,7 +208,10 @@ impl Decoder {
         heard.ended = true;
         let (mut piece, mut agrees) = (Piece::None, true);
         match &heard.kind {
-            kind if start.is_none() && *kind != item.block() => piece = Piece::Contradiction,
+            kind if start.is_none() && *kind != item.block() => {
+                let calls = matches!((kind, item.block()), (Kind::Call { .. }, Kind::Call { .. }));
+                piece = if calls { Piece::Contradiction } else { return Err(Unreadable::Contradiction) };
+            }
             Kind::Text => {
                 let contents = item.contents()?;
                 let said: String = contents.iter().map(Content::said).collect();
@@ -246,8 +253,10 @@ impl Decoder {
         let at = self.place(event, event.item_id.as_deref()).filter(|_| about_item);
         let heard = at.and_then(|at| self.items.get_mut(&at).filter(|heard| !heard.ended).map(|heard| (at, heard)));
         let Some((at, heard)) = heard else {
-            // Words that belong to no item; a status, or what this version does not know, says nothing.
-            return if carries(&event.kind) { Err(Unreadable::Contradiction) } else { Ok((What::Loose, Part::Whole)) };
+            // Words that belong to no item. A status says nothing, nor does what names no item and is not known.
+            let placed = event.output_index.is_some() || event.item_id.is_some();
+            let says = carries(&event.kind) || (placed && !is_status(&event.kind));
+            return if says { Err(Unreadable::Contradiction) } else { Ok((What::Loose, Part::Whole)) };
         };
         self.last = at;
         let content = event.content_index.unwrap_or(0);
@@ -292,6 +301,12 @@ impl Decoder {
 }
 
 impl Heard {
+    /// The item may be this one: it has its id, and is of its kind.
+    fn is_of(&self, item: &Item<'_>) -> bool {
+        let another = self.id.as_deref().zip(item.id.as_deref()).is_some_and(|(one, other)| one != other);
+        !another && std::mem::discriminant(&self.kind) == std::mem::discriminant(&item.block())
+    }
+
     /// What an event within the item adds, which part of the item's events it is, and whether it agrees with them.
     fn piece(&mut self, event: &Event<'_>, content: u32, text: &str) -> Result<(Piece, EventRole, bool), Unreadable> {
         let string = |raw: Option<&RawValue>| -> Result<String, Unreadable> {
@@ -406,6 +421,13 @@ const WORDS: [&str; 10] = [
     "response.custom_tool_call_input.delta",
     "response.custom_tool_call_input.done",
 ];
+
+/// Events that only tell how far an item has come.
+fn is_status(kind: &str) -> bool {
+    [".in_progress", ".searching", ".interpreting", ".generating", ".completed", ".failed"]
+        .iter()
+        .any(|end| kind.ends_with(end))
+}
 
 /// Events that carry a part of an item's words, arguments, code or the like.
 fn carries(kind: &str) -> bool {

@@ -8,9 +8,10 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use serde_json::{Map, Value, json};
 
-use super::frames::{is_refusal, item_of, kind_of, number, renumber, repeated};
+use super::frames::{is_refusal, item_of, kind_of, number, renumber, repeated, response_of};
 use super::item::{Content, Item};
 use super::own;
+use crate::dialect::SoFar;
 use crate::json::{self, Step};
 use crate::sse::Frame;
 use crate::stream::{Atom, EventRole, Kind, Part, Piece, What};
@@ -54,8 +55,8 @@ struct Words {
 /// A finished item.
 #[derive(Debug)]
 enum Sent {
-    /// The upstream's, in its closing event.
-    Upstream(Arc<Frame>),
+    /// The upstream's, in its closing event, and its place there.
+    Upstream(Arc<Frame>, u32),
     /// The gateway's.
     Own(String),
 }
@@ -80,8 +81,12 @@ impl Encoder {
         }
     }
 
-    /// The number of the last event that went out.
-    pub fn last_number(&self) -> Option<u64> {
+    /// What has gone out.
+    pub fn so_far(&self) -> SoFar<'_> {
+        SoFar { last: self.last_number(), begun: self.head.as_deref().and_then(response_of) }
+    }
+
+    fn last_number(&self) -> Option<u64> {
         self.last_frame.as_ref().and_then(number).or(self.last)
     }
 
@@ -104,7 +109,7 @@ impl Encoder {
         };
         match role {
             EventRole::Start => self.begin(id.block, start.as_ref(), piece, atom),
-            EventRole::End => self.end(id.block, Sent::Upstream(Arc::clone(&atom.frame))),
+            EventRole::End => self.end(id.block, Sent::Upstream(Arc::clone(&atom.frame), id.block)),
             EventRole::PartAdded | EventRole::Delta | EventRole::Closing => {
                 if let Some(open) = self.open_at(id.block).filter(|open| open.is_text) {
                     open.heard(role, content, piece, is_refusal(atom));
@@ -152,11 +157,8 @@ impl Encoder {
 
     /// The response as the upstream began it, or the gateway's own.
     fn response(&self, status: &str, output: &Value) -> Value {
-        let upstream = self.head.as_ref().and_then(|frame| {
-            let data: Map<String, Value> = serde_json::from_slice(frame.data.as_deref()?).ok()?;
-            data.get("response").and_then(Value::as_object).cloned()
-        });
-        let mut response = upstream.unwrap_or_else(|| own::response(&self.model, &self.id));
+        let begun = self.head.as_deref().and_then(response_of).and_then(|raw| serde_json::from_str(raw).ok());
+        let mut response: Map<String, Value> = begun.unwrap_or_else(|| own::response(&self.model, &self.id));
         response.insert("status".into(), status.into());
         response.insert("output".into(), output.clone());
         Value::Object(response)
@@ -230,7 +232,7 @@ impl Encoder {
 
     /// The end of an item: the upstream's, if it says what went out.
     fn end_part(&mut self, atom: &Atom, at: u32, text: Option<&str>) -> Bytes {
-        let What::Block { start, piece, .. } = &atom.what else { return Bytes::new() };
+        let What::Block { id, start, piece, .. } = &atom.what else { return Bytes::new() };
         let mut out = BytesMut::new();
         let raw = item_of(&atom.frame).unwrap_or("{}");
         if start.is_some() {
@@ -255,7 +257,7 @@ impl Encoder {
             });
         if agrees {
             out.extend_from_slice(&self.renumbered(atom, Some(at)));
-            self.end(at, Sent::Upstream(Arc::clone(&atom.frame)));
+            self.end(at, Sent::Upstream(Arc::clone(&atom.frame), id.block));
         } else {
             out.extend_from_slice(&self.end_as(at, Some(raw)));
         }
@@ -378,7 +380,7 @@ impl Encoder {
         let items: Vec<&str> = sent
             .into_iter()
             .filter_map(|(_, sent)| match sent {
-                Sent::Upstream(frame) => item_of(frame),
+                Sent::Upstream(frame, _) => item_of(frame),
                 Sent::Own(item) => Some(item),
             })
             .collect();
@@ -387,6 +389,9 @@ impl Encoder {
 
     /// The end of the answer as the upstream sent it, with the items that have gone out.
     pub(crate) fn stop(&mut self, atom: &Atom) -> Bytes {
+        if let Some(raw) = self.unchanged(atom) {
+            return raw;
+        }
         let output = self.output();
         let path = [Step::Key("response"), Step::Key("output")];
         let mut data = atom.data().to_owned();
@@ -399,6 +404,17 @@ impl Encoder {
         let number = self.next_number();
         let data = renumber(&data, number, None).unwrap_or(data);
         Frame::write(&kind_of(&data), &data)
+    }
+
+    /// The end of the answer as it came, if all of it has gone out as it came.
+    fn unchanged(&mut self, atom: &Atom) -> Option<Bytes> {
+        let Part::Event { agrees: true, .. } = atom.part else { return None };
+        let output = json::find(atom.data(), &[Step::Key("response"), Step::Key("output")])?;
+        let items = json::elements(&atom.data()[output])?.len();
+        let in_order = (0..)
+            .zip(&self.sent)
+            .all(|(at, (place, sent))| *place == at && matches!(sent, Sent::Upstream(_, from) if *from == at));
+        (in_order && self.open.is_empty() && items == self.sent.len()).then(|| self.renumbered(atom, None))
     }
 
     /// The end of the answer in the gateway's own hand.

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::item::Content;
 use crate::json::{self, Step};
-use crate::sse::Frame;
+use crate::sse::{Frame, Splitter};
 use crate::stream::Atom;
 
 /// The event's number.
@@ -17,6 +17,19 @@ pub(super) fn number(frame: &Arc<Frame>) -> Option<u64> {
         sequence_number: Option<u64>,
     }
     serde_json::from_slice::<Numbered>(frame.data.as_deref()?).ok()?.sequence_number
+}
+
+/// The response as a stream's first event has it, as JSON. `frames` are its first bytes.
+pub fn begun(frames: &[u8]) -> Option<String> {
+    let mut splitter = Splitter::new(usize::MAX);
+    splitter.push(frames);
+    std::iter::from_fn(|| splitter.next_frame().ok().flatten()).find_map(|frame| response_of(&frame).map(str::to_owned))
+}
+
+/// The response in an event.
+pub(super) fn response_of(frame: &Frame) -> Option<&str> {
+    let data = std::str::from_utf8(frame.data.as_deref()?).ok()?;
+    json::member(data, "response").map(|span| &data[span])
 }
 
 /// The item in an event.

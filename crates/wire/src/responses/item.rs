@@ -84,7 +84,7 @@ impl<'a> Item<'a> {
             | "image_generation_call"
             | "tool_search_call" => call(ToolForm::Server, false, self.tool()),
             "mcp_list_tools" | "compaction" | "additional_tools" => Kind::Opaque(self.kind.clone().into_owned()),
-            output if output.ends_with("_call_output") || output == "tool_search_output" => {
+            output if output.ends_with("_call_output") || matches!(output, "tool_search_output" | "program_output") => {
                 Kind::Result { call: self.call_id.as_deref().or(self.id.as_deref()).unwrap_or_default().to_owned() }
             }
             // Named by its type whatever it calls itself, so that no name can pass for a known tool's.

@@ -16,7 +16,7 @@ pub(super) fn event(kind: &str, number: u64, members: &Value) -> Bytes {
 }
 
 /// A response that no upstream has begun.
-pub(super) fn response(model: &str, id: &str) -> Map<String, Value> {
+pub(crate) fn response(model: &str, id: &str) -> Map<String, Value> {
     object(json!({
         "id": format!("resp_{id}"), "object": "response", "created_at": 0, "status": "in_progress", "error": null,
         "incomplete_details": null, "instructions": null, "metadata": {}, "model": model, "output": [],

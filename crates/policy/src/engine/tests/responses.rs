@@ -169,3 +169,50 @@ async fn arguments_that_differ_between_places_are_not_relied_on() {
     assert_eq!(said(&judged(calls(|_| Answer::pass()), &input).await).len(), 1);
     assert!(!run(&enforce(calls(|_| Answer::pass())).reviews, &input).await.contains("call_ok"));
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_a_call_has_given_is_withheld_with_it() {
+    let mut stream = Stream::new();
+    let output = json!({"id": "lso_1", "type": "local_shell_call_output", "call_id": "call_l", "output": "private"});
+    stream.shell().item(output.clone(), vec![], output);
+    let input = stream.done();
+    let out = run(&enforce(block_tool("local_shell")).reviews, &input).await;
+    assert!(!out.contains("private") && !out.contains("lso_1"), "{out}");
+    assert_eq!(said(&read(&out)), ["[blocked local_shell]"]);
+    assert_eq!(run(&enforce(block_tool("other")).reviews, &input).await, input);
+}
+
+#[tokio::test(start_paused = true)]
+async fn words_of_an_item_before_it_begins_end_the_answer() {
+    let mut stream = Stream::new();
+    stream.event("response.some_call_diff.delta", json!({"output_index": 0, "item_id": "x", "delta": "leaks"}));
+    let input = stream.shell().done();
+    let out = run(&enforce(block_tool("local_shell")).reviews, &input).await;
+    assert!(!out.contains("leaks") && !out.contains("lsh_1"), "{out}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_end_of_another_item_is_not_the_open_ones() {
+    let call = json!({"id": "fc_y", "type": "function_call", "call_id": "c", "name": "bad", "arguments": "{}"});
+    for place in [json!({"item": call}), json!({"item": call, "output_index": 0})] {
+        let mut stream = Stream::new();
+        stream.event("response.output_item.added", json!({"output_index": 0, "item": {"id": "m", "type": "message"}}));
+        let input = stream.event("response.output_item.done", place).done();
+        let out = run(&enforce(block_tool("bad")).reviews, &input).await;
+        assert!(!out.contains("fc_y"), "{out}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_in_the_gateways_hand_is_of_the_same_response() {
+    let input = Stream::new().text("m", &["hi"]).out.clone();
+    let out = pieces(&enforce(block_tool("bad")).reviews, &[input.as_bytes()], broken()).await.concat();
+    let out = String::from_utf8(out).unwrap();
+    assert!(out[input.len()..].contains("\"response\":{\"id\":\"resp_1\""), "{out}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_end_that_repeats_what_went_out_keeps_its_bytes() {
+    let input = Stream::new().call("a", "{}").done().replace('\n', "\r\n");
+    assert_eq!(run(&enforce(block_tool("other")).reviews, &input).await, input);
+}
