@@ -3,6 +3,7 @@
 mod details;
 mod golden;
 mod meaning;
+mod next_turn;
 mod splits;
 mod streams;
 mod support;

@@ -1,0 +1,134 @@
+//! What a vendor gave comes back to it on the next turn as it gave it, through a client of another dialect.
+
+use luthien_testkit::accumulate::accumulate;
+use luthien_testkit::fixtures::named;
+use luthien_wire::Dialect;
+use luthien_wire::convert;
+use luthien_wire::request::{Request, RequestKind};
+use serde_json::{Value, json};
+
+use crate::support::{context, converted};
+
+/// The request that a client sends after it has run the answer's calls.
+fn next_request(client: Dialect, answer: &Value) -> Value {
+    match client {
+        Dialect::Messages => {
+            let content = answer["content"].as_array().cloned().unwrap_or_default();
+            let results: Vec<Value> = content
+                .iter()
+                .filter(|block| block["type"] == "tool_use")
+                .map(|call| json!({"type": "tool_result", "tool_use_id": call["id"], "content": "done"}))
+                .collect();
+            let messages = json!([
+                {"role": "user", "content": "go"},
+                {"role": "assistant", "content": content},
+                {"role": "user", "content": results},
+            ]);
+            json!({"model": "m", "max_tokens": 9000, "thinking": {"type": "adaptive"}, "messages": messages})
+        }
+        Dialect::Chat => {
+            let message = &answer["choices"][0]["message"];
+            let mut messages = vec![json!({"role": "user", "content": "go"}), message.clone()];
+            for call in message["tool_calls"].as_array().into_iter().flatten() {
+                messages.push(json!({"role": "tool", "tool_call_id": call["id"], "content": "done"}));
+            }
+            json!({"model": "m", "reasoning_effort": "medium", "messages": messages})
+        }
+        Dialect::Responses => {
+            let output = answer["output"].as_array().cloned().unwrap_or_default();
+            let mut input = vec![json!({"type": "message", "role": "user", "content": "go"})];
+            input.extend(output.iter().cloned());
+            for call in output.iter().filter(|item| item["type"] == "function_call") {
+                input.push(json!({"type": "function_call_output", "call_id": call["call_id"], "output": "done"}));
+            }
+            json!({"model": "m", "store": false, "reasoning": {"effort": "medium"}, "input": input})
+        }
+    }
+}
+
+/// The request that the vendor gets after its answer has been through a client of dialect `client`.
+fn back_at_the_vendor(vendor: Dialect, client: Dialect, fixture: &str) -> Result<Value, String> {
+    let stream = named(vendor, fixture).ok_or("no such fixture")?.bytes;
+    let (out, _) = converted(context(vendor, client), stream, 50);
+    let body = next_request(client, &accumulate(client, &out)?).to_string();
+    let request = Request::parse(client, RequestKind::Turn, body.into()).map_err(|error| format!("{error:?}"))?;
+    let back = convert::request(&request, vendor, "m").map_err(|refused| refused.to_string())?;
+    serde_json::from_slice(&back.body).map_err(|error| error.to_string())
+}
+
+/// The values in a request that `wanted` picks, wherever they stand.
+fn picked(value: &Value, wanted: &dyn Fn(&Value) -> bool) -> Vec<Value> {
+    let mut out = Vec::new();
+    if wanted(value) {
+        out.push(value.clone());
+    }
+    match value {
+        Value::Array(values) => out.extend(values.iter().flat_map(|value| picked(value, wanted))),
+        Value::Object(members) => out.extend(members.values().flat_map(|value| picked(value, wanted))),
+        _ => {}
+    }
+    out
+}
+
+#[test]
+fn anthropics_thinking_comes_back_with_its_signature() {
+    for fixture in ["thinking_tool", "thinking_interleaved", "thinking_omitted", "thinking_redacted"] {
+        let given = accumulate(Dialect::Messages, named(Dialect::Messages, fixture).unwrap().bytes).unwrap();
+        let thinking = |value: &Value| value["type"] == "thinking" || value["type"] == "redacted_thinking";
+        assert!(!picked(&given, &thinking).is_empty());
+        for client in [Dialect::Chat, Dialect::Responses] {
+            let back = back_at_the_vendor(Dialect::Messages, client, fixture).unwrap();
+            let assistant: Vec<Value> = picked(&back["messages"], &|value| value["role"] == "assistant");
+            assert_eq!(picked(&json!(assistant), &thinking), picked(&given, &thinking), "{fixture} through {client}");
+            let calls = |value: &Value| value["type"] == "tool_use";
+            let ids = |value: &Value| picked(value, &calls).iter().map(|call| call["id"].clone()).collect::<Vec<_>>();
+            assert_eq!(ids(&back), ids(&given), "{fixture} through {client}");
+        }
+    }
+}
+
+#[test]
+fn openais_reasoning_comes_back_encrypted() {
+    for fixture in ["reasoning_encrypted", "reasoning_function_call", "reasoning_between_calls"] {
+        let given = accumulate(Dialect::Responses, named(Dialect::Responses, fixture).unwrap().bytes).unwrap();
+        let reasoning = |value: &Value| value["type"] == "reasoning";
+        let sealed = |value: &Value| -> Vec<(Value, Value)> {
+            picked(value, &reasoning)
+                .iter()
+                .map(|item| (item["encrypted_content"].clone(), item["summary"].clone()))
+                .collect()
+        };
+        assert!(sealed(&given["output"]).iter().all(|(content, _)| content.is_string()));
+        for client in [Dialect::Chat, Dialect::Messages] {
+            let back = back_at_the_vendor(Dialect::Responses, client, fixture).unwrap();
+            assert_eq!(sealed(&back["input"]), sealed(&given["output"]), "{fixture} through {client}");
+        }
+    }
+}
+
+#[test]
+fn reasoning_of_chat_servers_comes_back_in_its_form() {
+    for (fixture, member) in [
+        ("reasoning_details", "reasoning_details"),
+        ("thinking_blocks", "thinking_blocks"),
+        ("reasoning_content", "reasoning_content"),
+    ] {
+        let given = accumulate(Dialect::Chat, named(Dialect::Chat, fixture).unwrap().bytes).unwrap();
+        let given = &given["choices"][0]["message"];
+        assert!(!given[member].is_null());
+        for client in [Dialect::Responses, Dialect::Messages] {
+            let back = back_at_the_vendor(Dialect::Chat, client, fixture).unwrap();
+            let assistants = picked(&back["messages"], &|value| value["role"] == "assistant");
+            let (came, given) = (&assistants[0][member], &given[member]);
+            assert_eq!(came.as_str(), given.as_str(), "{fixture} through {client}");
+            for name in ["text", "thinking", "signature"] {
+                assert_eq!(joined(came, name), joined(given, name), "{fixture} through {client}");
+            }
+        }
+    }
+}
+
+/// The texts of a list's elements: a stream's fragments are the same as what they make.
+fn joined(list: &Value, name: &str) -> String {
+    list.as_array().into_iter().flatten().filter_map(|element| element[name].as_str()).collect()
+}
