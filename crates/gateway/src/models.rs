@@ -33,12 +33,13 @@ pub(crate) async fn answer(
     let id = match route.path.strip_prefix("/models") {
         Some("") => None,
         Some(rest) => match rest.strip_prefix('/') {
-            Some(id) => Some(id),
+            Some(id) => Some(unescaped(id)),
             None => return Ok(None),
         },
         None => return Ok(None),
     };
     let default = core.upstreams.default_for(dialect);
+    let id = id.as_deref();
     let rule = id.and_then(|id| core.upstreams.rule(id));
     if default.is_some() && (core.upstreams.rules().is_empty() || (id.is_some() && rule.is_none())) {
         return Ok(None);
@@ -140,6 +141,15 @@ fn merged(asker: &Asker<'_>, lists: &[(&Upstream, Vec<Entry>)]) -> Vec<Entry> {
         }
     }
     out
+}
+
+/// A model's name as it stands in a path; clients escape slashes and colons.
+fn unescaped(id: &str) -> String {
+    ["%2F", "%2f"]
+        .iter()
+        .fold(id.to_owned(), |id, slash| id.replace(slash, "/"))
+        .replace("%3A", ":")
+        .replace("%3a", ":")
 }
 
 /// The name of the upstream that a rule names first.

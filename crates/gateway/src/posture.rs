@@ -3,6 +3,7 @@
 
 use std::net::IpAddr;
 
+use luthien_wire::Dialect;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::config::AuthMode;
@@ -93,8 +94,12 @@ fn own_keys(settings: &Settings, notes: &mut Vec<Note>) {
     if settings.client_api_key.is_some() {
         return;
     }
+    let spoken = |dialect: &Dialect| settings.upstreams.iter().any(|upstream| upstream.dialects.contains(dialect));
+    // Whoever is there serves callers whose dialect nobody speaks.
+    let stand_in = settings.upstreams.first().filter(|_| !Dialect::ALL.iter().all(spoken));
     let keyed = |name: &str| settings.upstreams.iter().any(|upstream| upstream.name == name && upstream.key.is_some());
     let targets = settings.models.iter().flat_map(|route| &route.targets).map(|target| target.upstream.as_str());
+    let targets = targets.chain(stand_in.map(|upstream| upstream.name.as_str()));
     let mut names: Vec<&str> = targets.filter(|name| keyed(name)).collect();
     names.sort_unstable();
     names.dedup();
@@ -102,7 +107,7 @@ fn own_keys(settings: &Settings, notes: &mut Vec<Note>) {
         return;
     }
     let text = format!(
-        "rules for models use the gateway's own keys ({}) for every caller, since no gateway key is set; CLIENT_API_KEY keeps \
+        "rules for models and conversions use the gateway's own keys ({}) for every caller, since no gateway key is set; CLIENT_API_KEY keeps \
          them for those who bring it",
         names.join(", ")
     );

@@ -75,7 +75,7 @@ pub(crate) fn find(method: &Method, path: &str, headers: &HeaderMap, allowed: &[
         "/responses" => post(Dialect::Responses, Kind::Turn),
         "/responses/compact" => post(Dialect::Responses, Kind::Compact),
         "/responses/input_tokens" => post(Dialect::Responses, Kind::CountTokens),
-        _ if is_crooked(rest) => {
+        _ if is_crooked(&models_slashes(rest)) => {
             (callers, Kind::Refused(GatewayError::NotFound(format!("there is nothing at `{path}`"))))
         }
         _ if rest == "/models" || rest.starts_with("/models/") => (callers, models(method, path)),
@@ -108,6 +108,11 @@ fn stored(method: &Method, path: &str, rest: &str, allowed: bool) -> Option<Kind
 
 fn models(method: &Method, path: &str) -> Kind {
     if method == Method::GET { Kind::Side } else { Kind::Refused(GatewayError::BadMethod(path.to_owned())) }
+}
+
+/// The path with the slashes that clients escape in a model's name, where it names one.
+fn models_slashes(path: &str) -> String {
+    if path.starts_with("/models/") { path.replace("%2F", "/").replace("%2f", "/") } else { path.to_owned() }
 }
 
 /// A path that an upstream may read as another one than the gateway does.
@@ -216,6 +221,19 @@ mod tests {
         for path in ["/v1/responses", "/responses"] {
             let route = find(&Method::GET, path, &headers, &[]).unwrap();
             assert_eq!(route.kind, Kind::Refused(GatewayError::NoWebSocket));
+        }
+    }
+
+    #[test]
+    fn a_models_name_may_have_slashes_in_it() {
+        for path in ["/v1/models/org%2Fmodel", "/v1/models/org/model", "/v1/models/org%2fmodel:free"] {
+            assert_eq!(route(&Method::GET, path).unwrap().kind, Kind::Side, "{path}");
+        }
+        for path in ["/v1/models/..%2Fmessages", "/v1/models/%2F", "/v1/models/a%2F%2E%2E%2Fb", "/v1/files/a%2Fb"] {
+            assert!(
+                matches!(route(&Method::GET, path).unwrap().kind, Kind::Refused(GatewayError::NotFound(_))),
+                "{path}"
+            );
         }
     }
 

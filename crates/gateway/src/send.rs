@@ -15,7 +15,7 @@ use serde_json::json;
 
 use crate::credentials::{Caller, Keys, redact_query};
 use crate::errors::GatewayError;
-use crate::headers::{DROPPED, FALLBACK, UPSTREAM};
+use crate::headers::{DROPPED, FALLBACK, UPSTREAM, header_text};
 use crate::receive::Received;
 use crate::routes::Route;
 use crate::transaction::Transaction;
@@ -76,7 +76,7 @@ pub(crate) async fn send<'u>(
     let mut ready = make_ready(keys, transaction, &asking, &first, own)?;
     let mut failures: Vec<String> = Vec::new();
     loop {
-        transaction.mark(UPSTREAM, &ready.upstream.name);
+        transaction.mark(UPSTREAM, ready.upstream.label.clone());
         announce(transaction, &ready, dialect);
         let (upstream, conversion) = (ready.upstream, ready.answer);
         let edited = asking.request.as_ref().map_or(&asking.received.decoded, Request::body);
@@ -106,7 +106,7 @@ pub(crate) async fn send<'u>(
         tracing::warn!(transaction = %transaction.id, %from, %to, why, "an upstream cannot answer, its fallback is asked");
         transaction.event("transaction.fallback", json!({"from": from, "to": to, "why": why}));
         failures.push(format!("{from} ({why})"));
-        transaction.mark(FALLBACK, &failures.join(", "));
+        transaction.mark(FALLBACK, header_text(&failures.join(", ")));
         ready = next;
     }
 }
@@ -122,8 +122,7 @@ fn make_ready<'u>(
     let Asking { route, head, caller, received, request, changed, read_on } = asking;
     let upstream = target.upstream;
     let forward = keys.forward(caller, upstream, target.callers)?;
-    let id = transaction.id.0.simple().to_string();
-    let mut fitted = fit(target, route, request.as_ref(), *changed, &id)?;
+    let mut fitted = fit(target, route, request.as_ref(), *changed, transaction.id)?;
     let outgoing = Outgoing {
         dialect: fitted.dialect,
         method: head.method.clone(),
@@ -153,7 +152,7 @@ fn announce(transaction: &mut Transaction, ready: &Ready<'_>, from: Dialect) {
     if dropped.is_empty() {
         transaction.unmark(DROPPED);
     } else {
-        transaction.mark(DROPPED, &dropped.join(", "));
+        transaction.mark(DROPPED, header_text(&dropped.join(", ")));
     }
 }
 

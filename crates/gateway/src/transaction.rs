@@ -95,15 +95,15 @@ impl Transaction {
     }
 
     /// The head of the answer is to say this, in place of what it was to say under this name.
-    pub(crate) fn mark(&mut self, name: HeaderName, text: &str) {
-        self.marks.insert(name, header_text(text));
+    pub(crate) fn mark(&mut self, name: HeaderName, value: HeaderValue) {
+        self.marks.insert(name, value);
     }
 
     /// The head of the answer is to say this beside what it says under this name.
     pub(crate) fn mark_too(&mut self, name: HeaderName, text: &str) {
-        let before =
-            self.marks.get(&name).and_then(|value| value.to_str().ok()).map(|before| format!("{before}, {text}"));
-        self.mark(name, before.as_deref().unwrap_or(text));
+        let before = self.marks.get(&name).and_then(|value| value.to_str().ok());
+        let all = before.map_or_else(|| text.to_owned(), |before| format!("{before}, {text}"));
+        self.mark(name, header_text(&all));
     }
 
     /// The head of the answer is not to say this.

@@ -10,8 +10,8 @@ pub(crate) mod tls;
 
 use std::time::Duration;
 
-use http::Uri;
 use http::uri::{Authority, PathAndQuery, Scheme};
+use http::{HeaderValue, Uri};
 use luthien_wire::Dialect;
 use secrecy::SecretString;
 use tokio_util::task::TaskTracker;
@@ -19,6 +19,7 @@ use tokio_util::task::TaskTracker;
 use self::client::HttpClient;
 use self::connector::proxies;
 use crate::config::{GatewayConfig, ModelRoute, Network, Timeouts, UpstreamConfig};
+use crate::headers::header_text;
 
 /// An upstream could not be set up.
 #[derive(Debug, thiserror::Error)]
@@ -69,6 +70,8 @@ pub(crate) struct Upstreams {
 #[derive(Clone, Debug)]
 pub(crate) struct Upstream {
     pub(crate) name: String,
+    /// The name as headers have it.
+    pub(crate) label: HeaderValue,
     pub(crate) dialects: Vec<Dialect>,
     pub(crate) base: Base,
     pub(crate) key: Option<SecretString>,
@@ -115,6 +118,7 @@ impl Upstreams {
     pub(crate) fn at(&self, base_url: &str, dialect: Dialect) -> Result<Upstream, UpstreamError> {
         Ok(Upstream {
             name: "judge".to_owned(),
+            label: HeaderValue::from_static("judge"),
             dialects: vec![dialect],
             base: Base::parse("judge", base_url)?,
             key: None,
@@ -138,6 +142,7 @@ impl Upstream {
         let tls = tls::client_config(upstream, roots)?;
         Ok(Self {
             name: upstream.name.clone(),
+            label: header_text(&upstream.name),
             dialects: upstream.dialects.clone(),
             base: Base::parse(&upstream.name, &upstream.base_url)?,
             key: upstream.key.clone(),

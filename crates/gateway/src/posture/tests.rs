@@ -74,6 +74,17 @@ fn keys_are_not_shown() {
 }
 
 #[test]
+fn the_key_of_an_upstream_that_stands_in_for_others_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let yaml = "upstreams: { anthropic: false, openai: { api_key: canary } }";
+    std::fs::write(folder.path().join("luthien.yaml"), yaml).unwrap();
+    let sources = Sources { folder: folder.path().to_owned(), ..Sources::default() };
+    let keys = Keys { admin: SecretString::from(GOOD), admin_is_set: true, identity: [1; 32], exposed: None };
+    let told = posture(&Settings::load(&sources).unwrap(), &keys);
+    assert!(told.iter().any(|note| note.text.contains("own keys (openai)")), "{told:?}");
+}
+
+#[test]
 fn keys_that_rules_put_at_everyones_service_are_named() {
     let folder = tempfile::tempdir().unwrap();
     let yaml = "upstreams: { far: { dialect: chat, base_url: http://x, api_key: canary }, near: { dialect: chat, base_url: http://y, auth: none } }\n\

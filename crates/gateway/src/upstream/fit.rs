@@ -1,6 +1,7 @@
 //! Makes a client's request fit one upstream: the model's name as it is known there, and the dialect that is spoken there.
 
 use bytes::Bytes;
+use luthien_record::model::TransactionId;
 use luthien_wire::Dialect;
 use luthien_wire::convert::{self, AnswerContext, Converted, Refused, envelope};
 use luthien_wire::request::Request;
@@ -32,13 +33,13 @@ impl Fitted {
     }
 }
 
-/// The request for this upstream. `changed` says that policies have changed it; `id` is the transaction's, without dashes.
+/// The request for this upstream. `changed` says that policies have changed it; `id` is the transaction's.
 pub(crate) fn fit(
     target: &Target<'_>,
     route: &Route,
     request: Option<&Request>,
     changed: bool,
-    id: &str,
+    id: TransactionId,
 ) -> Result<Fitted, GatewayError> {
     let Some(request) = request else {
         return Ok(Fitted::same(route, None, Vec::new()));
@@ -88,7 +89,7 @@ fn converted(
     route: &Route,
     request: &Request,
     dialect: Dialect,
-    id: &str,
+    id: TransactionId,
 ) -> Result<Fitted, GatewayError> {
     let model = target.model.as_deref().unwrap_or(request.model());
     let counts = route.kind == Kind::CountTokens;
@@ -105,7 +106,7 @@ fn converted(
     let converted =
         if counts { convert::count(request, dialect, model) } else { convert::request(request, dialect, model) };
     let Converted { body, dropped, answer } = converted.map_err(refused)?;
-    let answer = AnswerContext { id: id.to_owned(), ..answer };
+    let answer = AnswerContext { id: id.0.simple().to_string(), ..answer };
     Ok(Fitted { dialect, path: path.to_owned(), body: Some(body), dropped, answer: Some(answer) })
 }
 

@@ -92,9 +92,14 @@ async fn one_model_is_told_like_the_list_tells_it() {
         config.models.push(rule("claude-any-*", &[("local", Some("gpt-5"))]));
     })
     .await;
-    for (name, status) in
-        [("claude-fast", 200), ("local/gpt-5", 200), ("claude-any-thing", 200), ("local/unknown", 404)]
-    {
+    let asked = [
+        ("claude-fast", 200),
+        ("local/gpt-5", 200),
+        ("local%2Fgpt-5", 200),
+        ("claude-any-thing", 200),
+        ("local/unknown", 404),
+    ];
+    for (name, status) in asked {
         let exchange = get(&rig.url(&format!("/v1/models/{name}")), &[KEY]).await.unwrap();
         assert_eq!(exchange.status, status, "{name}");
         let told = json(exchange).await;
