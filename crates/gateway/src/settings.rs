@@ -56,13 +56,13 @@ definition::settings! {
     /// The key of the admin and history routes, of 8 characters or more. Without it, one is made at the first start and kept in the data folder.
     admin_api_key: Option<SecretString> = "", at "auth.admin_api_key", env ["ADMIN_API_KEY"];
 
-    /// Where Messages requests go.
+    /// Where Messages requests go unless a rule for their model says otherwise.
     anthropic_base_url: BaseUrl = "https://api.anthropic.com", at "upstreams.anthropic.base_url", env ["ANTHROPIC_BASE_URL"];
-    /// The server's own key there, for callers who present a gateway key, and for judges.
+    /// The server's own key there: for callers who present a gateway key, for judges, and for what is converted or sent there by a rule.
     anthropic_api_key: Option<SecretString> = "", at "upstreams.anthropic.api_key", env ["ANTHROPIC_API_KEY"];
-    /// Where Chat requests go, with the `/v1` that the SDKs put there.
+    /// Where Chat and Responses requests go unless a rule for their model says otherwise, with the `/v1` that the SDKs put there.
     openai_base_url: BaseUrl = "https://api.openai.com/v1", at "upstreams.openai.base_url", env ["OPENAI_BASE_URL"];
-    /// The server's own key there, for callers who present a gateway key, and for judges.
+    /// The server's own key there: for callers who present a gateway key, for judges, and for what is converted or sent there by a rule.
     openai_api_key: Option<SecretString> = "", at "upstreams.openai.api_key", env ["OPENAI_API_KEY"];
 
     /// Talk HTTP/2 to the upstreams. HTTP/1.1 by default: one HTTP/2 connection carries only about 100 streams.

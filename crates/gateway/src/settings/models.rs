@@ -86,15 +86,14 @@ impl Checker<'_> {
         let mut targets = Vec::with_capacity(1 + entry.fallbacks.len());
         let first = RouteTarget { upstream: entry.upstream, rename: entry.rename };
         self.target(at, &format!("{at}.upstream"), &pattern, &first);
-        let rename = first.rename.clone();
         targets.push(first);
         for (index, fallback) in entry.fallbacks.into_iter().enumerate() {
             let at = format!("{at}.fallbacks[{index}]");
             let (target, named) = match fallback {
-                Json::String(upstream) => (RouteTarget { upstream, rename: rename.clone() }, at.clone()),
+                Json::String(upstream) => (RouteTarget { upstream, rename: None }, at.clone()),
                 other => {
-                    let Some(Fallback { upstream, rename: own }) = self.read(&at, other) else { continue };
-                    (RouteTarget { upstream, rename: own.or_else(|| rename.clone()) }, format!("{at}.upstream"))
+                    let Some(Fallback { upstream, rename }) = self.read(&at, other) else { continue };
+                    (RouteTarget { upstream, rename }, format!("{at}.upstream"))
                 }
             };
             self.target(&at, &named, &pattern, &target);

@@ -21,13 +21,45 @@ set. The file is the one named by `--config` or `LUTHIEN_CONFIG`, else `luthien.
 ";
 
 const UPSTREAMS: &str = "
-The file can add upstreams of its own, for judges to ask, each with `dialect` (`messages`, `openai` or `chat`), `base_url`, `api_key` (or
-`api_key_file`) and `timeouts` (`connect`, `first_byte`, `idle`):
+The file can add upstreams of its own, for models to be served by and for judges to ask:
 
 ```yaml
 upstreams:
-  local: { dialect: chat, base_url: http://127.0.0.1:9000/v1, api_key: \"${LOCAL_KEY}\", timeouts: { first_byte: 120s } }
+  local: { dialect: chat, base_url: http://127.0.0.1:9000/v1, auth: none, timeouts: { first_byte: 120s } }
+  far:   { dialect: openai, base_url: https://models.example.com/v1, api_key: \"${FAR_KEY}\" }
 ```
+
+| field | meaning |
+|---|---|
+| `dialect` | what it speaks: `messages` (Anthropic), `chat` or `responses` (one of OpenAI's), `openai` (both of OpenAI's) |
+| `base_url` | as the vendors' SDKs take it |
+| `api_key`, `api_key_file` | the gateway's own key there. What a rule, a fallback or a conversion sends there goes with this one, never with the caller's |
+| `auth` | `none`: it asks for no key, and no credential is ever sent to it |
+| `timeouts` | `connect`, `first_byte` and `idle` in place of the general ones |
+| `http2`, `ca_file`, `client_certificate`, `client_key` | in place of those below `network` |
+
+`anthropic` and `openai` are there without being named, and take the same fields; `false` in place of the fields switches one off. Which models go where: [models](#models).
+";
+
+const MODELS: &str = "
+## models
+
+Rules that send models to other upstreams than their dialect's default, a list in the file alone. The first that matches counts; [routing.md](routing.md) says what
+happens then.
+
+```yaml
+models:
+  - { match: \"local/*\", upstream: local, rename: \"*\" }
+  - { match: claude-haiku-4-5, upstream: local, rename: qwen3, fallbacks: [anthropic] }
+  - { match: \"gpt-*\", upstream: openai, fallbacks: [{ upstream: far, rename: \"open/gpt-*\" }] }
+```
+
+| field | meaning |
+|---|---|
+| `match` | a model's name, or one with a `*` that stands for anything |
+| `upstream` | who serves it |
+| `rename` | what the model is called there; a `*` is what the `*` of `match` stands for. Without it, as the client calls it |
+| `fallbacks` | upstreams that are asked in turn when the one before cannot answer: names, or each with `upstream` and a `rename` of its own |
 ";
 
 const POLICY: &str = "
@@ -44,6 +76,9 @@ pub(super) fn settings_reference() -> String {
     let mut section = "";
     for definition in DEFINITIONS {
         if definition.section() != section {
+            if section == "upstreams" {
+                out.push_str(MODELS);
+            }
             section = definition.section();
             let _ = write!(out, "\n## {section}\n");
             out.push_str(match section {

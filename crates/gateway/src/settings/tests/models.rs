@@ -1,5 +1,7 @@
 //! The rules for models as the file has them, and upstreams without a key.
 
+use std::path::Path;
+
 use rstest::rstest;
 
 use super::{problems, sources};
@@ -18,7 +20,7 @@ fn target(upstream: &str, rename: Option<&str>) -> RouteTarget {
 }
 
 #[test]
-fn rules_stand_in_their_order_and_fallbacks_take_the_rules_name_for_the_model() {
+fn rules_stand_in_their_order_and_each_upstream_has_its_own_name_for_the_model() {
     let models = load(
         "  - { match: \"local/*\", upstream: local, rename: \"*\" }\n  \
          - { match: fast, upstream: local, rename: qwen, fallbacks: [openai, { upstream: anthropic, rename: haiku }] }\n  \
@@ -27,7 +29,7 @@ fn rules_stand_in_their_order_and_fallbacks_take_the_rules_name_for_the_model() 
     let patterns: Vec<String> = models.iter().map(|route| route.pattern.to_string()).collect();
     assert_eq!(patterns, ["local/*", "fast", "*"]);
     assert_eq!(models[0].targets, [target("local", Some("*"))]);
-    let all = [target("local", Some("qwen")), target("openai", Some("qwen")), target("anthropic", Some("haiku"))];
+    let all = [target("local", Some("qwen")), target("openai", None), target("anthropic", Some("haiku"))];
     assert_eq!(models[1].targets, all);
     assert_eq!(models[2].pattern, ModelPattern::parse("*").unwrap());
     assert_eq!(load(""), []);
@@ -109,4 +111,26 @@ fn a_default_upstream_can_be_switched_off() {
     assert_eq!(names, ["local"]);
     let (none, _folder) = sources("upstreams: { anthropic: false, openai: false }");
     assert!(problems(&none).contains("upstreams: none is left"));
+}
+
+#[rstest]
+#[case("docs/routing.md", 4)]
+#[case("docs/settings.md", 3)]
+fn what_the_documents_show_can_be_loaded(#[case] file: &str, #[case] examples: usize) {
+    let path = Path::new(&std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default()).join("../..").join(file);
+    let text = std::fs::read_to_string(path).unwrap();
+    let blocks: Vec<&str> = text.split("```yaml\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+    assert_eq!(blocks.len(), examples);
+    // The reference shows upstreams and rules one after the other.
+    let (apart, together): (Vec<&str>, String) = match file {
+        "docs/settings.md" => (vec![blocks[2]], blocks[..2].concat()),
+        _ => (blocks, String::new()),
+    };
+    for yaml in apart.into_iter().chain([together.as_str()]) {
+        let (mut sources, _folder) = sources(yaml);
+        for key in ["FAR_KEY", "LOCAL_KEY", "ANTHROPIC_API_KEY"] {
+            sources.environment.insert(key.to_owned(), "sk-something".to_owned());
+        }
+        assert!(Settings::load(&sources).is_ok(), "{yaml}\n{}", problems(&sources));
+    }
 }
