@@ -53,6 +53,8 @@ pub struct AnswerContext {
     /// The client's tools that take free text instead of JSON (`custom` on Chat and Responses): the upstream knows them as
     /// functions with one string `input`, and calls of them are written as the client knows them.
     pub free_text_tools: Vec<String>,
+    /// Tools whose names the upstream does not take, by the name that it got, with the client's.
+    pub renamed_tools: Vec<(String, String)>,
     /// Chat: the client asked for a usage chunk.
     pub include_usage: bool,
     /// Chat: the client used `functions`, and gets `function_call`.

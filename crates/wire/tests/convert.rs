@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use luthien_wire::Dialect;
-use luthien_wire::convert;
+use luthien_wire::convert::{self, StreamConverter};
 use luthien_wire::request::{Request, RequestKind};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 /// What the upstream calls the model, and what it does where a request's file says so: some models take less than others.
 const MODEL: &str = "upstream-model";
@@ -32,6 +32,33 @@ fn golden_conversions_of_requests() {
     }
 }
 
+#[test]
+fn calls_of_renamed_tools_come_back_under_the_clients_names() {
+    let long = format!("mcp__{}", "server_".repeat(10));
+    let body = json!({"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "go"}],
+                      "tools": [{"name": long, "input_schema": {"type": "object"}}]});
+    let request = Request::parse(Dialect::Messages, RequestKind::Turn, body.to_string().into()).unwrap();
+    let converted = convert::request(&request, Dialect::Chat, "m").unwrap();
+    let sent: Value = serde_json::from_slice(&converted.body).unwrap();
+    let name = sent["tools"][0]["function"]["name"].as_str().unwrap();
+    assert_eq!(name.len(), 64);
+
+    let call = json!({"index": 0, "id": "call_1", "type": "function", "function": {"name": name, "arguments": "{}"}});
+    let part = |member: &str| {
+        let said = json!({"role": "assistant", "content": null, "tool_calls": [call]});
+        json!({"id": "c", "created": 1, "model": "m", "choices": [{"index": 0, member: said, "finish_reason": "tool_calls"}]})
+    };
+    let whole = convert::whole(&converted.answer, part("message").to_string().as_bytes()).unwrap();
+    let whole: Value = serde_json::from_slice(&whole.body).unwrap();
+    assert_eq!(whole["content"][0]["name"], long);
+
+    let mut converter = StreamConverter::new(converted.answer, 1 << 20);
+    let mut streamed = converter.push(format!("data: {}\n\ndata: [DONE]\n\n", part("delta")).as_bytes()).to_vec();
+    streamed.extend_from_slice(&converter.finish());
+    let streamed = String::from_utf8(streamed).unwrap();
+    assert!(streamed.contains(&format!(r#""name":"{long}""#)) && !streamed.contains(name), "{streamed}");
+}
+
 /// The requests of a dialect, in order.
 fn requests(folder: &Path, from: Dialect) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder.join("requests").join(from.name())).into_iter().flatten();
@@ -52,6 +79,7 @@ fn shown(request: &Request, kind: RequestKind, to: Dialect, model: &str) -> Stri
             lines.extend(converted.dropped.iter().map(|dropped| format!("dropped {dropped}")));
             let answer = converted.answer;
             lines.extend(answer.free_text_tools.iter().map(|name| format!("free text {name}")));
+            lines.extend(answer.renamed_tools.iter().map(|(there, here)| format!("{there} is {here}")));
             lines.extend(answer.include_usage.then(|| "usage chunk wanted".to_owned()));
             lines.extend(answer.legacy_functions.then(|| "function_call wanted".to_owned()));
             lines.join("\n")

@@ -63,10 +63,15 @@ fn convert(request: &Request, to: Dialect, model: &str, wanted: impl Fn(&str) ->
     let mut ledger = Ledger::default();
     let mut ask = read::read(from, body, &mut ledger)?;
     settle::settle(&mut ask)?;
-    let answer = context(&ask, request, to, repeated);
+    let mut answer = context(&ask, request, to, repeated);
+    answer.renamed_tools = settle::rename(&mut ask, to);
     let mut body = write::write(to, ask, &Target { from, model }, &mut ledger)?;
     body.retain(|name, _| wanted(name));
-    Ok(Converted { body: Bytes::from(Value::Object(body).to_string()), dropped: ledger.finish(), answer })
+    // As large as what came, or a little larger: bodies may be of many megabytes.
+    let mut bytes = Vec::with_capacity(request.body().len() + request.body().len() / 8 + 1024);
+    serde_json::to_writer(&mut bytes, &body)
+        .map_err(|error| Refused { message: format!("the request cannot be written: {error}"), param: None })?;
+    Ok(Converted { body: Bytes::from(bytes), dropped: ledger.finish(), answer })
 }
 
 /// The body as members. Half a surrogate pair, which agents leave behind when they cut texts, is read as what UTF-8 has for it.
@@ -87,6 +92,7 @@ fn context(ask: &Ask, request: &Request, to: Dialect, repeated: Map<String, Valu
         model: request.model().to_owned(),
         id: String::new(),
         free_text_tools: free.map(|tool| tool.name.clone()).collect(),
+        renamed_tools: Vec::new(),
         include_usage: ask.include_usage,
         legacy_functions: ask.legacy,
         repeated,

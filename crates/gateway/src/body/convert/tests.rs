@@ -18,6 +18,7 @@ async fn converted(steps: Vec<Step>) -> (String, Option<SourceError>) {
         model: "m".to_owned(),
         id: "t1".to_owned(),
         free_text_tools: Vec::new(),
+        renamed_tools: Vec::new(),
         include_usage: false,
         legacy_functions: false,
         repeated: serde_json::Map::new(),

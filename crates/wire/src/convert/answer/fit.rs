@@ -20,6 +20,7 @@ pub(super) struct Fit {
     to: Dialect,
     id: String,
     free_text_tools: Vec<String>,
+    renamed_tools: Vec<(String, String)>,
     calls: usize,
     /// The upstream's ids so far.
     ids: HashSet<String>,
@@ -49,6 +50,7 @@ impl Fit {
             to: context.to,
             id: context.id.clone(),
             free_text_tools: context.free_text_tools.clone(),
+            renamed_tools: context.renamed_tools.clone(),
             calls: 0,
             ids: HashSet::new(),
             refused: false,
@@ -98,6 +100,8 @@ impl Fit {
 
     fn start(&mut self, key: Key, id: String, name: String, free_text: bool) -> Event {
         self.calls += 1;
+        let renamed = self.renamed_tools.iter().find(|(there, _)| *there == name);
+        let name = renamed.map_or(name, |(_, here)| here.clone());
         let declared = self.free_text_tools.contains(&name);
         let call = match (free_text, self.to) {
             (true, Dialect::Messages) => Call::Wrap,

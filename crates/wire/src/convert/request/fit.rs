@@ -1,4 +1,4 @@
-//! Ids of tool calls that the target takes: a call and its result come out alike.
+//! Ids and names of tools that the target takes: the same comes out wherever one stands.
 
 use std::borrow::Cow;
 
@@ -21,6 +21,18 @@ pub(super) fn id(to: Dialect, id: &str) -> Cow<'_, str> {
     Cow::Owned(format!("{head}_{:016x}", hash(id)))
 }
 
+/// A tool's name that a vendor of this dialect takes: OpenAI's are shorter than Anthropic's.
+pub(super) fn name(to: Dialect, name: &str) -> Cow<'_, str> {
+    let (limit, strict) = if to == Dialect::Messages { (128, true) } else { (64, false) };
+    let fits = |b: u8| !strict || b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
+    if name.is_empty() || (name.len() <= limit && name.bytes().all(fits)) {
+        return Cow::Borrowed(name);
+    }
+    let head: String =
+        name.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' }).take(47).collect();
+    Cow::Owned(format!("{head}_{:016x}", hash(name)))
+}
+
 /// FNV-1a: the same on every machine and in every version.
 fn hash(text: &str) -> u64 {
     text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3))
@@ -37,6 +49,19 @@ mod tests {
                 assert_eq!(id(to, given), given);
             }
         }
+    }
+
+    #[test]
+    fn names_that_are_too_long_are_told_apart_all_the_same() {
+        let long = format!("mcp__{}", "server_".repeat(10));
+        for to in [Dialect::Chat, Dialect::Responses] {
+            let new = name(to, &long).into_owned();
+            assert!(new.len() == 64 && new.starts_with("mcp__server_"), "{new}");
+            assert_ne!(name(to, &format!("{long}x")), new);
+            assert_eq!(name(to, "a.b"), "a.b");
+        }
+        assert_eq!(name(Dialect::Messages, &long), long);
+        assert_eq!(name(Dialect::Messages, "a.b").len(), "a_b_".len() + 16);
     }
 
     #[test]

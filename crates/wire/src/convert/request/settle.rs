@@ -1,15 +1,45 @@
 //! Puts a request into the shape that every dialect takes: system texts in front, the model's turns whole, results of
 //! tools right behind the calls, and a tool choice that the remaining tools can meet.
 
+use std::borrow::Cow;
+
 use super::super::Refused;
 use super::ask::{Ask, Choice, Part, Role, Turn, What};
+use super::fit;
 use super::ledger::refuse;
+use crate::dialect::Dialect;
 
 pub(super) fn settle(ask: &mut Ask) -> Result<(), Refused> {
     ask.turns.retain(|turn| !turn.parts.is_empty());
     lead(ask);
     ask.turns = ordered(merged(std::mem::take(&mut ask.turns)));
     choice(ask)
+}
+
+/// Gives tools the names that this dialect takes, wherever they stand; what each new name stands for is for the answer.
+pub(super) fn rename(ask: &mut Ask, to: Dialect) -> Vec<(String, String)> {
+    let fit = |name: &mut String| {
+        if let Cow::Owned(new) = fit::name(to, name) {
+            *name = new;
+        }
+    };
+    let mut renamed = Vec::new();
+    for tool in &mut ask.tools {
+        if let Cow::Owned(new) = fit::name(to, &tool.name) {
+            renamed.push((new.clone(), std::mem::replace(&mut tool.name, new)));
+        }
+    }
+    for part in ask.turns.iter_mut().flat_map(|turn| &mut turn.parts) {
+        if let What::Call(call) = &mut part.what {
+            fit(&mut call.name);
+        }
+    }
+    match &mut ask.choice {
+        Some(Choice::Named(name)) => fit(name),
+        Some(Choice::Allowed { names, .. }) => names.iter_mut().for_each(fit),
+        _ => {}
+    }
+    renamed
 }
 
 /// System texts at the head of the conversation are the system prompt.
