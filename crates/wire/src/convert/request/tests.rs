@@ -60,7 +60,7 @@ fn plain(role: Role, part: Part) -> (Role, Option<Part>) {
             (role, Some(Part::Text(inside.unwrap_or(&text).to_owned())))
         }
         Part::ToolResult { id, text, is_error } => {
-            let text = if is_error { format!("[error] {text}").trim_end().to_owned() } else { text };
+            let text = script::marked(&text, is_error);
             (role, Some(Part::ToolResult { id, text, is_error: false }))
         }
         part => (role, Some(part)),

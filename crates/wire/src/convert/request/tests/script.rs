@@ -321,6 +321,7 @@ fn id(round: usize, call: usize) -> String {
     format!("call_{round}_{call}")
 }
 
-fn marked(text: &str, failed: bool) -> String {
-    if failed { format!("[error] {text}").trim_end().to_owned() } else { text.to_owned() }
+/// A result as dialects without a mark for failure have it.
+pub(super) fn marked(text: &str, failed: bool) -> String {
+    if failed { format!("[error] {text}") } else { text.to_owned() }
 }
