@@ -163,7 +163,7 @@ fn arrange(choice: &Choice, outcomes: Vec<Outcome>) -> Edit {
         for item in items {
             match item {
                 Item::Message(text) | Item::Block(Block::Text(text)) if text.is_empty() => {}
-                Item::Block(Block::Text(text)) if one && !call => front.push(Out::Changed(at, text)),
+                Item::Block(Block::Text(text)) if one && part.kind == Kind::Text => front.push(Out::Changed(at, text)),
                 Item::Message(text) | Item::Block(Block::Text(text)) if call => messages.push(Out::Text(text)),
                 Item::Message(text) | Item::Block(Block::Text(text)) => front.push(Out::Text(text)),
                 Item::Block(Block::ToolCall(call)) => back.push(Out::Call(call)),

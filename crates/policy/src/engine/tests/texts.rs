@@ -60,3 +60,19 @@ async fn an_event_over_several_lines_is_written_over_several() {
     let out = run(&louder(Dialect::Messages).reviews, &input).await;
     assert_eq!(accumulate_messages(out.as_bytes()).unwrap()["content"][0]["text"], "HI");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_text_in_place_of_a_call_is_a_message_of_its_own() {
+    let body = r#"{"id":"resp_1","status":"completed","output":[{"id":"fs_1","type":"file_search_call","status":"completed","queries":["q"],"results":["private"]}]}"#;
+    let script: Script =
+        Arc::new(|_| (0, Ok(Answer { action: Action::Replace(vec![Block::Text("gone".into())]), ..Answer::pass() })));
+    let opened = open(Dialect::Responses, vec![(Scripted { script, ..block_tool("none") }, Mode::Enforce)]);
+    let out = opened.reviews.whole(Bytes::copy_from_slice(body.as_bytes())).await;
+    let out: serde_json::Value = serde_json::from_slice(&out.body).unwrap();
+    assert_eq!(out["output"].as_array().unwrap().len(), 1);
+    assert_eq!(
+        (&out["output"][0]["type"], &out["output"][0]["content"][0]["text"]),
+        (&json!("message"), &json!("gone"))
+    );
+    assert_eq!(out["output"][0]["queries"], json!(null));
+}
