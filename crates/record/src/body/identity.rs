@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 const PREVIEW: usize = 200;
 
 /// How texts begin that agents put before what the user wrote, in the user's name.
-const ADDED: [&str; 10] = [
+const ADDED: [&str; 16] = [
     "<system-reminder>",
     "<environment_context>",
     "<user_instructions>",
@@ -17,6 +17,12 @@ const ADDED: [&str; 10] = [
     "<apps_instructions>",
     "<skills_instructions>",
     "<plugins_instructions>",
+    "<recommended_plugins>",
+    "<context_window",
+    "<rollout_budget>",
+    "<subagent_notification>",
+    "<user_shell_command>",
+    "<skill>",
     "<turn_aborted>",
     "<INSTRUCTIONS>",
     "# AGENTS.md instructions",

@@ -100,6 +100,7 @@ fn a_preview_is_what_the_user_wrote() {
         "<environment_context>\n<cwd>/</cwd>\n</environment_context>",
         "# AGENTS.md instructions for /\n",
         " <user_instructions>",
+        "<user_shell_command>\nls",
     ] {
         let message = json!({"type": "message", "role": "user", "content": [{"type": "input_text", "text": added}]});
         let understood = understand(message.to_string().as_bytes()).expect("a message");
