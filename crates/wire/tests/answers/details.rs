@@ -296,6 +296,11 @@ fn a_call_cut_off_before_its_arguments_has_none() {
     let stream = chat(&[call_delta(0, "call_a", "read", "")], "length");
     let response = read(context(Dialect::Chat, Dialect::Responses), &stream);
     assert_eq!((&response["status"], &response["output"][0]["arguments"]), (&json!("incomplete"), &json!("")));
+    let body = json!({"type": "message", "id": "msg_1", "model": "m", "stop_reason": "max_tokens",
+        "content": [{"type": "tool_use", "id": "toolu_1", "name": "read", "input": {}}]});
+    let answer = whole(&context(Dialect::Messages, Dialect::Responses), body.to_string().as_bytes()).unwrap();
+    let response: Value = serde_json::from_slice(&answer.body).unwrap();
+    assert_eq!((&response["status"], &response["output"][0]["arguments"]), (&json!("incomplete"), &json!("")));
     let stream = chat(&[call_delta(0, "call_a", "read", "")], "tool_calls");
     let response = read(context(Dialect::Chat, Dialect::Responses), &stream);
     assert_eq!((&response["status"], &response["output"][0]["arguments"]), (&json!("completed"), &json!("{}")));

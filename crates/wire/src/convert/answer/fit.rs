@@ -27,6 +27,8 @@ pub(super) struct Fit {
     refused: bool,
     cut: bool,
     call: Option<Call>,
+    /// A call without arguments has ended: what comes next tells whether it was cut off before them.
+    ending: Option<Key>,
     /// What the client's dialect has no place for.
     pub(super) dropped: Vec<String>,
 }
@@ -56,6 +58,7 @@ impl Fit {
             refused: false,
             cut: false,
             call: None,
+            ending: None,
             dropped: Vec::new(),
         }
     }
@@ -70,6 +73,9 @@ impl Fit {
 
     /// Takes an event, adds what the client gets of it to `out`.
     pub(super) fn push(&mut self, event: Event, out: &mut Vec<Event>) {
+        if !matches!(event, Event::Cut | Event::Usage(_) | Event::Dropped(_)) {
+            self.end_call(out);
+        }
         match event {
             Event::Start(key, Kind::Call { id, name, free_text }) => {
                 out.push(self.start(key, id, name, free_text));
@@ -83,8 +89,11 @@ impl Fit {
             }
             Event::Delta(key, Delta::Arguments(fragment)) => self.arguments(key, fragment, out),
             Event::Delta(_, Delta::Citation(_)) if self.to == Dialect::Messages => self.drop("citation"),
-            // Arguments that never began are no empty object.
             Event::Cut => self.cut = true,
+            Event::End(key) if matches!(self.call, Some(Call::Json { blank: true })) => {
+                self.call = None;
+                self.ending = Some(key);
+            }
             Event::End(key) => {
                 self.end(key, out);
                 out.push(event);
@@ -139,8 +148,6 @@ impl Fit {
 
     fn end(&mut self, key: Key, out: &mut Vec<Event>) {
         let rest = match self.call.take() {
-            // No arguments are an empty object: readers parse what they get.
-            Some(Call::Json { blank: true }) if !self.cut => "{}".to_owned(),
             Some(Call::Unwrap(mut unwrap)) => unwrap.finish(),
             Some(Call::Wrap) => AROUND.1.to_owned(),
             _ => return,
@@ -148,6 +155,15 @@ impl Fit {
         if !rest.is_empty() {
             out.push(Event::Delta(key, Delta::Arguments(rest)));
         }
+    }
+
+    /// No arguments are an empty object: readers parse what they get. Arguments that never began are none.
+    fn end_call(&mut self, out: &mut Vec<Event>) {
+        let Some(key) = self.ending.take() else { return };
+        if !self.cut {
+            out.push(Event::Delta(key, Delta::Arguments("{}".to_owned())));
+        }
+        out.push(Event::End(key));
     }
 
     /// Messages tells beside the answer why it refused; the other dialects have a place within it.
