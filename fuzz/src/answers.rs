@@ -35,6 +35,7 @@ fn context(from: Dialect, to: Dialect, input: &[u8]) -> AnswerContext {
         id: "0190".into(),
         free_text_tools: if odd { vec!["run".into(), "shell".into()] } else { Vec::new() },
         renamed_tools: if odd { vec![("run".into(), "walk".into())] } else { Vec::new() },
+        namespaced_tools: Vec::new(),
         include_usage: odd,
         legacy_functions: false,
         repeated: Map::new(),

@@ -84,6 +84,7 @@ fn converted(from: Dialect, to: Dialect, answer: &[u8]) -> Option<usize> {
         id: "0190".into(),
         free_text_tools: Vec::new(),
         renamed_tools: Vec::new(),
+        namespaced_tools: Vec::new(),
         include_usage: true,
         legacy_functions: false,
         repeated: Map::new(),

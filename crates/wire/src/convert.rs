@@ -39,6 +39,17 @@ pub struct Refused {
     pub param: Option<String>,
 }
 
+/// A tool in a namespace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Namespaced {
+    /// The one name that other dialects have for it.
+    pub joined: String,
+    /// The namespace.
+    pub namespace: String,
+    /// The tool's name in it.
+    pub name: String,
+}
+
 /// What the conversion of an answer has to know of the request.
 #[derive(Clone, Debug)]
 pub struct AnswerContext {
@@ -55,6 +66,8 @@ pub struct AnswerContext {
     pub free_text_tools: Vec<String>,
     /// Tools whose names the upstream does not take, by the name that it got, with the client's.
     pub renamed_tools: Vec<(String, String)>,
+    /// Responses: tools that stand in a namespace, which calls of them name beside the tool.
+    pub namespaced_tools: Vec<Namespaced>,
     /// Chat: the client asked for a usage chunk.
     pub include_usage: bool,
     /// Chat: the client used `functions`, and gets `function_call`.

@@ -59,6 +59,34 @@ fn calls_of_renamed_tools_come_back_under_the_clients_names() {
     assert!(streamed.contains(&format!(r#""name":"{long}""#)) && !streamed.contains(name), "{streamed}");
 }
 
+#[test]
+fn calls_of_tools_in_a_namespace_name_it() {
+    let tool = json!({"type": "function", "name": "greet", "parameters": {}});
+    let body = json!({"model": "m", "input": "go", "tools": [{"type": "namespace", "name": "pal", "tools": [tool]}]});
+    let request = Request::parse(Dialect::Responses, RequestKind::Turn, body.to_string().into()).unwrap();
+    let converted = convert::request(&request, Dialect::Chat, "m").unwrap();
+    let call =
+        json!({"index": 0, "id": "call_1", "type": "function", "function": {"name": "pal__greet", "arguments": "{}"}});
+    let part = |member: &str| {
+        let said = json!({"role": "assistant", "content": null, "tool_calls": [call]});
+        json!({"id": "c", "created": 1, "model": "m", "choices": [{"index": 0, member: said, "finish_reason": "tool_calls"}]})
+    };
+    let whole = convert::whole(&converted.answer, part("message").to_string().as_bytes()).unwrap();
+    let whole: Value = serde_json::from_slice(&whole.body).unwrap();
+    let item = &whole["output"][0];
+    assert_eq!((&item["name"], &item["namespace"]), (&json!("greet"), &json!("pal")));
+
+    let mut converter = StreamConverter::new(converted.answer, 1 << 20);
+    let mut streamed = converter.push(format!("data: {}\n\ndata: [DONE]\n\n", part("delta")).as_bytes()).to_vec();
+    streamed.extend_from_slice(&converter.finish());
+    let streamed = String::from_utf8(streamed).unwrap();
+    // The item begins, ends, and stands in the response.
+    assert_eq!(streamed.matches(r#""name":"greet","#).count(), 4, "{streamed}");
+    assert_eq!(streamed.matches(r#""namespace":"pal""#).count(), 3, "{streamed}");
+    // Only the request's own tools, which a response repeats, know the namespace otherwise.
+    assert!(!streamed.contains("pal__greet"), "{streamed}");
+}
+
 /// The requests of a dialect, in order.
 fn requests(folder: &Path, from: Dialect) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder.join("requests").join(from.name())).into_iter().flatten();
@@ -80,6 +108,8 @@ fn shown(request: &Request, kind: RequestKind, to: Dialect, model: &str) -> Stri
             let answer = converted.answer;
             lines.extend(answer.free_text_tools.iter().map(|name| format!("free text {name}")));
             lines.extend(answer.renamed_tools.iter().map(|(there, here)| format!("{there} is {here}")));
+            let spaces = answer.namespaced_tools.iter();
+            lines.extend(spaces.map(|tool| format!("{} is {} of {}", tool.joined, tool.name, tool.namespace)));
             lines.extend(answer.include_usage.then(|| "usage chunk wanted".to_owned()));
             lines.extend(answer.legacy_functions.then(|| "function_call wanted".to_owned()));
             lines.join("\n")

@@ -93,6 +93,7 @@ fn context(ask: &Ask, request: &Request, to: Dialect, repeated: Map<String, Valu
         id: String::new(),
         free_text_tools: free.map(|tool| tool.name.clone()).collect(),
         renamed_tools: Vec::new(),
+        namespaced_tools: ask.namespaced.clone(),
         include_usage: ask.include_usage,
         legacy_functions: ask.legacy,
         repeated,

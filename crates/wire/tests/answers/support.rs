@@ -18,6 +18,7 @@ pub(crate) fn context(from: Dialect, to: Dialect) -> AnswerContext {
         id: "0199c2f0a0e87000800000000000000a".into(),
         free_text_tools: Vec::new(),
         renamed_tools: Vec::new(),
+        namespaced_tools: Vec::new(),
         include_usage: true,
         legacy_functions: false,
         repeated: Map::new(),

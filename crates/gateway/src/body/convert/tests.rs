@@ -19,6 +19,7 @@ async fn converted(steps: Vec<Step>) -> (String, Option<SourceError>) {
         id: "t1".to_owned(),
         free_text_tools: Vec::new(),
         renamed_tools: Vec::new(),
+        namespaced_tools: Vec::new(),
         include_usage: false,
         legacy_functions: false,
         repeated: serde_json::Map::new(),

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use super::super::Namespaced;
 use crate::dialect::Dialect;
 
 /// A request.
@@ -13,6 +14,8 @@ pub(super) struct Ask {
     pub(super) turns: Vec<Turn>,
     /// The tools that can be said in every dialect.
     pub(super) tools: Vec<Tool>,
+    /// Those of them that stand in a namespace.
+    pub(super) namespaced: Vec<Namespaced>,
     /// Tools that cannot: a choice that forces one of them is refused.
     pub(super) gone: Vec<Gone>,
     /// Which tool the model is to call.

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::names::Names;
 use super::put;
-use super::responses_items::{Ids, Part, State, Status, annotation, call, message, reasoning, response, summary};
+use super::responses_items::{Ids, Part, State, Status, annotation, call, message, reasoning, response, summary, tool};
 use crate::convert::AnswerContext;
 use crate::convert::answer::build::{Answer, characters};
 use crate::convert::answer::event::{Citation, Delta, Event, Head, Kind, Stop, Usage};
@@ -148,7 +148,7 @@ impl Writer {
             Kind::Call { id: call_id, name, free_text } => {
                 self.close_message(out);
                 let id = self.ids.call(self.output.len(), free_text);
-                self.added(&call(&id, &call_id, &name, "", free_text, State::InProgress), out);
+                self.added(&call(&id, &call_id, tool(&self.context, &name), "", free_text, State::InProgress), out);
                 self.open = Open::Call { id, call_id, name, text: String::new(), free_text };
             }
         }
@@ -239,10 +239,13 @@ impl Writer {
                 let (event, fields) = if free_text {
                     ("response.custom_tool_call_input.done", json!({"input": text}))
                 } else {
-                    ("response.function_call_arguments.done", json!({"name": name, "arguments": text}))
+                    (
+                        "response.function_call_arguments.done",
+                        json!({"name": tool(&self.context, &name).name, "arguments": text}),
+                    )
                 };
                 self.put_of(event, &id, fields, out);
-                self.ended(call(&id, &call_id, &name, &text, free_text, State::Completed), out);
+                self.ended(call(&id, &call_id, tool(&self.context, &name), &text, free_text, State::Completed), out);
             }
         }
     }
@@ -330,7 +333,7 @@ pub(super) fn whole(context: &AnswerContext, answer: Answer) -> String {
             Kind::Call { id, name, free_text } => {
                 close(&mut parts, &mut output);
                 let item_id = ids.call(output.len(), free_text);
-                output.push(call(&item_id, &id, &name, &block.text, free_text, State::Completed));
+                output.push(call(&item_id, &id, tool(context, &name), &block.text, free_text, State::Completed));
             }
         }
     }

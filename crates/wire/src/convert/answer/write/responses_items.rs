@@ -92,9 +92,28 @@ pub(super) fn summary(text: &str) -> Value {
     json!({"type": "summary_text", "text": text})
 }
 
-pub(super) fn call(id: &str, call_id: &str, name: &str, text: &str, free_text: bool, state: State) -> Value {
+/// A call of a tool; `of` is its name, with its namespace if it has one.
+pub(super) fn call(id: &str, call_id: &str, of: Tool<'_>, text: &str, free_text: bool, state: State) -> Value {
     let (kind, member) = if free_text { ("custom_tool_call", "input") } else { ("function_call", "arguments") };
-    json!({"id": id, "type": kind, "status": state.name(), "call_id": call_id, "name": name, member: text})
+    let mut item =
+        json!({"id": id, "type": kind, "status": state.name(), "call_id": call_id, "name": of.name, member: text});
+    if let Some(namespace) = of.namespace {
+        item["namespace"] = namespace.into();
+    }
+    item
+}
+
+/// A tool as the client knows it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Tool<'a> {
+    pub(super) name: &'a str,
+    namespace: Option<&'a str>,
+}
+
+/// The tool that the upstream calls by this name.
+pub(super) fn tool<'a>(context: &'a AnswerContext, name: &'a str) -> Tool<'a> {
+    let found = context.namespaced_tools.iter().find(|tool| tool.joined == name);
+    found.map_or(Tool { name, namespace: None }, |tool| Tool { name: &tool.name, namespace: Some(&tool.namespace) })
 }
 
 /// How a response stands.

@@ -6,7 +6,7 @@ use super::super::super::Refused;
 use super::super::ask::{Call, Input, Outcome, Part, Role, Turn, What};
 use super::super::ledger::{Ledger, refuse};
 use super::super::{media, take};
-use super::{chat_parts, reasoning};
+use super::{chat_parts, reasoning, tools};
 use crate::dialect::Dialect;
 
 /// Adds what an item says to the conversation.
@@ -139,7 +139,8 @@ fn output(at: &str, output: Option<Value>, ledger: &mut Ledger) -> Result<Vec<Pa
 
 fn call(turns: &mut Vec<Turn>, at: &str, mut item: Map<String, Value>, input: Input) {
     let id = take::text(&mut item, "call_id").or_else(|| take::text(&mut item, "id")).unwrap_or_default();
-    let name = take::text(&mut item, "name").unwrap_or_default();
+    let namespace = take::text(&mut item, "namespace");
+    let name = tools::joined(namespace.as_deref(), take::text(&mut item, "name").unwrap_or_default());
     assistant(turns, at, What::Call(Call { id, name, input }));
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::super::super::Refused;
+use super::super::super::{Namespaced, Refused};
 use super::super::ask::{Ask, Choice, Gone, Takes, Tool};
 use super::super::ledger::{Ledger, refuse};
 use super::super::take;
@@ -44,6 +44,10 @@ pub(super) fn openai(ask: &mut Ask, tools: Vec<Value>, nested: bool, ledger: &mu
         let at = format!("tools[{i}]");
         let mut tool = take::members(tool);
         let kind = take::kind(&mut tool);
+        if kind == "namespace" && !nested {
+            namespace(ask, &at, tool, ledger);
+            continue;
+        }
         if kind != "function" && kind != "custom" {
             let name = take::text(&mut tool, "name").or_else(|| take::text(&mut tool, "server_label"));
             gone(ask, &at, kind, name, ledger);
@@ -51,6 +55,36 @@ pub(super) fn openai(ask: &mut Ask, tools: Vec<Value>, nested: bool, ledger: &mu
         }
         let inside = if nested { take::object(&mut tool, &kind) } else { tool };
         ask.tools.push(if kind == "custom" { free(inside) } else { function(inside) });
+    }
+}
+
+/// Tools in a namespace, which other dialects do not have: each becomes a tool whose name begins with it.
+fn namespace(ask: &mut Ask, at: &str, mut space: Map<String, Value>, ledger: &mut Ledger) {
+    let outer = take::text(&mut space, "name").unwrap_or_default();
+    for (i, tool) in take::list(&mut space, "tools").into_iter().enumerate() {
+        let mut tool = take::members(tool);
+        let kind = take::kind(&mut tool);
+        let mut tool = match kind.as_str() {
+            "function" => function(tool),
+            "custom" => free(tool),
+            _ => {
+                let name = take::text(&mut tool, "name");
+                gone(ask, &format!("{at}.tools[{i}]"), kind, name, ledger);
+                continue;
+            }
+        };
+        let joined = joined(Some(&outer), tool.name.clone());
+        let name = std::mem::replace(&mut tool.name, joined.clone());
+        ask.namespaced.push(Namespaced { joined, namespace: outer.clone(), name });
+        ask.tools.push(tool);
+    }
+}
+
+/// The one name for a tool in a namespace.
+pub(super) fn joined(namespace: Option<&str>, name: String) -> String {
+    match namespace {
+        Some(namespace) if !namespace.is_empty() => format!("{namespace}__{name}"),
+        _ => name,
     }
 }
 
@@ -133,5 +167,6 @@ pub(super) fn choice(value: Value) -> Result<Choice, Refused> {
 }
 
 fn name(kind: &str, mut map: Map<String, Value>) -> Option<String> {
-    take::text(&mut map, "name").or_else(|| take::text(&mut take::object(&mut map, kind), "name"))
+    let found = take::text(&mut map, "name").or_else(|| take::text(&mut take::object(&mut map, kind), "name"));
+    found.map(|name| joined(take::text(&mut map, "namespace").as_deref(), name))
 }
