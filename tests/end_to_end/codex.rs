@@ -5,6 +5,7 @@ use luthien_tests::clients::{Run, codex_at, codex_login, luthien, luthien_codex}
 use luthien_tests::gateway::{Gateway, Setup};
 use luthien_tests::relay::{Exchange, Relay};
 use luthien_wire::Dialect;
+use rstest::rstest;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -275,4 +276,27 @@ async fn luthien_codex_runs_it_through_a_gateway_and_leaves_its_settings_alone()
     let listed = luthien(home.path(), &["sessions", "--json"]).await;
     let sessions: Value = serde_json::from_str(&listed.stdout).expect("JSON");
     assert_eq!(sessions["sessions"].as_array().map(Vec::len), Some(1), "{sessions}");
+}
+
+#[rstest]
+#[case::messages(Dialect::Messages)]
+#[case::chat(Dialect::Chat)]
+#[tokio::test]
+async fn a_tool_loop_runs_at_an_upstream_of_another_dialect(#[case] spoken: Dialect) {
+    let upstream = upstream(Script::rounds(one_tool())).await;
+    let mut gateway = Gateway::start_converting(&Setup { upstream: upstream.base_url(), policy: None }).await;
+    let home = home(&snippet(gateway.url()));
+
+    let model = format!("model=\"{}/a-model\"", spoken.name());
+    let args = ["exec", "--skip-git-repo-check", "--json", "-c", &model, PROMPT];
+    let run = codex_at(home.path(), &args, &[("OPENAI_API_KEY", "sk-mine")]).await;
+
+    let turns = upstream.turns();
+    completed(&run, &turns);
+    for turn in &turns {
+        assert_eq!(turn.path, format!("/v1{}", spoken.path()));
+        assert_eq!((&turn.json()["model"], turn.header("authorization")), (&json!("a-model"), None));
+    }
+    gateway.recorded(2).await;
+    gateway.stop().await;
 }

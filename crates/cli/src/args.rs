@@ -17,6 +17,7 @@ Examples:
   luthien                       start the gateway on 127.0.0.1:8000
   luthien demo                  watch a dangerous tool call being blocked, no account needed
   luthien claude                run Claude Code through the gateway
+  luthien codex                 run Codex through the gateway
   luthien sessions              what was recorded
   luthien show 0199             one conversation, by the start of its id";
 

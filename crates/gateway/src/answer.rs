@@ -80,6 +80,9 @@ pub(crate) async fn of_upstream(
     if !head.status.is_success() || is_bodiless(head.status) || !is_stream(&head.headers, wants_stream) {
         return whole(core, transaction, upstream, route, reviews, head, body).await;
     }
+    if let (Kind::Stored(Stored::Response(id)), Some(calls)) = (&route.kind, &transaction.calls) {
+        calls.allow_stream(id)?;
+    }
     let coded = encodings(&head.headers);
     let plain = coded.as_ref().is_ok_and(Vec::is_empty);
     let tee = |body| Watchdog::new(Tee::new(body, recording.clone()), upstream.idle, &core.stop);

@@ -120,11 +120,6 @@ impl OpenCalls {
         known.responses.get(&(caller, response.to_owned())).cloned().unwrap_or_default()
     }
 
-    /// Calls of this response have been withheld from this caller.
-    pub(crate) fn knows(&self, caller: [u8; 16], response: &str) -> bool {
-        !self.of(caller, response).is_empty()
-    }
-
     /// The request with the outputs that its vendor waits for; `None` where it waits for none. Every other byte stays.
     pub(crate) fn complete(&self, caller: [u8; 16], request: &Request) -> Result<Option<Completed>, GatewayError> {
         let Some(response) = request.previous_response_id() else { return Ok(None) };

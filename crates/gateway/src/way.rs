@@ -32,7 +32,7 @@ use crate::live::{Live, LiveState};
 use crate::models;
 use crate::open_calls::{CallWatch, OpenCalls};
 use crate::receive::{Received, receive};
-use crate::routes::{self, Kind, Route, Stored};
+use crate::routes::{self, Kind, Route};
 use crate::send::{Asking, send};
 use crate::session::{session_id, user_id};
 use crate::stored;
@@ -134,9 +134,8 @@ async fn carry(
     }
     let wants_stream = asked.request.as_ref().is_some_and(Request::stream);
     let watched = route.kind.is_reviewed() && !live.plan.is_idle();
-    if let (true, Kind::Stored(stored)) = (watched, &route.kind) {
-        let blocked = matches!(stored, Stored::Response(id) if core.open_calls.knows(caller, id));
-        stored::check(asked.head.uri.query().unwrap_or_default(), blocked)?;
+    if watched && matches!(route.kind, Kind::Stored(_)) {
+        stored::check(asked.head.uri.query().unwrap_or_default())?;
     }
     if watched && route.dialect == Dialect::Responses && asked.request.as_ref().is_none_or(Request::store) {
         let calls = CallWatch::new(Arc::clone(&core.open_calls), caller, core.limits.event_bytes);

@@ -15,8 +15,8 @@ const KEY: &str = "sk-test-dummy";
 
 /// With these Codex asks nobody for leave and looks nowhere for news.
 const CODEX_FREE: [&str; 12] = [
-    "-m",
-    "gpt-5",
+    "-c",
+    "model=\"gpt-5\"",
     "-c",
     "approval_policy=\"never\"",
     "-c",

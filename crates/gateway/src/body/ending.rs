@@ -63,7 +63,7 @@ impl EndWatch {
             Dialect::Chat => (names_a_word(frames, b"\"finish_reason\""), &[b"[DONE]"]),
             Dialect::Responses => {
                 let ends: &[&[u8]] = &[b"response.completed", b"response.incomplete", b"response.failed"];
-                (memmem::find(frames, b"\"error\"").is_some(), ends)
+                (is_of_type_error(frames), ends)
             }
         };
         if may_stop {
@@ -161,6 +161,14 @@ fn means(dialect: Dialect, frame: &Frame) -> Ending {
             }
         }
     }
+}
+
+/// `error` stands there as a type; `"error": null`, which every response has, does not count.
+fn is_of_type_error(frames: &[u8]) -> bool {
+    memmem::find_iter(frames, b"\"error\"").any(|at| {
+        let key = frames[..at].trim_ascii_end().strip_suffix(b":").map(<[u8]>::trim_ascii_end);
+        key.is_some_and(|key| key.ends_with(b"\"type\""))
+    })
 }
 
 /// The key stands there with a string for its value; `null` on every chunk does not count.

@@ -84,6 +84,17 @@ impl CallWatch {
         self.remember(&response, withheld.collect());
     }
 
+    /// Whether this response may be read as a stream: not where calls of it have been withheld before, which another verdict
+    /// might let out.
+    pub(crate) fn allow_stream(&self, response: &str) -> Result<(), GatewayError> {
+        if self.calls.of(self.caller, response).is_empty() {
+            return Ok(());
+        }
+        Err(GatewayError::PolicyBlocked(
+            "a policy has blocked a call in this response: read it without `stream`".to_owned(),
+        ))
+    }
+
     /// A whole answer: the vendor's, and what the client is to get. Refused if that holds a call that was withheld before:
     /// who asks again does not get a second verdict.
     pub(crate) fn whole(&self, vendors: &[u8], clients: &[u8]) -> Result<(), GatewayError> {
