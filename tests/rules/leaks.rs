@@ -18,9 +18,7 @@ fn with_calls() -> Vec<&'static Fixture> {
         .into_iter()
         .flat_map(fixtures::all)
         .filter(|fixture| {
-            fixture.has_tool_calls && !fixture.name.contains("search_call") && !fixture.name.contains("shell_call")
-                || fixture.name.ends_with("unknown_block")
-                || fixture.name.ends_with("unknown_item")
+            fixture.has_tool_calls || fixture.name.ends_with("unknown_block") || fixture.name.ends_with("unknown_item")
         })
         .collect()
 }

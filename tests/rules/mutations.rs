@@ -99,12 +99,7 @@ fn chance_member(at: usize) -> &'static str {
 fn judged_calls(dialect: Dialect) -> Vec<(&'static Fixture, BTreeSet<String>)> {
     // What a vendor's own call has given is no call once it has lost its call.
     let words = ["web", "mcp", "code", "search", "pause", "program", "image"];
-    let own = |name: &str| {
-        words.iter().any(|word| name.contains(word))
-            || name.ends_with("shell_call")
-            || name.contains("patch_call")
-            || name == "llama"
-    };
+    let own = |name: &str| words.iter().any(|word| name.contains(word)) || name.ends_with("shell_call");
     let fixtures = fixtures::all(dialect).iter().filter(|fixture| fixture.has_tool_calls && !own(fixture.name));
     let with_words = fixtures.map(|fixture| {
         let mut words = only_in_calls(fixture);

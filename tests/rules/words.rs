@@ -179,7 +179,7 @@ fn chat(mut value: Value) -> (Value, Value) {
 fn is_call_item(item: &Value) -> bool {
     let kind = item["type"].as_str().unwrap_or_default();
     kind.ends_with("_call")
-        || kind.ends_with("_output")
+        || kind.ends_with("_output") && kind != "tool_search_output"
         || ["mcp_approval_request", "program", "sketch"].contains(&kind)
 }
 

@@ -147,6 +147,7 @@ fn misplaced() -> Vec<(&'static str, String)> {
         ("as the pieces of its arguments alone", stream(&[arguments("0", "delta", CANARY_ARGUMENTS)], "")),
         ("as the end of its arguments alone", stream(&[arguments("0", "done", CANARY_ARGUMENTS)], "")),
         ("as pieces before the item", stream(&[&called("0")[1..2], &called("0")].concat(), CALL)),
+        ("as the end of the open text", stream(&two(&said()[..4], &[done("0", CALL)]), "")),
         ("as the end of the open text, elsewhere", stream(&two(&said()[..4], &[done("7", CALL)]), "")),
         ("as the end of a text that has ended", text_and(&[done("0", CALL)], "")),
         ("as pieces within an open text", stream(&two(&said()[..4], &[arguments("0", "delta", CANARY_ARGUMENTS)]), "")),
@@ -186,7 +187,12 @@ fn contradictory() -> Vec<(&'static str, String)> {
         ("not in the response", all(CALL_ADDED, CANARY_ARGUMENTS, CANARY_ARGUMENTS, &call, "")),
         ("in its start and its pieces", all(&call, CANARY_ARGUMENTS, CANARY_ARGUMENTS, &call, &call)),
         ("as a call that ends as a text", all(CALL_ADDED, CANARY_ARGUMENTS, CANARY_ARGUMENTS, TEXT, TEXT)),
+        ("as a text that ends as a call", stream(&[added("0", TEXT_ADDED), done("0", CALL)], CALL)),
         ("as an item of no kind that ends as a call", stream(&[added("0", "{}"), done("0", CALL)], CALL)),
+        (
+            "as a thought that ends as a call",
+            stream(&[added("0", r#"{"type":"reasoning","id":"fc_1","summary":[]}"#), done("0", CALL)], CALL),
+        ),
         ("under two names", all(&CALL_ADDED.replace("Bash", "canary"), empty, empty, &harmless_done, &harmless_done)),
         ("under two ids", all(CALL_ADDED, empty, empty, &harmless_done.replace("call_1", "canary"), &harmless_done)),
     ]
