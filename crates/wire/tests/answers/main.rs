@@ -4,6 +4,7 @@ mod details;
 mod golden;
 mod meaning;
 mod next_turn;
+mod round_trip;
 mod splits;
 mod streams;
 mod support;

@@ -348,9 +348,18 @@ fn cite(into: &mut Vec<Citation>, citation: &Value, out: &mut Vec<Event>) {
     }
 }
 
-/// A call's input as arguments. A text is what the model wrote where that is no JSON.
+/// A call's input as arguments. What the model wrote where that is no JSON is a text, or marked as Anthropic asks for it.
 fn arguments(input: &str) -> String {
-    serde_json::from_str(input).unwrap_or_else(|_| input.to_owned())
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Marked {
+        #[serde(rename = "INVALID_JSON")]
+        text: String,
+    }
+    match serde_json::from_str::<Marked>(input) {
+        Ok(Marked { text }) if serde_json::from_str::<&RawValue>(&text).is_err() => text,
+        _ => serde_json::from_str(input).unwrap_or_else(|_| input.to_owned()),
+    }
 }
 
 fn named(kind: &str, name: Option<&str>) -> String {
