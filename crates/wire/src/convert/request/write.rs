@@ -13,6 +13,7 @@ mod chat;
 mod messages;
 mod messages_thinking;
 mod responses;
+mod schemas;
 
 /// What a writer has to know beside the request.
 pub(super) struct Target<'a> {
@@ -161,8 +162,9 @@ fn schema_members(from: Dialect, schema: Shape) -> Map<String, Value> {
     let mut out = Map::new();
     out.insert("name".to_owned(), schema.name.unwrap_or_else(|| "answer".into()));
     put(&mut out, "description", schema.description);
-    let strict =
-        schema.strict.or_else(|| (from == Dialect::Messages && is_strict(&schema.schema)).then_some(true.into()));
+    let strict = schema
+        .strict
+        .or_else(|| (from == Dialect::Messages && schemas::is_strict(&schema.schema)).then_some(true.into()));
     out.insert("schema".to_owned(), schema.schema);
     put(&mut out, "strict", strict);
     out
@@ -184,25 +186,6 @@ fn effort(ask: &Ask, model: &str, ledger: &mut Ledger) -> Option<String> {
 fn tier(from: Dialect, ask: &Ask) -> Option<String> {
     let tier = ask.tier.clone()?;
     Some(if from == Dialect::Messages && tier == "standard_only" { "default".to_owned() } else { tier })
-}
-
-/// Whether OpenAI takes a schema as strict: every object names all its members as required and allows no others. Messages
-/// always keeps an answer to its schema.
-fn is_strict(schema: &Value) -> bool {
-    match schema {
-        Value::Array(list) => list.iter().all(is_strict),
-        Value::Object(map) => {
-            let names = map.get("properties").and_then(Value::as_object);
-            let required = map.get("required").and_then(Value::as_array);
-            let is_object = map.get("type").is_some_and(|kind| kind == "object") || names.is_some();
-            let all = |names: &Map<String, Value>| {
-                names.keys().all(|name| required.is_some_and(|list| list.iter().any(|one| one == name)))
-            };
-            let closed = map.get("additionalProperties") == Some(&Value::Bool(false));
-            (!is_object || (closed && names.is_some_and(all))) && map.values().all(is_strict)
-        }
-        _ => true,
-    }
 }
 
 /// The end user for OpenAI's dialects: longer names than this are refused there.

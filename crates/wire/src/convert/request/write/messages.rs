@@ -6,7 +6,7 @@ use super::super::super::Refused;
 use super::super::ask::{Ask, Choice, Document, Format, Part, Role, Source, Takes, Tool, Turn, What};
 use super::super::ledger::{Ledger, refuse};
 use super::super::{fit, models};
-use super::{Target, messages_thinking as thinking, put};
+use super::{Target, messages_thinking as thinking, put, schemas};
 use crate::dialect::Dialect;
 
 pub(super) fn write(mut ask: Ask, target: &Target<'_>, ledger: &mut Ledger) -> Result<Map<String, Value>, Refused> {
@@ -41,7 +41,8 @@ pub(super) fn write(mut ask: Ask, target: &Target<'_>, ledger: &mut Ledger) -> R
     put(&mut config, "effort", thinking.effort);
     match ask.format.take() {
         Some(Format::Schema(format)) => {
-            config.insert("format".to_owned(), json!({"type": "json_schema", "schema": format.schema}));
+            config
+                .insert("format".to_owned(), json!({"type": "json_schema", "schema": schemas::closed(format.schema)}));
         }
         // The prompt asks for JSON too: the other dialects demand it.
         Some(Format::JsonObject) => {
