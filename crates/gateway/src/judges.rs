@@ -42,6 +42,8 @@ struct Seat {
     upstream: Upstream,
     dialect: Dialect,
     headers: HeaderMap,
+    /// What the judge is called there, where a rule has another name for it.
+    model: Option<String>,
 }
 
 impl fmt::Debug for Judges {
@@ -80,22 +82,24 @@ impl Judges {
         }
         match route {
             JudgeRoute::UserCredentials => {
-                let upstream = upstreams
-                    .default_for(self.dialect)
-                    .ok_or_else(|| refused(&GatewayError::NoUpstream(self.dialect)))?;
-                let headers = self.caller.clone().map_err(|error| refused(&error))?;
-                let dialect =
-                    spoken(upstream, self.dialect).ok_or_else(|| refused(&GatewayError::NoUpstream(self.dialect)))?;
-                Ok(Seat { upstream: upstream.clone(), dialect, headers })
+                // Like the agent's own model, so rules for models hold for judges too.
+                let nowhere = || refused(&GatewayError::NoUpstream(self.dialect));
+                let target = upstreams.targets(self.dialect, Some(model)).into_iter().next().ok_or_else(nowhere)?;
+                let dialect = spoken(target.upstream, self.dialect).ok_or_else(nowhere)?;
+                let headers = if target.callers {
+                    self.caller.clone().map_err(|error| refused(&error))?
+                } else {
+                    self.own_key(target.upstream, dialect)?
+                };
+                Ok(Seat { upstream: target.upstream.clone(), dialect, headers, model: target.model })
             }
             JudgeRoute::Provider(name) => {
                 let unknown =
                     || JudgeError::Refused(format!("there is no upstream `{name}`: see the upstreams in luthien.yaml"));
                 let upstream = upstreams.named(name).ok_or_else(unknown)?;
                 let dialect = spoken(upstream, self.dialect).ok_or_else(unknown)?;
-                let mut headers = HeaderMap::new();
-                self.core.keys.apply(&mut headers, &Forward::ServerKey, dialect, upstream).map_err(|e| refused(&e))?;
-                Ok(Seat { upstream: upstream.clone(), dialect, headers })
+                let headers = self.own_key(upstream, dialect)?;
+                Ok(Seat { upstream: upstream.clone(), dialect, headers, model: None })
             }
             JudgeRoute::ApiBase(base) => self.seat_at(base, model),
         }
@@ -104,7 +108,14 @@ impl Judges {
     fn seat_at(&self, base: &str, model: &str) -> Result<Seat, JudgeError> {
         let dialect = if model.starts_with("claude") { Dialect::Messages } else { Dialect::Chat };
         let upstream = self.core.upstreams.at(base, dialect).map_err(|error| JudgeError::Refused(error.to_string()))?;
-        Ok(Seat { upstream, dialect, headers: HeaderMap::new() })
+        Ok(Seat { upstream, dialect, headers: HeaderMap::new(), model: None })
+    }
+
+    /// What a request with the upstream's own key carries.
+    fn own_key(&self, upstream: &Upstream, dialect: Dialect) -> Result<HeaderMap, JudgeError> {
+        let mut headers = HeaderMap::new();
+        let applied = self.core.keys.apply(&mut headers, &Forward::ServerKey, dialect, upstream);
+        applied.map(|()| headers).map_err(|error| refused(&error))
     }
 
     async fn answer(&self, question: JudgeRequest) -> Result<String, JudgeError> {
@@ -114,6 +125,7 @@ impl Judges {
         if let Some(key) = &self.core.judge.api_key {
             put(&mut seat.headers, seat.dialect, key.expose_secret().as_bytes()).map_err(|error| refused(&error))?;
         }
+        let model = seat.model.as_deref().unwrap_or(model);
         let mut body = form::question(seat.dialect, model, &question);
         loop {
             let (status, answer) = send(&seat, &body).await?;

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use luthien_wire::Dialect;
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::config::AuthMode;
+use crate::config::{AuthMode, UpstreamConfig};
 use crate::data_dir::Keys;
 use crate::settings::Settings;
 
@@ -59,6 +59,7 @@ pub fn posture(settings: &Settings, keys: &Keys) -> Vec<Note> {
     }
     callers(settings, &mut notes);
     own_keys(settings, &mut notes);
+    keyless(settings, &mut notes);
     tell(
         &mut notes,
         "open to all who reach it: /, /health, /livez, /healthz, /ready, /readyz; they hold no data and cannot be closed",
@@ -89,18 +90,35 @@ fn loopback(settings: &Settings) -> bool {
     host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
+/// Which upstreams ask nobody for a key: callers are checked nowhere then.
+fn keyless(settings: &Settings, notes: &mut Vec<Note>) {
+    let default = |upstream: &UpstreamConfig| {
+        let first = |dialect: &Dialect| settings.upstreams.iter().find(|other| other.dialects.contains(dialect));
+        upstream.dialects.iter().any(|dialect| first(dialect).is_some_and(|first| first.name == upstream.name))
+    };
+    let ruled = led_to(settings);
+    let open =
+        |upstream: &&UpstreamConfig| upstream.keyless && (default(upstream) || ruled.contains(&upstream.name.as_str()));
+    let names: Vec<&str> = settings.upstreams.iter().filter(open).map(|upstream| upstream.name.as_str()).collect();
+    if names.is_empty() || settings.auth_mode == AuthMode::ClientKey {
+        return;
+    }
+    let text = format!(
+        "upstreams that ask for no key ({}) check no caller, and neither does the gateway: any credential gets in; CLIENT_API_KEY \
+         with AUTH_MODE=client_key closes this",
+        names.join(", ")
+    );
+    notes.push(Note { warning: !loopback(settings), text });
+}
+
 /// Whose keys rules for models put at the service of callers whom nobody has checked.
 fn own_keys(settings: &Settings, notes: &mut Vec<Note>) {
     if settings.client_api_key.is_some() {
         return;
     }
-    let spoken = |dialect: &Dialect| settings.upstreams.iter().any(|upstream| upstream.dialects.contains(dialect));
-    // Whoever is there serves callers whose dialect nobody speaks.
-    let stand_in = settings.upstreams.first().filter(|_| !Dialect::ALL.iter().all(spoken));
-    let keyed = |name: &str| settings.upstreams.iter().any(|upstream| upstream.name == name && upstream.key.is_some());
-    let targets = settings.models.iter().flat_map(|route| &route.targets).map(|target| target.upstream.as_str());
-    let targets = targets.chain(stand_in.map(|upstream| upstream.name.as_str()));
-    let mut names: Vec<&str> = targets.filter(|name| keyed(name)).collect();
+    let keyed =
+        |name: &&str| settings.upstreams.iter().any(|upstream| upstream.name == *name && upstream.key.is_some());
+    let mut names: Vec<&str> = led_to(settings).into_iter().filter(keyed).collect();
     names.sort_unstable();
     names.dedup();
     if names.is_empty() {
@@ -112,6 +130,14 @@ fn own_keys(settings: &Settings, notes: &mut Vec<Note>) {
         names.join(", ")
     );
     notes.push(Note { warning: !loopback(settings), text });
+}
+
+/// The upstreams that requests reach by a rule, and the one that serves callers whose dialect nobody speaks.
+fn led_to(settings: &Settings) -> Vec<&str> {
+    let spoken = |dialect: &Dialect| settings.upstreams.iter().any(|upstream| upstream.dialects.contains(dialect));
+    let stand_in = settings.upstreams.first().filter(|_| !Dialect::ALL.iter().all(spoken));
+    let targets = settings.models.iter().flat_map(|route| &route.targets).map(|target| target.upstream.as_str());
+    targets.chain(stand_in.map(|upstream| upstream.name.as_str())).collect()
 }
 
 /// How model traffic authenticates.

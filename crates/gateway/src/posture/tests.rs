@@ -74,6 +74,24 @@ fn keys_are_not_shown() {
 }
 
 #[test]
+fn upstreams_that_check_no_caller_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let yaml = "upstreams: { near: { dialect: chat, base_url: http://y, auth: none }, judges: { dialect: chat, base_url: http://z, auth: none } }\n\
+                models: [{ match: a, upstream: near }]";
+    std::fs::write(folder.path().join("luthien.yaml"), yaml).unwrap();
+    let told = |flags: &[(&str, &str)]| {
+        let flags = flags.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let sources = Sources { flags, folder: folder.path().to_owned(), ..Sources::default() };
+        let keys = Keys { admin: SecretString::from(GOOD), admin_is_set: true, identity: [1; 32], exposed: None };
+        let notes = posture(&Settings::load(&sources).unwrap(), &keys);
+        notes.into_iter().find(|note| note.text.contains("ask for no key (near)")).map(|note| note.warning)
+    };
+    assert_eq!(told(&[]), Some(false));
+    assert_eq!(told(&[("host", "0.0.0.0")]), Some(true));
+    assert_eq!(told(&[("client_api_key", "Hq8Zr5Lx2Vn7Ty4Kw9Pd1Mf6"), ("auth_mode", "client_key")]), None);
+}
+
+#[test]
 fn the_key_of_an_upstream_that_stands_in_for_others_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let yaml = "upstreams: { anthropic: false, openai: { api_key: canary } }";

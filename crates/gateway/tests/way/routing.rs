@@ -1,6 +1,10 @@
 //! Which upstream a model goes to, under which name, and with which credential (W-62).
 
+use std::sync::Arc;
+
 use luthien_gateway::config::{GatewayConfig, ModelPattern, ModelRoute, RouteTarget, UpstreamConfig};
+use luthien_policy::contract::Policy;
+use luthien_policy::judge::JudgeRoute;
 use luthien_record::model::Status;
 use luthien_testkit::client::{Exchange, post};
 use luthien_testkit::{Answer, Upstream};
@@ -8,6 +12,7 @@ use luthien_wire::Dialect;
 use rstest::rstest;
 use serde_json::{Value, json};
 
+use crate::policies::Judged;
 use crate::support::{GATEWAY_KEY, KEY, Rig, id, path};
 
 /// A configuration with one more upstream.
@@ -182,6 +187,32 @@ async fn a_rule_for_the_callers_own_upstream_keeps_the_callers_credential() {
     assert_eq!(exchange.status, 500);
     assert_eq!(rig.upstream.requests().len(), 1);
     rig.stop().await;
+}
+
+#[tokio::test]
+async fn rules_hold_for_judges_too_and_no_callers_credential_goes_along() {
+    for keyless in [false, true] {
+        let local = Upstream::start().await.unwrap();
+        local.default_script(Answer::text("bad"));
+        let script = Answer::tool("Bash", &json!({"command": "secret-command"}));
+        let judged: Arc<dyn Policy> = Arc::new(Judged(JudgeRoute::UserCredentials));
+        let rig = Rig::with(script, vec![judged], |config| {
+            add(config, "local", &[Dialect::Chat], &local);
+            let last = config.upstreams.last_mut().unwrap();
+            (last.keyless, last.key) = (keyless, last.key.take().filter(|_| !keyless));
+            config.models = vec![rule("judge", &[("local", Some("qwen"))])];
+        })
+        .await;
+        let exchange = rig.ask("/v1/messages", &asks(Dialect::Messages, "m", true)).await;
+        let told = text(exchange).await;
+        assert!(told.contains("[Blocked by the judge.]") && !told.contains("secret-command"), "{told}");
+        let asked = local.requests().remove(0);
+        assert_eq!((asked.path.as_str(), &asked.json()["model"]), ("/v1/chat/completions", &json!("qwen")));
+        let expected = (!keyless).then_some("Bearer sk-of-local");
+        assert_eq!((asked.header("authorization"), asked.header("x-api-key")), (expected, None));
+        rig.stop().await;
+        local.stop().await;
+    }
 }
 
 #[tokio::test]
