@@ -4,3 +4,7 @@
 use luthien_wire::Dialect;
 
 libfuzzer_sys::fuzz_target!(|input: &[u8]| luthien_fuzz::streams::check(Dialect::Messages, input));
+
+libfuzzer_sys::fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
+    luthien_fuzz::mutate::mutate(data, size, max_size, seed)
+});

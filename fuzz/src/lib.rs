@@ -6,6 +6,7 @@ pub mod client;
 mod cuts;
 pub mod engine;
 pub mod framing;
+pub mod mutate;
 pub mod requests;
 pub mod streams;
 pub mod wholes;
