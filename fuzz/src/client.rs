@@ -159,8 +159,10 @@ fn responses(data: &Value, out: &mut Vec<Taken>) {
         }
         Some("response.function_call_arguments.done") => take(out, "done", &data["arguments"]),
         Some("response.custom_tool_call_input.done") => take(out, "done", &data["input"]),
-        Some(_) => list(&data["response"]["output"]).for_each(|item| responses_item(item, out)),
-        None => {}
+        Some(kind) if kind.starts_with("response.") => {
+            list(&data["response"]["output"]).for_each(|item| responses_item(item, out))
+        }
+        _ => {}
     }
 }
 
