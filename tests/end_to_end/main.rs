@@ -2,6 +2,7 @@
 
 #![expect(clippy::expect_used, clippy::panic, reason = "helpers of tests fail the test")]
 
+mod aimock;
 mod bytes;
 mod claude_code;
 mod codex;

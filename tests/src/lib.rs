@@ -5,9 +5,11 @@
     reason = "this crate is part of the tests: what cannot be set up fails them"
 )]
 
+pub mod aimock;
 pub mod clients;
 pub mod gateway;
 pub mod http;
+pub mod litellm;
 pub mod llama;
 mod places;
 mod process;

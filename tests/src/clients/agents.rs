@@ -79,11 +79,16 @@ fn quiet(command: &mut Command) {
 /// Runs Codex once, without a terminal, on `prompt`; it may run any command. Gives its events as lines of JSON.
 /// `config` is more of its `config.toml`, placed in the table of the provider that stands for the gateway.
 pub async fn codex(base: &str, prompt: &str, config: &str) -> Run {
+    codex_asking(base, "gpt-5", prompt, config).await
+}
+
+/// The same with this model.
+pub async fn codex_asking(base: &str, model: &str, prompt: &str, config: &str) -> Run {
     let home = TempDir::new().expect("a temporary folder");
     let mut command = clean(&codex_folder().join("codex"), home.path());
     std::fs::create_dir(home.path().join(".codex")).expect("Codex's folder");
     std::fs::write(home.path().join(".codex/config.toml"), codex_config(base, config)).expect("Codex's settings");
-    command.args(["exec", "--skip-git-repo-check", "--json", prompt]).env("GATEWAY_KEY", KEY);
+    command.args(["exec", "--skip-git-repo-check", "--json", "--model", model, prompt]).env("GATEWAY_KEY", KEY);
     finish(command, b"", WITHIN).await
 }
 
