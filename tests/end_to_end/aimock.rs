@@ -1,7 +1,7 @@
 //! Agents on one side, on the other a model server of others that speaks all dialects and tells what it was asked.
 
 use luthien_tests::aimock::Aimock;
-use luthien_tests::clients::{Run, claude_code, codex_asking, pi};
+use luthien_tests::clients::{Run, claude_code, codex, pi};
 use luthien_tests::gateway::{Gateway, Setup};
 use luthien_wire::Dialect;
 use rstest::rstest;
@@ -34,7 +34,7 @@ impl Agent {
         let prompt = "Print the number, please.";
         match self {
             Self::ClaudeCode => claude_code(base, prompt, &["--model", model]).await,
-            Self::Codex => codex_asking(base, model, prompt, "").await,
+            Self::Codex => codex(base, model, prompt).await,
             Self::Pi(dialect) => pi(dialect, base, model, prompt).await,
         }
     }

@@ -76,20 +76,13 @@ fn quiet(command: &mut Command) {
     }
 }
 
-/// Runs Codex once, without a terminal, on `prompt`; it may run any command. Gives its events as lines of JSON.
-/// `config` is more of its `config.toml`, placed in the table of the provider that stands for the gateway.
-pub async fn codex(base: &str, prompt: &str, config: &str) -> Run {
-    codex_asking(base, "gpt-5", prompt, config).await
-}
-
-/// The same with this model.
-pub async fn codex_asking(base: &str, model: &str, prompt: &str, config: &str) -> Run {
+/// Runs Codex once, without a terminal, on `prompt` with this model; it may run any command. Gives its events as lines of JSON.
+pub async fn codex(base: &str, model: &str, prompt: &str) -> Run {
     let home = TempDir::new().expect("a temporary folder");
-    let mut command = clean(&codex_folder().join("codex"), home.path());
     std::fs::create_dir(home.path().join(".codex")).expect("Codex's folder");
-    std::fs::write(home.path().join(".codex/config.toml"), codex_config(base, config)).expect("Codex's settings");
-    command.args(["exec", "--skip-git-repo-check", "--json", "--model", model, prompt]).env("GATEWAY_KEY", KEY);
-    finish(command, b"", WITHIN).await
+    std::fs::write(home.path().join(".codex/config.toml"), codex_config(base)).expect("Codex's settings");
+    let args = ["exec", "--skip-git-repo-check", "--json", "--model", model, prompt];
+    codex_at(home.path(), &args, &[("GATEWAY_KEY", KEY)]).await
 }
 
 /// Runs Codex once with these arguments and variables, with the settings in `home`. It may run any command.
@@ -123,7 +116,7 @@ pub fn codex_login(home: &Path) {
 }
 
 /// The folder of the `codex` binary.
-pub fn codex_folder() -> PathBuf {
+fn codex_folder() -> PathBuf {
     let (package, machine) = if cfg!(target_arch = "aarch64") {
         ("codex-linux-arm64", "aarch64-unknown-linux-musl")
     } else {
@@ -132,7 +125,7 @@ pub fn codex_folder() -> PathBuf {
     places::peer(&format!("node/node_modules/@openai/{package}/vendor/{machine}/bin"))
 }
 
-fn codex_config(base: &str, more: &str) -> String {
+fn codex_config(base: &str) -> String {
     format!(
         r#"model = "gpt-5"
 model_provider = "gateway"
@@ -148,7 +141,6 @@ env_key = "GATEWAY_KEY"
 wire_api = "responses"
 request_max_retries = 0
 stream_max_retries = 0
-{more}
 "#
     )
 }
