@@ -8,6 +8,7 @@ mod claude_code;
 mod codex;
 mod commands;
 mod crash;
+mod inspect;
 mod llama;
 mod pi;
 mod said;
