@@ -80,10 +80,9 @@ fn calls_of_tools_in_a_namespace_name_it() {
     let mut streamed = converter.push(format!("data: {}\n\ndata: [DONE]\n\n", part("delta")).as_bytes()).to_vec();
     streamed.extend_from_slice(&converter.finish());
     let streamed = String::from_utf8(streamed).unwrap();
+    assert!(streamed.contains(r#""name":"greet","arguments":"{}""#), "{streamed}");
     // The item begins, ends, and stands in the response.
-    assert_eq!(streamed.matches(r#""name":"greet","#).count(), 4, "{streamed}");
     assert_eq!(streamed.matches(r#""namespace":"pal""#).count(), 3, "{streamed}");
-    // Only the request's own tools, which a response repeats, know the namespace otherwise.
     assert!(!streamed.contains("pal__greet"), "{streamed}");
 }
 

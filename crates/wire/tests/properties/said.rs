@@ -162,7 +162,8 @@ pub(crate) fn ask() -> impl Strategy<Value = Ask> {
             stop,
             stream,
             user,
-            schema: schema.map(|inside| json!({"type": "object", "properties": inside})),
+            // Where it is open, Messages gets it closed, since it takes no other.
+            schema: schema.map(|inside| json!({"type": "object", "properties": inside, "additionalProperties": false})),
         }
     })
 }
