@@ -153,6 +153,46 @@ async fn a_blocked_call_ends_the_turn_well_and_is_not_asked_for_again() {
 }
 
 #[tokio::test]
+async fn of_two_calls_the_one_that_is_allowed_runs_and_the_next_turn_is_legal() {
+    let both = Answer::new()
+        .say("I will do two things.")
+        .call("exec_command", &json!({"cmd": COMMAND}))
+        .call("exec_command", &json!({"cmd": format!("rm -rf ./{CANARY}")}));
+    let agent = Script::rounds([both, Answer::text("The number was printed.")]);
+    let upstream = upstream(Script::new(move |asked: &Asked| {
+        // A judge is shown what came before the call, too.
+        let probability = if asked.says(CANARY) { 0.97 } else { 0.0 };
+        let verdict = json!({"probability": probability, "explanation": "as it is"});
+        if asked.model() == JUDGE { Answer::text(&verdict.to_string()).into() } else { agent.play(asked) }
+    }))
+    .await;
+    let policy = Some(("tool_call_judge", json!({"model": JUDGE})));
+    let gateway = Gateway::start(&Setup { upstream: upstream.base_url(), policy }).await;
+    let relay = Relay::start(gateway.url()).await;
+
+    let run = codex(relay.url(), "").await;
+
+    assert_eq!(run.code, Some(0), "{run:?}");
+    let ran = items(&run, "command_execution");
+    assert_eq!(ran.len(), 1, "{run:?}");
+    assert!(ran[0]["aggregated_output"].as_str().expect("output").contains(OUTPUT), "{run:?}");
+    assert_eq!(items(&run, "agent_message").last().expect("a last word")["text"], "The number was printed.");
+    let turns: Vec<Recorded> = upstream.turns().into_iter().filter(|turn| turn.json()["model"] != JUDGE).collect();
+    assert_eq!(turns.len(), 2);
+    // What Codex sends back of the first answer has a call for each output and an output for each call.
+    let history = turns[1].json();
+    let ids = |kind: &str| -> Vec<String> {
+        let items = history["input"].as_array().expect("items").iter().filter(|item| item["type"] == kind);
+        items.map(|item| item["call_id"].as_str().expect("an id").to_owned()).collect()
+    };
+    assert_eq!((ids("function_call").len(), ids("function_call")), (1, ids("function_call_output")));
+    for exchange in relay.exchanges() {
+        assert!(!contains(&exchange.response_body, CANARY));
+    }
+    gateway.stop().await;
+}
+
+#[tokio::test]
 async fn the_built_in_provider_goes_on_over_http_after_one_426() {
     let upstream = upstream(Script::rounds(one_tool())).await;
     let gateway = Gateway::start(&Setup { upstream: upstream.base_url(), policy: None }).await;

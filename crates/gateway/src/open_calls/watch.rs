@@ -179,6 +179,6 @@ fn read(body: &[u8]) -> Option<Response> {
 fn calls(items: impl IntoIterator<Item = Item>) -> impl Iterator<Item = OpenCall> {
     items
         .into_iter()
-        .filter(|item| OpenCall::awaits_output(&item.kind))
+        .filter(|item| OpenCall::awaits_output(&item.kind) && !item.call_id.is_empty())
         .map(|item| OpenCall { kind: item.kind, id: item.call_id })
 }

@@ -1,15 +1,23 @@
 //! The endpoints of the Responses API beside its turns (W-11, W-57).
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use http::Method;
+use luthien_policy::contract::Policy;
+use luthien_policy::judge::JudgeRoute;
 use luthien_record::model::{Evaluation, Status};
+use luthien_testkit::accumulate::accumulate_responses;
 use luthien_testkit::client::{get, post, send};
-use luthien_testkit::{Answer, Asked, Reply};
+use luthien_testkit::{Answer, Asked, Gate, Play, Reply, Script, Step};
 use luthien_wire::Dialect;
+use luthien_wire::sse::Frame;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::support::{self, KEY, Rig, id};
+use crate::policies::Judged;
+use crate::support::{self, KEY, Rig, id, turn_in};
 
 #[tokio::test]
 async fn a_web_socket_is_answered_426_at_once() {
@@ -102,4 +110,67 @@ async fn what_else_the_vendor_keeps_is_refused() {
     assert_eq!(refused.status, 403);
     assert!(rig.upstream.requests().is_empty());
     rig.stop().await;
+}
+
+fn number(frame: &Frame) -> Option<u64> {
+    serde_json::from_slice::<Value>(frame.data.as_ref()?).unwrap()["sequence_number"].as_u64()
+}
+
+#[tokio::test]
+async fn a_client_that_waits_for_a_judge_gets_keep_alives_with_the_last_number() {
+    let gate = Gate::new();
+    let judge = gate.clone();
+    let answer = Answer::new().say("Let me see.").call("run", &json!({"command": "ls"}));
+    let script = Script::new(move |asked: &Asked| {
+        if asked.model() == "judge" {
+            Play::from(Answer::text("good").reply(asked).wait_before(&judge))
+        } else {
+            Play::from(answer.clone())
+        }
+    });
+    let rig = Rig::with(script, vec![Arc::new(Judged(JudgeRoute::UserCredentials))], |config| {
+        config.timeouts.keep_alive = Duration::from_millis(10);
+    })
+    .await;
+    let mut exchange = rig.ask("/v1/responses", &turn_in(Dialect::Responses, true)).await;
+    let (mut all, mut last) = (Vec::new(), None);
+    for _ in 0..3 {
+        loop {
+            let frame = exchange.frame().await.unwrap().unwrap();
+            all.extend_from_slice(&frame.raw);
+            if frame.event == "keepalive" {
+                assert_eq!(number(&frame), last);
+                break;
+            }
+            last = number(&frame);
+        }
+    }
+    gate.open();
+    while let Some(frame) = exchange.frame().await.unwrap() {
+        all.extend_from_slice(&frame.raw);
+    }
+    let whole = accumulate_responses(&all).unwrap();
+    assert_eq!(whole["output"].as_array().map(Vec::len), Some(2), "{whole}");
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn a_response_that_breaks_off_under_review_fails_under_its_own_name() {
+    for policies in [vec![], vec![Arc::new(Judged(JudgeRoute::UserCredentials)) as Arc<dyn Policy>]] {
+        let answer = Answer::new().say("word").start_call("run").input("{\"sec").break_off(Step::Close);
+        let rig = Rig::with(answer, policies, |_| {}).await;
+        let body = turn_in(Dialect::Responses, true);
+        let mut exchange = rig.ask("/v1/responses", &body).await;
+        let mut frames = Vec::new();
+        while let Some(frame) = exchange.frame().await.unwrap() {
+            frames.push(frame);
+        }
+        let data = |frame: &Frame| serde_json::from_slice::<Value>(frame.data.as_ref().unwrap()).unwrap();
+        let (first, last) = (data(&frames[0]), data(frames.last().unwrap()));
+        assert_eq!((&first["type"], &last["type"]), (&json!("response.created"), &json!("response.failed")));
+        assert_eq!(first["response"]["id"], last["response"]["id"]);
+        let numbers: Vec<u64> = frames.iter().filter_map(number).collect();
+        assert_eq!(numbers, (0..frames.len() as u64).collect::<Vec<_>>());
+        rig.stop().await;
+    }
 }
