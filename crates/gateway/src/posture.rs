@@ -9,6 +9,7 @@ use secrecy::{ExposeSecret, SecretString};
 use crate::config::{AuthMode, UpstreamConfig};
 use crate::data_dir::Keys;
 use crate::settings::Settings;
+use crate::upstream::choice::kin;
 
 /// Shorter keys can be guessed.
 const SHORTEST: usize = 20;
@@ -132,12 +133,13 @@ fn own_keys(settings: &Settings, notes: &mut Vec<Note>) {
     notes.push(Note { warning: !loopback(settings), text });
 }
 
-/// The upstreams that requests reach by a rule, and the one that serves callers whose dialect nobody speaks.
+/// The upstreams that requests reach by a rule, and those that serve callers whose dialect nobody speaks.
 fn led_to(settings: &Settings) -> Vec<&str> {
-    let spoken = |dialect: &Dialect| settings.upstreams.iter().any(|upstream| upstream.dialects.contains(dialect));
-    let stand_in = settings.upstreams.first().filter(|_| !Dialect::ALL.iter().all(spoken));
+    let first = |dialect| settings.upstreams.iter().find(|upstream| upstream.dialects.contains(&dialect));
+    let unspoken = Dialect::ALL.into_iter().filter(|dialect| first(*dialect).is_none());
+    let stand_ins = unspoken.filter_map(|dialect| kin(dialect).into_iter().find_map(first));
     let targets = settings.models.iter().flat_map(|route| &route.targets).map(|target| target.upstream.as_str());
-    targets.chain(stand_in.map(|upstream| upstream.name.as_str())).collect()
+    targets.chain(stand_ins.map(|upstream| upstream.name.as_str())).collect()
 }
 
 /// How model traffic authenticates.

@@ -38,7 +38,7 @@ upstreams:
 | `timeouts` | `connect`, `first_byte` and `idle` in place of the general ones |
 | `http2`, `ca_file`, `client_certificate`, `client_key` | in place of those below `network` |
 
-`anthropic` and `openai` are there without being named, and take the same fields; `false` in place of the fields switches one off. Which models go where: [models](#models).
+`anthropic` and `openai` are there without being named, and take the same fields; `false` in place of the fields switches one off. A server in the place of OpenAI's that speaks\nChat alone: `openai: { dialect: chat, base_url: … }`. Which models go where: [models](#models).
 ";
 
 const MODELS: &str = "

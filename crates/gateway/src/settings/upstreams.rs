@@ -176,14 +176,13 @@ fn add(
             .map_err(|error| Wrong::at(&error.path().to_string(), error.inner().to_string()))?,
     };
     let position = if let Some(position) = upstreams.iter().position(|upstream| upstream.name == name) {
-        if entry
-            .dialect
-            .is_some_and(|speaks| upstreams.get(position).is_none_or(|known| known.dialects != speaks.dialects()))
-        {
-            return Err(Wrong::at(
-                "dialect",
-                format!("`{name}` speaks something else; give this upstream a name of its own"),
-            ));
+        // Of what a default speaks, its server may speak a part.
+        if let (Some(speaks), Some(known)) = (entry.dialect, upstreams.get_mut(position)) {
+            if !speaks.dialects().iter().all(|dialect| known.dialects.contains(dialect)) {
+                let message = format!("`{name}` speaks something else; give this upstream a name of its own");
+                return Err(Wrong::at("dialect", message));
+            }
+            known.dialects = speaks.dialects();
         }
         position
     } else {

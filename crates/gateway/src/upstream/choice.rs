@@ -47,9 +47,9 @@ impl Upstreams {
         self.models.iter().find(|rule| rule.pattern.matches(model).is_some())
     }
 
-    /// Who serves callers of this dialect where no rule says so. Where nobody speaks it, whoever is there is asked in its own.
+    /// Who serves callers of this dialect where no rule says so. Where nobody speaks it, the next of kin is asked in its own.
     pub(crate) fn serves(&self, dialect: Dialect) -> Option<&Upstream> {
-        self.default_for(dialect).or_else(|| self.list.first())
+        self.default_for(dialect).or_else(|| kin(dialect).into_iter().find_map(|kin| self.default_for(kin)))
     }
 
     /// Requests of this dialect go there unless something else is said.
@@ -58,17 +58,22 @@ impl Upstreams {
     }
 }
 
+/// The other dialects, the one in which most of a request can be said first.
+pub(crate) fn kin(dialect: Dialect) -> [Dialect; 2] {
+    match dialect {
+        Dialect::Messages => [Dialect::Responses, Dialect::Chat],
+        Dialect::Chat => [Dialect::Responses, Dialect::Messages],
+        Dialect::Responses => [Dialect::Chat, Dialect::Messages],
+    }
+}
+
 impl Upstream {
-    /// In which dialects a request of `dialect` can be put to it, the best first: as it is, else converted, on Responses
-    /// where that is spoken, since reasoning survives there.
+    /// In which dialects a request of `dialect` can be put to it, the best first: as it is, else converted. Messages go on
+    /// Responses where that is spoken, since reasoning survives there.
     pub(crate) fn asked_in(&self, dialect: Dialect) -> impl Iterator<Item = Dialect> {
         let spoken = |wanted: &Dialect| self.dialects.contains(wanted);
-        let order = if spoken(&dialect) {
-            [Some(dialect), None, None]
-        } else {
-            [Some(Dialect::Responses), Some(Dialect::Messages), Some(Dialect::Chat)]
-        };
-        order.map(|dialect| dialect.filter(spoken)).into_iter().flatten()
+        let others = if spoken(&dialect) { [None, None] } else { kin(dialect).map(Some) };
+        [Some(dialect), others[0], others[1]].map(|dialect| dialect.filter(spoken)).into_iter().flatten()
     }
 }
 
@@ -137,6 +142,10 @@ mod tests {
         let upstreams = upstreams(vec![upstream("local", &[Dialect::Chat])], &[]);
         assert_eq!(told(&upstreams, Dialect::Messages, "m"), [("local", None, false)]);
         assert_eq!(told(&upstreams, Dialect::Chat, "m"), [("local", None, true)]);
+        let upstreams = self::upstreams(three().drain(..).filter(|one| one.name != "openai").collect(), &[]);
+        assert_eq!(told(&upstreams, Dialect::Responses, "m"), [("local", None, false)]);
+        let upstreams = self::upstreams(vec![upstream("anthropic", &[Dialect::Messages])], &[]);
+        assert_eq!(told(&upstreams, Dialect::Responses, "m"), [("anthropic", None, false)]);
     }
 
     #[test]

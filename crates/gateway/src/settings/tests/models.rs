@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use luthien_wire::Dialect;
 use rstest::rstest;
 
 use super::{problems, sources};
@@ -101,7 +102,7 @@ fn an_upstream_that_only_rules_reach_says_with_which_key_or_that_it_needs_none()
 }
 
 #[test]
-fn a_default_upstream_can_be_switched_off() {
+fn a_default_upstream_can_be_switched_off_or_speak_less() {
     let (some, _folder) = sources(
         "upstreams: { anthropic: false, openai: false, local: { dialect: chat, base_url: http://127.0.0.1:9000 } }\n\
          models: [{ match: a, upstream: local }]",
@@ -109,6 +110,8 @@ fn a_default_upstream_can_be_switched_off() {
     let settings = Settings::load(&some).unwrap();
     let names: Vec<_> = settings.upstreams.iter().map(|upstream| upstream.name.as_str()).collect();
     assert_eq!(names, ["local"]);
+    let (part, _folder) = sources("upstreams: { openai: { dialect: chat } }");
+    assert_eq!(Settings::load(&part).unwrap().upstreams[1].dialects, [Dialect::Chat]);
     let (none, _folder) = sources("upstreams: { anthropic: false, openai: false }");
     assert!(problems(&none).contains("upstreams: none is left"));
 }
