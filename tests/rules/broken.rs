@@ -60,7 +60,7 @@ async fn an_error_that_is_no_json_passes_as_it_came() {
 }
 
 /// How the frame begins that says that an answer has failed, and the one that ends an answer.
-fn last_frames(dialect: Dialect) -> [&'static str; 2] {
+pub(crate) fn last_frames(dialect: Dialect) -> [&'static str; 2] {
     match dialect {
         Dialect::Messages => ["event: error\ndata: {\"type\":\"error\"", "event: message_stop\n"],
         Dialect::Chat => ["data: {\"error\":{", "data: [DONE]"],
@@ -70,7 +70,7 @@ fn last_frames(dialect: Dialect) -> [&'static str; 2] {
     }
 }
 
-fn last_frame(text: &str) -> &str {
+pub(crate) fn last_frame(text: &str) -> &str {
     assert!(text.ends_with("\n\n"), "{text}");
     text.trim_end().rsplit("\n\n").next().expect("a last event")
 }

@@ -74,7 +74,7 @@ fn fixture_script(stream: bool) -> Script {
 }
 
 /// The judge blocks the second call: a question has the calls before it, not those after it.
-fn against_the_second() -> Script {
+pub(crate) fn against_the_second() -> Script {
     Script::new(move |asked: &Asked| {
         let holds = |word: &str| String::from_utf8_lossy(&asked.body).contains(word);
         let verdict = if holds("forbidden-b") && !holds("allowed-c") { BAD } else { GOOD };
@@ -82,7 +82,7 @@ fn against_the_second() -> Script {
     })
 }
 
-fn three_calls() -> Answer {
+pub(crate) fn three_calls() -> Answer {
     Answer::text("Let me see.")
         .call_with_id("call_one", "Read", &json!({"path": "allowed-a"}))
         .call_with_id("call_two", "Bash", &json!({"command": "forbidden-b"}))
@@ -90,7 +90,7 @@ fn three_calls() -> Answer {
 }
 
 /// The ids and names of an answer's calls, and whether its end says that there are some.
-fn calls(dialect: Dialect, answer: &Value) -> (Vec<(String, String)>, bool) {
+pub(crate) fn calls(dialect: Dialect, answer: &Value) -> (Vec<(String, String)>, bool) {
     let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let of = |list: &Value, kind: &str, id: &str, name: &str| {
         let items = list.as_array().into_iter().flatten().filter(|item| item["type"] == kind);

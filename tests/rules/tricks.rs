@@ -9,7 +9,7 @@ use crate::support::{BAD, JUDGE, Policy, Rig, judge, judged, turn};
 mod responses;
 
 /// What stands in every call of these tests.
-const CANARY: &str = "canary";
+pub(crate) const CANARY: &str = "canary";
 
 fn event(data: &str) -> String {
     let kind = data.split("\"type\":\"").nth(1).and_then(|rest| rest.split('"').next()).expect("a type");
@@ -262,6 +262,18 @@ fn bodies(dialect: Dialect) -> Vec<(String, String)> {
         ],
     };
     tricks.into_iter().map(|(name, body)| (name.to_owned(), body)).collect()
+}
+
+/// The tricks of an upstream that speaks this dialect, streams and bodies.
+pub(crate) fn all(dialect: Dialect) -> Vec<(String, String)> {
+    let named =
+        |tricks: Vec<(&str, String)>| tricks.into_iter().map(|(name, bytes)| (name.to_owned(), bytes)).collect();
+    let streams: Vec<(String, String)> = match dialect {
+        Dialect::Messages => named(messages_streams()),
+        Dialect::Chat => named(chat_streams()),
+        Dialect::Responses => responses::streams(),
+    };
+    [streams, bodies(dialect)].concat()
 }
 
 async fn nothing_gets_out(

@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::support::{GOOD, JUDGE, Rig, judge, path, read, turn};
 
 /// The judge says yes once the gate is open.
-fn behind(gate: &Gate, answer: Answer) -> Script {
+pub(crate) fn behind(gate: &Gate, answer: Answer) -> Script {
     let gate = gate.clone();
     Script::new(move |asked: &Asked| {
         if asked.model() == JUDGE {
@@ -20,7 +20,7 @@ fn behind(gate: &Gate, answer: Answer) -> Script {
 }
 
 /// Reads on until `word` has come; gives all that came up to there.
-async fn until(exchange: &mut Exchange, word: &str) -> String {
+pub(crate) async fn until(exchange: &mut Exchange, word: &str) -> String {
     let mut seen = String::new();
     while !seen.contains(word) {
         let chunk = exchange.chunk().await.expect("more").expect("more");
