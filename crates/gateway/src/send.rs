@@ -66,7 +66,8 @@ pub(crate) async fn send<'u>(
     mut asking: Asking<'_>,
 ) -> Result<Answered<'u>, GatewayError> {
     let dialect = asking.route.dialect;
-    let model = asking.request.as_ref().map(Request::model);
+    // A stored prompt names its model itself, at the vendor that keeps it.
+    let model = asking.request.as_ref().map(Request::model).filter(|model| !model.is_empty());
     let mut left = upstreams.targets(dialect, model).into_iter();
     let first = left.next().ok_or(GatewayError::NoUpstream(dialect))?;
     let mut headers = std::mem::take(&mut asking.head.headers);

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use async_compression::tokio::write::ZstdEncoder;
 use futures_util::future::BoxFuture;
 use luthien_gateway::config::GatewayConfig;
 use luthien_policy::contract::{Answer as Verdict, Policy, PolicyError, Review, ReviewContext, Watch};
@@ -13,6 +14,7 @@ use luthien_wire::Dialect;
 use luthien_wire::turn::{Block, ToolCall};
 use rstest::rstest;
 use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt;
 
 use crate::routing::{add, asks, rule, text};
 use crate::support::{KEY, Rig, id, path};
@@ -252,6 +254,23 @@ async fn a_compressed_answer_is_read_too(#[case] stream: bool) {
         // The record keeps what can be read.
         assert!(String::from_utf8_lossy(&rig.record(&id).await.upstream_response).contains("zipped"));
         rig.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_compressed_request_is_converted_or_renamed_and_sent_plain() {
+    for spoken in [Dialect::Messages, Dialect::Responses] {
+        let (rig, upstream) = far(spoken, Answer::text("x"), Vec::new()).await;
+        let mut encoder = ZstdEncoder::new(Vec::new());
+        encoder.write_all(asks(Dialect::Responses, "far", false).to_string().as_bytes()).await.unwrap();
+        encoder.shutdown().await.unwrap();
+        let headers = [KEY, ("content-encoding", "zstd")];
+        let exchange = post(&rig.url("/v1/responses"), &headers, encoder.into_inner()).await.unwrap();
+        assert_eq!(exchange.status, 200);
+        let sent = upstream.requests().remove(0);
+        assert_eq!((sent.header("content-encoding"), &sent.json()["model"]), (None, &json!("there")));
+        rig.stop().await;
+        upstream.stop().await;
     }
 }
 

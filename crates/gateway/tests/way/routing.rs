@@ -216,6 +216,23 @@ async fn rules_hold_for_judges_too_and_no_callers_credential_goes_along() {
 }
 
 #[tokio::test]
+async fn a_request_that_names_no_model_goes_to_the_callers_own_upstream() {
+    let local = Upstream::start().await.unwrap();
+    let rig = Rig::with(Answer::text("x"), Vec::new(), |config| {
+        config.upstreams[1].dialects = vec![Dialect::Chat, Dialect::Responses];
+        add(config, "local", &Dialect::ALL, &local);
+        config.models = vec![rule("*", &[("local", Some("qwen"))])];
+    })
+    .await;
+    let body = json!({"input": "hi", "prompt": {"id": "pmpt_1"}});
+    assert_eq!(rig.ask("/v1/responses", &body).await.status, 200);
+    assert_eq!(rig.upstream.requests()[0].body, body.to_string());
+    assert!(local.requests().is_empty());
+    rig.stop().await;
+    local.stop().await;
+}
+
+#[tokio::test]
 async fn threads_of_a_vendor_are_refused_by_their_code_where_another_dialect_serves() {
     let local = Upstream::start().await.unwrap();
     let rig = Rig::with(Answer::text("x"), Vec::new(), |config| {
