@@ -20,6 +20,11 @@ pub(super) fn thinks(model: &str) -> Thinks {
     }
 }
 
+/// Whether the model of this name takes system messages between the others. Servers of other models may not.
+pub(super) fn hears_system(model: &str) -> bool {
+    version(model).is_some_and(|version| version >= (4, 8))
+}
+
 /// The limit of an answer's tokens where the client gave none and Messages wants one: what every model of the line takes.
 pub(super) fn limit(model: &str) -> u64 {
     match version(model) {

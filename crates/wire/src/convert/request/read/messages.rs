@@ -27,7 +27,7 @@ pub(super) fn read(ask: &mut Ask, body: &mut Map<String, Value>, ledger: &mut Le
     }
     let messages = take::list(body, "messages");
     let mut tools = take::list(body, "tools");
-    deferred::hide(&mut tools, &messages);
+    deferred::settle(&mut tools, &messages);
     for (i, message) in messages.into_iter().enumerate() {
         turns(&mut ask.turns, i, message, ledger)?;
     }

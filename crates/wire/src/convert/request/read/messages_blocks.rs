@@ -107,7 +107,9 @@ pub(super) fn block(
             ledger.drop_each(at, "a tool that the vendor ran");
             Ok(Vec::new())
         }
-        "container_upload" | "fallback" | "tool_addition" | "tool_removal" => {
+        // They have shown in the tools already.
+        "tool_addition" | "tool_removal" => Ok(Vec::new()),
+        "container_upload" | "fallback" => {
             ledger.drop_as(at, &kind);
             Ok(Vec::new())
         }

@@ -17,7 +17,7 @@ pub(super) fn write(mut ask: Ask, target: &Target<'_>, ledger: &mut Ledger) -> R
     let mut system = blocks(Role::User, std::mem::take(&mut ask.system), ledger)?;
     let thinking = thinking::decide(&ask, target.model, limit.as_u64(), ledger);
     recall(&mut ask);
-    let mut messages = messages(std::mem::take(&mut ask.turns), ledger)?;
+    let mut messages = messages(std::mem::take(&mut ask.turns), models::hears_system(target.model), ledger)?;
     if messages.is_empty() {
         // A system prompt alone is a question in the other dialects.
         messages.push(json!({"role": "user", "content": std::mem::take(&mut system)}));
@@ -66,32 +66,63 @@ pub(super) fn write(mut ask: Ask, target: &Target<'_>, ledger: &mut Ledger) -> R
     Ok(body)
 }
 
-/// The messages: user and model in turns, the user first.
-fn messages(turns: Vec<Turn>, ledger: &mut Ledger) -> Result<Vec<Value>, Refused> {
-    let mut out: Vec<(bool, Vec<Value>)> = Vec::with_capacity(turns.len() + 1);
+/// The messages: user and model in turns, the user first. Where the model `hears` system messages, what the operator says
+/// between turns is one, at the end of the user's turn, where alone it may stand.
+fn messages(turns: Vec<Turn>, hears: bool, ledger: &mut Ledger) -> Result<Vec<Value>, Refused> {
+    let mut out: Vec<(&str, Vec<Value>)> = Vec::with_capacity(turns.len() + 1);
+    let mut said: Vec<Value> = Vec::new();
     for turn in turns {
         let model = turn.role == Role::Assistant;
-        let mut blocks = blocks(turn.role, turn.parts, ledger)?;
-        if turn.role == Role::Assistant {
+        let words = |part: &Part| matches!(part.what, What::Text(_));
+        let system = hears && turn.role.is_system() && turn.parts.iter().all(words);
+        let speaker = if system { Role::User } else { turn.role };
+        let mut blocks = blocks(speaker, turn.parts, ledger)?;
+        if model {
             blocks = calls_last(blocks);
+        }
+        if system {
+            said.extend(blocks);
+            continue;
         }
         if blocks.is_empty() {
             continue;
         }
+        if model {
+            hear(&mut out, &mut said);
+        }
+        let role = if model { "assistant" } else { "user" };
         match out.last_mut() {
-            Some((last, before)) if *last == model => before.extend(blocks),
+            Some((last, before)) if *last == role => before.extend(blocks),
             None if model => {
-                out.push((false, vec![json!({"type": "text", "text": "[the conversation begins with the model]"})]));
-                out.push((true, blocks));
+                out.push(("user", vec![json!({"type": "text", "text": "[the conversation begins with the model]"})]));
+                out.push((role, blocks));
             }
-            _ => out.push((model, blocks)),
+            _ => out.push((role, blocks)),
         }
     }
-    let message = |(model, content)| {
-        let role = if model { "assistant" } else { "user" };
-        json!({"role": role, "content": content})
-    };
-    Ok(out.into_iter().map(message).collect())
+    hear(&mut out, &mut said);
+    Ok(out.into_iter().map(|(role, content)| json!({"role": role, "content": content})).collect())
+}
+
+/// Adds what the operator said since the model spoke: behind the user, or in his place where he said nothing.
+fn hear(out: &mut Vec<(&str, Vec<Value>)>, said: &mut Vec<Value>) {
+    if said.is_empty() {
+        return;
+    }
+    let mut blocks = std::mem::take(said);
+    if out.last().is_some_and(|(role, _)| *role == "user") {
+        out.push(("system", blocks));
+        return;
+    }
+    for block in &mut blocks {
+        block["text"] = marked(block["text"].as_str().unwrap_or_default()).into();
+    }
+    out.push(("user", blocks));
+}
+
+/// A system text that stands in the user's turn and says what it is.
+fn marked(text: &str) -> String {
+    format!("<system>\n{text}\n</system>")
 }
 
 /// No text may follow a tool call (W-22): texts that do go before the first. Thinking stays where it is (W-25).
@@ -119,7 +150,7 @@ fn block(at: &str, role: Role, what: What, ledger: &mut Ledger) -> Result<Option
         What::Text(text) if text.trim().is_empty() => return Ok(None),
         // A system text between turns has no place of its own here. It stays where it was said, and says what it is.
         What::Text(text) if role.is_system() => {
-            json!({"type": "text", "text": format!("<system>\n{text}\n</system>")})
+            json!({"type": "text", "text": marked(&text)})
         }
         What::Text(text) => json!({"type": "text", "text": text}),
         What::Image(image) => json!({"type": "image", "source": source(image.source)}),
