@@ -248,12 +248,11 @@ impl Decoder {
 
     /// An event about something within an item, or about nothing that this version knows.
     fn within(&mut self, event: &Event<'_>, text: &str) -> Read {
-        if event.kind.starts_with("response.") {
-            // What stands in an event that is not known to have it is looked at by no reader, or by one that is not known.
-            let output = event.response.map(response).transpose()?.and_then(|response| response.output);
-            if event.item.is_some() || !self.has_heard(&output.unwrap_or_default()) {
-                return Err(Unreadable::Contradiction);
-            }
+        // What stands in an event that is not known to have it is looked at by no reader, or by one that is not known.
+        let output = event.response.and_then(|raw| response(raw).ok()).and_then(|response| response.output);
+        let item = event.item.is_some() && event.kind.starts_with("response.");
+        if item || !self.has_heard(&output.unwrap_or_default()) {
+            return Err(Unreadable::Contradiction);
         }
         let says = [event.delta, event.part, event.text, event.refusal, event.arguments, event.input];
         let about_item = event.output_index.is_some() || event.item_id.is_some() || says.iter().any(Option::is_some);

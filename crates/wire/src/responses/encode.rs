@@ -48,6 +48,8 @@ struct Words {
     content: u32,
     is_refusal: bool,
     text: String,
+    /// It says something else than the upstream's.
+    changed: bool,
     /// Its closing events went out with this text.
     closed: bool,
 }
@@ -182,12 +184,14 @@ impl Encoder {
                     .map(str::to_owned)
                     .or_else(|| if let Piece::Text(text) = piece { Some(text.clone()) } else { None });
                 match words {
-                    Some(words) => [added, self.words(at, content, &words)].concat().into(),
+                    Some(words) => [added, self.words(at, content, &words, text.is_some())].concat().into(),
                     None => added,
                 }
             }
             EventRole::Delta => self.delta(atom, at, content, text),
             EventRole::Closing => self.closing(atom, at, content, text),
+            // An annotation points into words that did not go out.
+            EventRole::Other if self.open_at(at).is_some_and(|open| open.words(content, false).changed) => Bytes::new(),
             EventRole::Terminal | EventRole::Other => self.renumbered(atom, Some(at)),
         }
     }
@@ -196,7 +200,7 @@ impl Encoder {
         let missing = self.open_at(at).is_some_and(|open| open.parts.iter().all(|part| part.content != content));
         let added = if missing { self.part_added(at, content, is_refusal(atom)) } else { Bytes::new() };
         let delta = if let Some(text) = text {
-            self.words(at, content, text)
+            self.words(at, content, text, true)
         } else {
             if let (Some(open), What::Block { piece, .. }) = (self.open_at(at), &atom.what) {
                 open.heard(EventRole::Delta, content, piece, is_refusal(atom));
@@ -216,7 +220,7 @@ impl Encoder {
             if missing {
                 out.extend_from_slice(&self.part_added(at, content, is_refusal(atom)));
             }
-            out.extend_from_slice(&self.words(at, content, words));
+            out.extend_from_slice(&self.words(at, content, words, text.is_some()));
         }
         let said = repeated(atom.data());
         let agrees = self.open_at(at).is_some_and(|open| {
@@ -288,19 +292,35 @@ impl Encoder {
     }
 
     fn part_added(&mut self, at: u32, content: u32, refusal: bool) -> Bytes {
+        let before = self.closings(at);
         let Some(open) = self.open_at(at) else { return Bytes::new() };
         open.words(content, refusal);
         let members = json!({
             "item_id": open.id, "output_index": at, "content_index": content, "part": own::part(refusal, ""),
         });
-        self.event("response.content_part.added", &members)
+        [before, self.event("response.content_part.added", &members)].concat().into()
+    }
+
+    /// The ends of an item's parts that have none yet, in the gateway's own hand.
+    fn closings(&mut self, at: u32) -> Bytes {
+        let Some(open) = self.open_at(at).filter(|open| open.is_text) else { return Bytes::new() };
+        let id = open.id.clone();
+        let closings: Vec<_> = open
+            .parts
+            .iter_mut()
+            .filter_map(|part| (!std::mem::replace(&mut part.closed, true)).then_some(&*part))
+            .flat_map(|part| own::closings(part.is_refusal, &id, at, part.content, &part.text))
+            .collect();
+        let events: Vec<Bytes> = closings.iter().map(|(kind, members)| self.event(kind, members)).collect();
+        events.concat().into()
     }
 
     /// More words of an open part, in the gateway's own hand.
-    fn words(&mut self, at: u32, content: u32, text: &str) -> Bytes {
+    fn words(&mut self, at: u32, content: u32, text: &str, changed: bool) -> Bytes {
         let Some(open) = self.open_at(at) else { return Bytes::new() };
         let id = open.id.clone();
         let part = open.words(content, false);
+        part.changed |= changed;
         part.text.push_str(text);
         let (kind, members) = own::words(part.is_refusal, &id, at, content, text);
         self.event(kind, &members)
@@ -311,8 +331,8 @@ impl Encoder {
         let last = self.open_at(at).map(|open| open.parts.last().map(|part| part.content));
         match last {
             None => Bytes::new(),
-            Some(Some(content)) => self.words(at, content, text),
-            Some(None) => [self.part_added(at, 0, false), self.words(at, 0, text)].concat().into(),
+            Some(Some(content)) => self.words(at, content, text, true),
+            Some(None) => [self.part_added(at, 0, false), self.words(at, 0, text, true)].concat().into(),
         }
     }
 
@@ -332,18 +352,14 @@ impl Encoder {
 
     /// The end of an open item with the words that went out; what else it has is the upstream's finished item's, if given.
     fn end_as(&mut self, at: u32, finished: Option<&str>) -> Bytes {
+        let closings = self.closings(at);
         let Some(position) = self.open.iter().rposition(|open| open.at == at) else { return Bytes::new() };
         let open = self.open.remove(position);
-        let mut out = BytesMut::new();
+        let mut out = BytesMut::from(&closings[..]);
         let known = finished.or_else(|| open.start.as_deref().and_then(item_of));
         let known = known.and_then(|raw| serde_json::from_str(raw).ok());
         let mut item: Map<String, Value> = known.unwrap_or_else(|| own::message(&open.id));
         if open.is_text {
-            for part in open.parts.iter().filter(|part| !part.closed) {
-                for (kind, members) in own::closings(part.is_refusal, &open.id, at, part.content, &part.text) {
-                    out.extend_from_slice(&self.event(kind, &members));
-                }
-            }
             let parts: Vec<Value> = open.parts.iter().map(|part| own::part(part.is_refusal, &part.text)).collect();
             item.insert("content".into(), Value::Array(parts));
             if finished.is_none() {
@@ -457,7 +473,7 @@ impl Encoder {
 impl Open {
     fn words(&mut self, content: u32, is_refusal: bool) -> &mut Words {
         let position = self.parts.iter().position(|part| part.content == content).unwrap_or_else(|| {
-            self.parts.push(Words { content, is_refusal, text: String::new(), closed: false });
+            self.parts.push(Words { content, is_refusal, text: String::new(), changed: false, closed: false });
             self.parts.len() - 1
         });
         &mut self.parts[position]

@@ -39,6 +39,7 @@ fn words_of_no_item_cannot_be_read() {
         r#"{"type":"response.output_text.delta","output_index":3,"delta":"x"}"#,
         r#"{"type":"response.shell_call_command.delta","delta":"rm"}"#,
         r#"{"type":"response.cancelled","response":{"output":[{"type":"function_call","call_id":"c","name":"f"}]}}"#,
+        r#"{"type":"","response":{"output":[{"type":"function_call","call_id":"c","name":"f"}]}}"#,
         r#"{"type":"response.weather","item":{"type":"function_call","call_id":"c","name":"f"}}"#,
     ] {
         assert_eq!(decode(&event(data)), [What::Unreadable(Unreadable::Contradiction)], "{data}");

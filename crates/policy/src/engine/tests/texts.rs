@@ -76,3 +76,18 @@ async fn a_text_in_place_of_a_call_is_a_message_of_its_own() {
     );
     assert_eq!(out["output"][0]["queries"], json!(null));
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_annotation_goes_with_the_words_it_points_into() {
+    let input = Stream::new().text("m", &["so", " it is"]).done();
+    let at = input.find("event: response.output_text.done").unwrap();
+    let annotation = ev(
+        r#"{"type":"response.output_text.annotation.added","sequence_number":6,"item_id":"m","output_index":0,"content_index":0,"annotation_index":0,"annotation":{"type":"url_citation"}}"#,
+    );
+    let input = [&input[..at], &annotation, &input[at..]].concat();
+    let out = run(&louder(Dialect::Responses).reviews, &input).await;
+    assert!(out.contains("SO IT IS") && !out.contains("url_citation"), "{out}");
+    assert!(accumulate_responses(out.as_bytes()).is_ok(), "{out}");
+    let out = run(&open(Dialect::Responses, vec![(block_tool("x"), Mode::Enforce)]).reviews, &input).await;
+    assert_eq!(out, input);
+}
