@@ -86,6 +86,7 @@ impl fmt::Display for ModelPattern {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use rstest::rstest;
 
     use super::*;
@@ -122,6 +123,28 @@ mod tests {
         #[case] expected: bool,
     ) {
         assert_eq!(pattern(first).covers(&pattern(second)), expected);
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_is_left_for_a_covered_pattern_and_something_for_any_other(
+            first in "[ab]{0,2}[*]?[ab]{0,2}", second in "[ab]{0,2}[*]?[ab]{0,2}",
+        ) {
+            prop_assume!(!first.is_empty() && !second.is_empty());
+            let (first, second) = (pattern(&first), pattern(&second));
+            // `c` stands for what neither pattern can ask for.
+            let names = ["", "a", "b", "aa", "ab", "ba", "bb", "c", "cc"].map(|star| second.filled(star));
+            let left = names.iter().any(|name| first.matches(name).is_none());
+            prop_assert_eq!(first.covers(&second), !left, "{} {}", first, second);
+        }
+
+        #[test]
+        fn what_the_star_stands_for_makes_the_name_again(text in "[ab]{0,2}[*][ab]{0,2}", name in "[ab]{0,6}") {
+            let pattern = pattern(&text);
+            if let Some(star) = pattern.matches(&name) {
+                prop_assert_eq!(pattern.filled(star), name);
+            }
+        }
     }
 
     #[test]
