@@ -7,6 +7,8 @@ mod bytes;
 #[cfg(test)]
 mod converted;
 #[cfg(test)]
+mod converted_streams;
+#[cfg(test)]
 mod credentials;
 #[cfg(test)]
 mod disconnects;
