@@ -6,7 +6,7 @@ mod names;
 mod responses;
 mod responses_items;
 
-use bytes::BytesMut;
+use bytes::{BufMut, BytesMut};
 
 use super::build::Answer;
 use super::event::Event;
@@ -61,6 +61,23 @@ pub(super) fn whole(context: &AnswerContext, answer: Answer, dropped: &mut Vec<&
         Dialect::Chat => chat::whole(context, answer, dropped),
         Dialect::Responses => responses::whole(context, answer),
     }
+}
+
+/// Adds a frame whose JSON is `before`, the text as a JSON string, and `after`: for the events that an answer consists of
+/// almost entirely.
+fn put_text(out: &mut BytesMut, event: &str, before: &str, text: &str, after: &str) {
+    out.reserve(event.len() + before.len() + text.len() + after.len() + 24);
+    if !event.is_empty() {
+        out.extend_from_slice(b"event: ");
+        out.extend_from_slice(event.as_bytes());
+        out.extend_from_slice(b"\n");
+    }
+    out.extend_from_slice(b"data: ");
+    out.extend_from_slice(before.as_bytes());
+    // Writing to memory does not fail.
+    let _ = serde_json::to_writer(out.writer(), text);
+    out.extend_from_slice(after.as_bytes());
+    out.extend_from_slice(b"\n\n");
 }
 
 /// Adds a frame with this JSON.

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::chat_calls::{CallRead, Calls};
 use super::chat_reasoning::{self, Reasoning};
@@ -71,8 +72,9 @@ struct Choice<'a> {
 /// A delta, or a message.
 #[derive(Deserialize)]
 struct Said<'a> {
+    /// Text, or parts as Mistral writes them.
     #[serde(borrow)]
-    content: Option<Content<'a>>,
+    content: Option<&'a RawValue>,
     #[serde(borrow)]
     refusal: Option<Cow<'a, str>>,
     #[serde(borrow)]
@@ -88,15 +90,6 @@ struct Said<'a> {
     annotations: Option<Vec<Value>>,
     audio: Option<IgnoredAny>,
     images: Option<Vec<IgnoredAny>>,
-}
-
-/// Text, or parts as Mistral writes them.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Content<'a> {
-    #[serde(borrow)]
-    Text(Cow<'a, str>),
-    Parts(Vec<Value>),
 }
 
 impl Reader {
@@ -184,26 +177,18 @@ impl Reader {
     }
 
     fn said(&mut self, said: Said<'_>, out: &mut Vec<Event>) -> Result<(), Unreadable> {
-        let thought = match &said.content {
-            Some(Content::Parts(parts)) => chat_reasoning::parts(parts),
-            _ => None,
-        };
+        let (text, parts) = content(said.content)?;
+        let thought = chat_reasoning::parts(&parts);
         let reasoning = Reasoning {
             text: said.reasoning_content.filter(|text| !text.is_empty()).or(said.reasoning).or(thought),
             details: said.reasoning_details.unwrap_or_default(),
             blocks: said.thinking_blocks.unwrap_or_default(),
         };
         reasoning.events(&mut self.reasoning, out);
-        match said.content {
-            Some(Content::Text(text)) => words(&mut self.content, CONTENT, Kind::Text, &text, out),
-            Some(Content::Parts(parts)) => {
-                for part in &parts {
-                    let text = part.get("text").or_else(|| part.get("refusal")).and_then(Value::as_str);
-                    let text = text.unwrap_or_default();
-                    words(&mut self.content, CONTENT, Kind::Text, text, out);
-                }
-            }
-            None => {}
+        words(&mut self.content, CONTENT, Kind::Text, &text, out);
+        for part in &parts {
+            let text = part.get("text").or_else(|| part.get("refusal")).and_then(Value::as_str);
+            words(&mut self.content, CONTENT, Kind::Text, text.unwrap_or_default(), out);
         }
         words(&mut self.refusal, REFUSAL, Kind::Refusal, &said.refusal.unwrap_or_default(), out);
         for annotation in said.annotations.iter().flatten() {
@@ -233,6 +218,21 @@ impl Reader {
         Ok(())
     }
 }
+
+/// A content as a text, or as parts.
+fn content(raw: Option<&RawValue>) -> Result<(Cow<'_, str>, Vec<Value>), Unreadable> {
+    let Some(raw) = raw.map(RawValue::get) else { return Ok((Cow::Borrowed(""), Vec::new())) };
+    let read = if raw.starts_with('[') {
+        serde_json::from_str(raw).map(|parts| (Cow::Borrowed(""), parts))
+    } else {
+        serde_json::from_str(raw).map(|Text(text)| (text, Vec::new()))
+    };
+    read.map_err(|error| Unreadable::from(&error))
+}
+
+/// A text that is borrowed where nothing in it is escaped.
+#[derive(Deserialize)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
 fn words(begun: &mut bool, key: Key, kind: Kind, text: &str, out: &mut Vec<Event>) {
     if text.is_empty() {

@@ -4,7 +4,7 @@ use bytes::BytesMut;
 use serde_json::{Map, Value, json};
 
 use super::names::Names;
-use super::put;
+use super::{put, put_text};
 use crate::convert::AnswerContext;
 use crate::convert::answer::build::{Answer, characters, placed};
 use crate::convert::answer::event::{Citation, Delta, Event, Head, Kind, Stop, Usage};
@@ -12,6 +12,7 @@ use crate::convert::answer::thought::Thought;
 use crate::convert::answer::usage::as_chat;
 use crate::convert::errors::Failure;
 use crate::dialect::Dialect;
+use crate::json::quote;
 
 /// Stands between two stretches of reasoning.
 const PARAGRAPH: &str = "\n\n";
@@ -21,6 +22,8 @@ const PARAGRAPH: &str = "\n\n";
 pub(in crate::convert::answer) struct Writer {
     context: AnswerContext,
     names: Option<Names>,
+    /// What stands in every chunk before the delta, and behind it.
+    around: (String, &'static str),
     open: Open,
     calls: u64,
     /// There has been reasoning before.
@@ -50,6 +53,7 @@ impl Writer {
         Self {
             context,
             names: None,
+            around: (String::new(), ""),
             open: Open::Nothing,
             calls: 0,
             thought: false,
@@ -77,13 +81,33 @@ impl Writer {
             return;
         }
         self.usage.add(head.usage);
-        self.names = Some(Names::new(&self.context, head));
+        let names = Names::new(&self.context, head);
+        self.around.0 = format!(
+            "{{\"id\":{},\"object\":\"chat.completion.chunk\",\"created\":{},\"model\":{},\"choices\":[{{\"index\":0,\"delta\":",
+            quote(&names.id),
+            names.created,
+            quote(&names.model)
+        );
+        self.around.1 = if self.context.include_usage {
+            ",\"logprobs\":null,\"finish_reason\":null}],\"usage\":null}"
+        } else {
+            ",\"logprobs\":null,\"finish_reason\":null}]}"
+        };
+        self.names = Some(names);
         self.piece(&json!({"role": "assistant", "content": null}), out);
     }
 
     /// A chunk that says `delta`.
     fn piece(&mut self, delta: &Value, out: &mut BytesMut) {
-        self.chunk(&json!([{"index": 0, "delta": delta, "logprobs": null, "finish_reason": null}]), None, out);
+        self.head(&Head::default(), out);
+        put(out, "", &[self.around.0.as_str(), &delta.to_string(), self.around.1].concat());
+    }
+
+    /// A chunk whose delta is `{before text after}`.
+    fn text(&mut self, before: &str, text: &str, after: &str, out: &mut BytesMut) {
+        self.head(&Head::default(), out);
+        let before = [self.around.0.as_str(), "{", before].concat();
+        put_text(out, "", &before, text, &[after, "}", self.around.1].concat());
     }
 
     fn chunk(&mut self, choices: &Value, usage: Option<Value>, out: &mut BytesMut) {
@@ -130,29 +154,26 @@ impl Writer {
         match (&mut self.open, delta) {
             (Open::Text(..), Delta::Text(more)) => {
                 self.written += characters(&more);
-                self.piece(&json!({"content": more}), out);
+                self.text("\"content\":", &more, "", out);
             }
             (Open::Text(_, sources), Delta::Citation(citation)) => sources.push(citation),
-            (Open::Refusal, Delta::Text(more)) => self.piece(&json!({"refusal": more}), out),
+            (Open::Refusal, Delta::Text(more)) => self.text("\"refusal\":", &more, "", out),
             (Open::Thinking(thought), delta) => {
                 thought.add(&delta);
                 if let Delta::Text(more) = delta {
                     let first = thought.text.len() == more.len();
                     let gap = if first && self.thought { PARAGRAPH } else { "" };
-                    self.piece(&json!({"reasoning_content": format!("{gap}{more}")}), out);
+                    self.text("\"reasoning_content\":", &format!("{gap}{more}"), "", out);
                     self.thought = true;
                 }
             }
             (Open::Call(None, _), Delta::Arguments(more)) => {
-                self.piece(&json!({"function_call": {"arguments": more}}), out);
+                self.text("\"function_call\":{\"arguments\":", &more, "}", out);
             }
             (Open::Call(Some(index), free_text), Delta::Arguments(more)) => {
-                let call = if *free_text {
-                    json!({"index": *index, "custom": {"input": more}})
-                } else {
-                    json!({"index": *index, "function": {"arguments": more}})
-                };
-                self.piece(&json!({"tool_calls": [call]}), out);
+                let (kind, member) = if *free_text { ("custom", "input") } else { ("function", "arguments") };
+                let before = format!("\"tool_calls\":[{{\"index\":{index},\"{kind}\":{{\"{member}\":");
+                self.text(&before, &more, "}}]", out);
             }
             _ => {}
         }

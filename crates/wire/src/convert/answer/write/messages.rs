@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::names::Names;
-use super::put;
+use super::{put, put_text};
 use crate::convert::AnswerContext;
 use crate::convert::answer::build::{Answer, Block};
 use crate::convert::answer::event::{Delta, Event, Head, Kind, Stop, Usage};
@@ -110,9 +110,12 @@ impl Writer {
         put(out, "content_block_start", &data.to_string());
     }
 
-    fn piece(&self, delta: &Value, out: &mut BytesMut) {
-        let data = json!({"type": "content_block_delta", "index": self.index, "delta": delta});
-        put(out, "content_block_delta", &data.to_string());
+    /// A delta of type `kind` whose member `name` is `text`.
+    fn text(&self, kind: &str, name: &str, text: &str, out: &mut BytesMut) {
+        let index = self.index;
+        let before =
+            format!("{{\"type\":\"content_block_delta\",\"index\":{index},\"delta\":{{\"type\":\"{kind}\",\"{name}\":");
+        put_text(out, "content_block_delta", &before, text, "}}");
     }
 
     fn delta(&mut self, delta: &Delta, out: &mut BytesMut, dropped: &mut Vec<&'static str>) {
@@ -125,18 +128,18 @@ impl Writer {
                 let text = std::mem::take(blank);
                 self.block(&json!({"type": "text", "text": ""}), out);
                 self.open = Open::Text;
-                self.piece(&json!({"type": "text_delta", "text": text}), out);
+                self.text("text_delta", "text", &text, out);
             }
-            (Open::Text, Delta::Text(more)) => self.piece(&json!({"type": "text_delta", "text": more}), out),
+            (Open::Text, Delta::Text(more)) => self.text("text_delta", "text", more, out),
             (Open::Late, Delta::Text(more)) if !more.trim().is_empty() => dropped.push("text behind a tool call"),
             (Open::Thinking(thought), delta) => {
                 thought.add(delta);
                 if let Delta::Text(more) = delta {
-                    self.piece(&json!({"type": "thinking_delta", "thinking": more}), out);
+                    self.text("thinking_delta", "thinking", more, out);
                 }
             }
             (Open::Call, Delta::Arguments(more)) => {
-                self.piece(&json!({"type": "input_json_delta", "partial_json": more}), out);
+                self.text("input_json_delta", "partial_json", more, out);
             }
             _ => {}
         }
@@ -147,7 +150,7 @@ impl Writer {
             Open::Nothing | Open::Blank(_) | Open::Late => return,
             Open::Thinking(thought) => {
                 let signature = thought.sealed(self.context.from);
-                self.piece(&json!({"type": "signature_delta", "signature": signature}), out);
+                self.text("signature_delta", "signature", &signature, out);
             }
             Open::Text | Open::Call => {}
         }

@@ -4,13 +4,14 @@ use bytes::BytesMut;
 use serde_json::{Map, Value, json};
 
 use super::names::Names;
-use super::put;
 use super::responses_items::{Ids, Part, State, Status, annotation, call, message, reasoning, response, summary, tool};
+use super::{put, put_text};
 use crate::convert::AnswerContext;
 use crate::convert::answer::build::{Answer, characters};
 use crate::convert::answer::event::{Citation, Delta, Event, Head, Kind, Stop, Usage};
 use crate::convert::answer::thought::Thought;
 use crate::convert::errors::Failure;
+use crate::json::quote;
 
 /// The writer of a stream.
 #[derive(Debug)]
@@ -124,6 +125,16 @@ impl Writer {
         self.put(name, data, out);
     }
 
+    /// A delta of the open item, numbered. `place` is the part it belongs to (`"content_index":0,`, or nothing).
+    fn put_delta(&mut self, name: &str, id: &str, place: &str, delta: &str, after: &str, out: &mut BytesMut) {
+        let (number, id, index) = (self.number, quote(id), self.output.len());
+        let before = format!(
+            "{{\"type\":\"{name}\",\"sequence_number\":{number},\"item_id\":{id},\"output_index\":{index},{place}\"delta\":"
+        );
+        put_text(out, name, &before, delta, after);
+        self.number += 1;
+    }
+
     fn added(&mut self, item: &Value, out: &mut BytesMut) {
         self.head(&Head::default(), out);
         let index = self.output.len();
@@ -183,13 +194,13 @@ impl Writer {
                 let index = message.parts.len();
                 if let Some(part) = &mut message.part {
                     part.text.push_str(&more);
-                    let (name, fields) = if part.refusal {
-                        ("response.refusal.delta", json!({"content_index": index, "delta": more}))
+                    let (name, after) = if part.refusal {
+                        ("response.refusal.delta", "}")
                     } else {
-                        let fields = json!({"content_index": index, "delta": more, "logprobs": []});
-                        ("response.output_text.delta", fields)
+                        ("response.output_text.delta", ",\"logprobs\":[]}")
                     };
-                    self.put_of(name, &message.id, fields, out);
+                    let place = format!("\"content_index\":{index},");
+                    self.put_delta(name, &message.id, &place, &more, after, out);
                 }
             }
             (Open::Message(message), Delta::Citation(citation)) => message.sources.push(citation),
@@ -200,8 +211,8 @@ impl Writer {
                         let fields = json!({"summary_index": 0, "part": summary("")});
                         self.put_of("response.reasoning_summary_part.added", id, fields, out);
                     }
-                    let fields = json!({"summary_index": 0, "delta": more});
-                    self.put_of("response.reasoning_summary_text.delta", id, fields, out);
+                    let name = "response.reasoning_summary_text.delta";
+                    self.put_delta(name, id, "\"summary_index\":0,", &more, "}", out);
                 }
             }
             (Open::Call { id, text, free_text, .. }, Delta::Arguments(more)) => {
@@ -210,7 +221,7 @@ impl Writer {
                     true => "response.custom_tool_call_input.delta",
                     false => "response.function_call_arguments.delta",
                 };
-                self.put_of(name, id, json!({"delta": more}), out);
+                self.put_delta(name, id, "", &more, "}", out);
             }
             _ => {}
         }
