@@ -9,13 +9,13 @@ use serde_json::{Value, json};
 use crate::said::{Said, said};
 
 /// The only command that the model can be made to write.
-const COMMAND: &str = "docker compose down";
+pub(crate) const COMMAND: &str = "docker compose down";
 
 /// What the model says, whatever it is asked. The invisible character keeps its two "the" apart.
-const SENTENCE: &str = "Hello from the tiny model, streaming real bytes through \u{200b}the gateway.";
+pub(crate) const SENTENCE: &str = "Hello from the tiny model, streaming real bytes through \u{200b}the gateway.";
 
-/// A request for a text, or for a call that the model's grammar forces, to the side of the server that speaks `spoken`.
-fn job(client: Dialect, spoken: Dialect, tool: bool, streamed: bool) -> Job {
+/// A request for a text, or for a call that the model's grammar forces.
+pub(crate) fn job(client: Dialect, model: &str, tool: bool, streamed: bool) -> Job {
     let schema = json!({"type": "object", "properties": {"command": {"enum": [COMMAND]}}, "required": ["command"]});
     let said = json!([{"role": "user", "content": "hello"}]);
     let (asked, offered) = match client {
@@ -32,27 +32,32 @@ fn job(client: Dialect, spoken: Dialect, tool: bool, streamed: bool) -> Job {
             json!({"tools": [{"type": "function", "name": "Bash", "parameters": schema}], "tool_choice": "required"}),
         ),
     };
-    let mut request = json!({"model": format!("{}/tiny", spoken.name()), "temperature": 0});
+    let mut request = json!({"model": model, "temperature": 0});
     for part in if tool { vec![asked, offered] } else { vec![asked] } {
         let fields = part.as_object().cloned().unwrap_or_default();
         request.as_object_mut().expect("an object").extend(fields);
     }
     let (what, form) = (if tool { "tool" } else { "text" }, if streamed { "streamed" } else { "whole" });
-    Job { name: format!("{} to {} {what} {form}", client.name(), spoken.name()), dialect: client, streamed, request }
+    Job { name: format!("{} asks {model} for a {what}, {form}", client.name()), dialect: client, streamed, request }
+}
+
+/// The model on the side of the server that speaks this.
+fn tiny(spoken: Dialect) -> String {
+    format!("{}/tiny", spoken.name())
 }
 
 /// A text and a call, streamed and not, in the server's own dialects.
 fn own() -> Vec<Job> {
     let kinds = [(false, false), (false, true), (true, false), (true, true)];
     let all = Dialect::ALL.into_iter().flat_map(|dialect| kinds.map(|kind| (dialect, kind)));
-    all.map(|(dialect, (tool, streamed))| job(dialect, dialect, tool, streamed)).collect()
+    all.map(|(dialect, (tool, streamed))| job(dialect, &tiny(dialect), tool, streamed)).collect()
 }
 
 /// A call, streamed and not, on every way from one dialect to another.
 fn converted() -> Vec<Job> {
     let ways = Dialect::ALL.into_iter().flat_map(|client| Dialect::ALL.map(|spoken| (client, spoken)));
     let ways = ways.filter(|(client, spoken)| client != spoken);
-    ways.flat_map(|(client, spoken)| [false, true].map(|streamed| job(client, spoken, true, streamed))).collect()
+    ways.flat_map(|(client, spoken)| [false, true].map(|streamed| job(client, &tiny(spoken), true, streamed))).collect()
 }
 
 async fn gateway(llama: &Llama, policy: Option<(&'static str, Value)>) -> Gateway {
@@ -95,7 +100,8 @@ async fn a_real_servers_calls_are_blocked_and_its_stream_is_repaired() {
     let gateway = gateway(&llama, Some(("dogfood_safety", json!({})))).await;
     let mut jobs: Vec<_> = own().into_iter().chain(converted()).collect();
     // This reader needs the numbers of items, which the server leaves out: they are not filled in yet.
-    jobs.retain(|job| !job.name.starts_with("responses to responses") || !job.streamed);
+    let unnumbered = [false, true].map(|tool| job(Dialect::Responses, &tiny(Dialect::Responses), tool, true).name);
+    jobs.retain(|job| !unnumbered.contains(&job.name));
     let through = read(Sdk::PythonNew, gateway.url(), &jobs).await;
     for job in jobs {
         let said = said(&job, &through[&job.name]);

@@ -9,6 +9,7 @@ mod codex;
 mod commands;
 mod crash;
 mod inspect;
+mod litellm;
 mod llama;
 mod pi;
 mod said;

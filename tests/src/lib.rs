@@ -9,6 +9,7 @@ pub mod aimock;
 pub mod clients;
 pub mod gateway;
 pub mod http;
+pub mod litellm;
 pub mod llama;
 mod places;
 mod process;

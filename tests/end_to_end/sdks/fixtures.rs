@@ -22,19 +22,6 @@ const BLOCKED: &str = "[Blocked.]";
 /// What is replaced by what; long enough to be cut by the ends of deltas.
 const REPLACED: [(&str, &str); 2] = [("the", "THE"), ("e", "é")];
 
-/// What the gateway does not do right yet.
-fn awaited(fixture: &Fixture, what: &str) -> bool {
-    let some = [
-        "odd_framing",
-        "body_unknown_block",
-        "body_refusal",
-        "incomplete_max_output_tokens",
-        "incomplete_content_filter",
-    ];
-    let whole = fixture.dialect == Dialect::Responses && !fixture.streamed;
-    what == "replaced" && (some.contains(&fixture.name) || whole)
-}
-
 /// A fixture and how an SDK asks for it.
 struct Case {
     fixture: &'static Fixture,
@@ -99,7 +86,7 @@ async fn every_fixture_is_the_same_message_through_the_gateway(#[case] sdk: Sdk)
             ("replaced", with_texts_replaced(case, direct, &replaced[name])),
             ("blocked", without_calls(case, direct, &blocked[name])),
         ];
-        for (what, fault) in checks.into_iter().filter(|(what, _)| !awaited(case.fixture, what)) {
+        for (what, fault) in checks {
             faults.extend(fault.err().map(|fault| format!("{name}, {what}: {fault}")));
         }
     }
