@@ -129,7 +129,7 @@ fn sources_keep_their_places() {
     let message = &completion["choices"][0]["message"];
     assert_eq!(message["content"], all);
     let citation = json!({"start_index": start, "end_index": end, "url": url, "title": title});
-    assert_eq!(message["annotations"], json!([{"type": "url_citation", "url_citation": citation}]));
+    assert_eq!(message["annotations"], json!([{"type": "url_citation", "url_citation": citation, "index": 0}]));
     let response = read(context(Dialect::Messages, Dialect::Responses), stream);
     let part = &response["output"][0]["content"][0];
     let annotation =

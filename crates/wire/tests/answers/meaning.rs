@@ -16,11 +16,14 @@ fn said(value: Value) -> Value {
     match value {
         Value::Object(members) if members.contains_key("INVALID_JSON") => members["INVALID_JSON"].clone(),
         Value::Object(members) => {
+            let is_choice = members.contains_key("message");
             let kept = members.into_iter().map(|(name, value)| match &value {
                 Value::String(text) if name == "arguments" => (name, serde_json::from_str(text).unwrap_or(value)),
                 _ => (name, said(value)),
             });
-            Value::Object(kept.filter(|(_, value)| !value.is_null()).collect::<Map<_, _>>())
+            // A stream numbers the elements of its lists.
+            let numbered = |name: &str| name == "index" && !is_choice;
+            Value::Object(kept.filter(|(name, value)| !value.is_null() && !numbered(name)).collect::<Map<_, _>>())
         }
         Value::Array(values) => values.into_iter().map(said).collect(),
         other => other,

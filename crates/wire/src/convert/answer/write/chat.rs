@@ -1,5 +1,7 @@
 //! Writes OpenAI Chat Completions.
 
+use std::collections::HashMap;
+
 use bytes::BytesMut;
 use serde_json::{Map, Value, json};
 
@@ -30,6 +32,8 @@ pub(in crate::convert::answer) struct Writer {
     thought: bool,
     /// The characters of content so far.
     written: u64,
+    /// How many elements of each list have gone out: readers put lists together by their numbers.
+    listed: HashMap<&'static str, u64>,
     usage: Usage,
     stop: Option<Stop>,
 }
@@ -58,6 +62,7 @@ impl Writer {
             calls: 0,
             thought: false,
             written: 0,
+            listed: HashMap::new(),
             usage: Usage::default(),
             stop: None,
         }
@@ -184,16 +189,25 @@ impl Writer {
             Open::Text(base, sources) if !sources.is_empty() => {
                 let length = self.written - base;
                 let all: Vec<Value> = sources.iter().map(|source| annotation(source, base, length)).collect();
-                self.piece(&json!({"annotations": all}), out);
+                self.elements("annotations", all, out);
             }
             Open::Thinking(thought) if thought.is_signed() => {
                 let (name, element) = kept(&thought, self.context.from);
-                let mut delta = Map::new();
-                delta.insert(name.into(), json!([element]));
-                self.piece(&Value::Object(delta), out);
+                self.elements(name, vec![element], out);
             }
             _ => {}
         }
+    }
+
+    /// Adds these elements to a list of the message.
+    fn elements(&mut self, list: &'static str, mut elements: Vec<Value>, out: &mut BytesMut) {
+        let next = self.listed.entry(list).or_default();
+        for element in &mut elements {
+            element["index"] = (*next).into();
+            *next += 1;
+        }
+        let delta = Map::from_iter([(list.to_owned(), Value::Array(elements))]);
+        self.piece(&Value::Object(delta), out);
     }
 
     fn done(&mut self, out: &mut BytesMut) {
