@@ -11,9 +11,6 @@ use super::fixtures::{refused, with_fixtures};
 use super::job;
 use crate::said::{Call, said};
 
-/// What the gateway does not convert right yet.
-const AWAITED: [&str; 3] = ["thinking_interleaved", "reasoning_between_calls", "text_function_call_text"];
-
 /// A fixture, asked for by an SDK of its own dialect and by one of another.
 struct Case {
     direct: Job,
@@ -25,9 +22,10 @@ fn cases() -> Vec<Case> {
     // What a Responses server says of something that is no turn.
     let others = ["body_input_tokens", "body_deleted", "body_input_items", "body_compacted"];
     let answers = all.filter(|fixture| fixture.well_formed && !others.contains(&fixture.name));
-    let answers = answers.filter(|fixture| !AWAITED.contains(&fixture.name));
     let pairs = answers.flat_map(|fixture| Dialect::ALL.into_iter().map(move |client| (fixture, client)));
-    let other = pairs.filter(|(fixture, client)| fixture.dialect != *client);
+    // In a Messages stream nothing can follow a call that has gone out: a text behind it is left out, and the record says so.
+    let left_out = |name, client| name == "text_function_call_text" && client == Dialect::Messages;
+    let other = pairs.filter(|(fixture, client)| fixture.dialect != *client && !left_out(fixture.name, *client));
     let case = |(fixture, client): (&fixtures::Fixture, Dialect)| {
         let model = format!("{}/{}", fixture.dialect.name(), fixture.name);
         Case {
