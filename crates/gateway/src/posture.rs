@@ -133,13 +133,16 @@ fn own_keys(settings: &Settings, notes: &mut Vec<Note>) {
     notes.push(Note { warning: !loopback(settings), text });
 }
 
-/// The upstreams that requests reach by a rule, and those that serve callers whose dialect nobody speaks.
+/// The upstreams that requests reach by a rule, those that serve callers whose dialect nobody speaks, and those that the
+/// operator has put in a vendor's place.
 fn led_to(settings: &Settings) -> Vec<&str> {
     let first = |dialect| settings.upstreams.iter().find(|upstream| upstream.dialects.contains(&dialect));
     let unspoken = Dialect::ALL.into_iter().filter(|dialect| first(*dialect).is_none());
     let stand_ins = unspoken.filter_map(|dialect| kin(dialect).into_iter().find_map(first));
+    let vendors = |upstream: &&UpstreamConfig| matches!(upstream.name.as_str(), "anthropic" | "openai");
+    let added = Dialect::ALL.into_iter().filter_map(first).filter(|upstream| !vendors(upstream));
     let targets = settings.models.iter().flat_map(|route| &route.targets).map(|target| target.upstream.as_str());
-    targets.chain(stand_ins.map(|upstream| upstream.name.as_str())).collect()
+    targets.chain(stand_ins.chain(added).map(|upstream| upstream.name.as_str())).collect()
 }
 
 /// How model traffic authenticates.

@@ -73,7 +73,7 @@ impl Asker<'_> {
 
     /// The caller may ask this upstream.
     pub(super) fn may_ask(&self, upstream: &Upstream) -> bool {
-        let callers = self.core.upstreams.is_default(upstream, self.dialect);
+        let callers = self.core.upstreams.is_callers(upstream, self.dialect);
         self.core.keys.forward(self.caller, upstream, callers).is_ok()
     }
 
@@ -83,7 +83,7 @@ impl Asker<'_> {
         let form = Form::of(spoken);
         let foreign = form != Form::of(self.dialect);
         // The caller's own credential goes to the caller's own upstream alone.
-        let callers = core.upstreams.is_default(upstream, self.dialect);
+        let callers = core.upstreams.is_callers(upstream, self.dialect);
         let forward = core.keys.forward(self.caller, upstream, callers).map_err(Failed::Gateway)?;
         let mut headers = self.headers.clone();
         if form == Form::Anthropic {

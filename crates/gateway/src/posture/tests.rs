@@ -92,14 +92,18 @@ fn upstreams_that_check_no_caller_are_named() {
 }
 
 #[test]
-fn the_key_of_an_upstream_that_stands_in_for_others_is_named() {
+fn the_key_of_an_upstream_in_a_vendors_place_is_named() {
     let folder = tempfile::tempdir().unwrap();
-    let yaml = "upstreams: { anthropic: false, openai: { api_key: canary } }";
-    std::fs::write(folder.path().join("luthien.yaml"), yaml).unwrap();
-    let sources = Sources { folder: folder.path().to_owned(), ..Sources::default() };
-    let keys = Keys { admin: SecretString::from(GOOD), admin_is_set: true, identity: [1; 32], exposed: None };
-    let told = posture(&Settings::load(&sources).unwrap(), &keys);
-    assert!(told.iter().any(|note| note.text.contains("own keys (openai)")), "{told:?}");
+    for (yaml, name) in [
+        ("upstreams: { anthropic: false, openai: { api_key: canary } }", "openai"),
+        ("upstreams: { openai: false, far: { dialect: openai, base_url: http://x, api_key: canary } }", "far"),
+    ] {
+        std::fs::write(folder.path().join("luthien.yaml"), yaml).unwrap();
+        let sources = Sources { folder: folder.path().to_owned(), ..Sources::default() };
+        let keys = Keys { admin: SecretString::from(GOOD), admin_is_set: true, identity: [1; 32], exposed: None };
+        let told = posture(&Settings::load(&sources).unwrap(), &keys);
+        assert!(told.iter().any(|note| note.text.contains(&format!("own keys ({name})"))), "{told:?}");
+    }
 }
 
 #[test]

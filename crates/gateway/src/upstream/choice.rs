@@ -20,7 +20,7 @@ impl Upstreams {
     /// What names no model goes to the default upstream of its dialect. Empty where there is no upstream.
     pub(crate) fn targets(&self, dialect: Dialect, model: Option<&str>) -> Vec<Target<'_>> {
         let Some(model) = model else {
-            let target = |upstream| Target { upstream, model: None, callers: true };
+            let target = |upstream| Target { upstream, model: None, callers: self.is_callers(upstream, dialect) };
             return self.default_for(dialect).map(target).into_iter().collect();
         };
         if let Some(rule) = self.rule(model) {
@@ -28,12 +28,12 @@ impl Upstreams {
             let named = rule.targets.iter().filter_map(|target| {
                 let upstream = self.named(&target.upstream)?;
                 let other = Some(target.model(model, matched)).filter(|name| name != model);
-                Some(Target { upstream, model: other, callers: self.is_default(upstream, dialect) })
+                Some(Target { upstream, model: other, callers: self.is_callers(upstream, dialect) })
             });
             return named.collect();
         }
         let upstream = self.serves(dialect);
-        let target = |upstream| Target { upstream, model: None, callers: self.is_default(upstream, dialect) };
+        let target = |upstream| Target { upstream, model: None, callers: self.is_callers(upstream, dialect) };
         upstream.map(target).into_iter().collect()
     }
 
@@ -52,9 +52,12 @@ impl Upstreams {
         self.default_for(dialect).or_else(|| kin(dialect).into_iter().find_map(|kin| self.default_for(kin)))
     }
 
-    /// Requests of this dialect go there unless something else is said.
-    pub(crate) fn is_default(&self, upstream: &Upstream, dialect: Dialect) -> bool {
-        self.default_for(dialect).is_some_and(|default| default.name == upstream.name)
+    /// Callers of this dialect have their own credentials there: it is where their requests go unless something else is said.
+    /// An upstream that the operator has added with a key of its own is reached with that key alone.
+    pub(crate) fn is_callers(&self, upstream: &Upstream, dialect: Dialect) -> bool {
+        let vendors = matches!(upstream.name.as_str(), "anthropic" | "openai");
+        let default = self.default_for(dialect).is_some_and(|default| default.name == upstream.name);
+        default && (vendors || upstream.key.is_none())
     }
 }
 
@@ -146,6 +149,20 @@ mod tests {
         assert_eq!(told(&upstreams, Dialect::Responses, "m"), [("local", None, false)]);
         let upstreams = self::upstreams(vec![upstream("anthropic", &[Dialect::Messages])], &[]);
         assert_eq!(told(&upstreams, Dialect::Responses, "m"), [("anthropic", None, false)]);
+    }
+
+    #[test]
+    fn an_added_upstream_with_a_key_of_its_own_never_gets_a_callers() {
+        let mut local = upstream("local", &[Dialect::Chat]);
+        local.key = Some("sk-of-local".into());
+        let upstreams = upstreams(vec![local, upstream("near", &[Dialect::Responses])], &[]);
+        assert_eq!(told(&upstreams, Dialect::Chat, "m"), [("local", None, false)]);
+        assert_eq!(told(&upstreams, Dialect::Responses, "m"), [("near", None, true)]);
+        assert!(!upstreams.targets(Dialect::Chat, None)[0].callers);
+        let mut vendors = upstream("openai", &[Dialect::Chat]);
+        vendors.key = Some("sk-of-the-server".into());
+        let upstreams = self::upstreams(vec![vendors], &[]);
+        assert_eq!(told(&upstreams, Dialect::Chat, "m"), [("openai", None, true)]);
     }
 
     #[test]
