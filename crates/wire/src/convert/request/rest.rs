@@ -27,7 +27,7 @@ pub(super) fn rest(
     let mut out = Map::new();
     for (name, value) in fields {
         let fate = match from {
-            Dialect::Messages => of_messages(&name),
+            Dialect::Messages => of_messages(&name, &value),
             Dialect::Chat => of_chat(&name, &value, to),
             Dialect::Responses => of_responses(&name, &value, to),
         };
@@ -43,15 +43,17 @@ pub(super) fn rest(
     Ok(out)
 }
 
-fn of_messages(name: &str) -> Fate {
+fn of_messages(name: &str, value: &Value) -> Fate {
     match name {
+        "speed" if value == "standard" => Fate::Nothing,
+        "inference_geo" if value == "global" => Fate::Nothing,
         "container"
         | "context_management"
         | "mcp_servers"
         | "diagnostics"
         | "fallbacks"
         | "fallback_credit_token"
-        | "speed" => Fate::Drop,
+        | "speed" => if_set(value, Fate::Drop),
         "inference_geo" => Fate::Refuse("the upstream that answers this model cannot promise where it runs"),
         "thread" => {
             Fate::Refuse("thread_unsupported_request: the upstream keeps no threads: send the whole conversation")
@@ -66,6 +68,7 @@ fn of_openai(name: &str, value: &Value, to: Dialect) -> Fate {
     let messages = to == Dialect::Messages;
     match name {
         "store" if messages => if_set(value, Fate::Drop),
+        "metadata" if value.as_object().is_some_and(Map::is_empty) => Fate::Nothing,
         "metadata" if messages => metadata(value),
         // Both have a counterpart in Messages and are written there.
         "user" | "safety_identifier" | "prompt_cache_key" | "prompt_cache_retention" if messages => Fate::Nothing,

@@ -206,7 +206,12 @@ pub(super) fn word(effort: &mut Effort) {
 
 /// The end user, as OpenAI's dialects name him; the members stay for a target that knows them.
 pub(super) fn user(body: &Map<String, Value>) -> Option<(String, String)> {
-    let own = |name: &str| body.get(name).and_then(Value::as_str).map(|user| (name.to_owned(), user.to_owned()));
+    let own = |name: &str| {
+        body.get(name)
+            .and_then(Value::as_str)
+            .filter(|user| !user.is_empty())
+            .map(|user| (name.to_owned(), user.to_owned()))
+    };
     let metadata = || {
         let user = body.get("metadata")?.get("user_id")?.as_str()?;
         Some(("metadata.user_id".to_owned(), user.to_owned()))

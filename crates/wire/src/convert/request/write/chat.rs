@@ -24,7 +24,8 @@ pub(super) fn write(mut ask: Ask, target: &Target<'_>, ledger: &mut Ledger) -> R
     put(&mut body, "top_k", ask.top_k.take());
     put(&mut body, "stop", Some(std::mem::take(&mut ask.stop)).filter(|stop| !stop.is_empty()));
     put(&mut body, "reasoning_effort", super::effort(&ask, target.model, ledger));
-    put(&mut body, "verbosity", ask.verbosity.take());
+    // Few servers know it, and this is what it is where nothing is said.
+    put(&mut body, "verbosity", ask.verbosity.take().filter(|verbosity| verbosity != "medium"));
     put(&mut body, "response_format", ask.format.take().map(|wanted| format(target.from, wanted)));
     put(&mut body, "service_tier", super::tier(target.from, &ask));
     if target.from == Dialect::Messages {
