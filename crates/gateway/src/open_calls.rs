@@ -1,6 +1,6 @@
 //! Calls that a policy withheld and that the vendor still holds open in a response it keeps (W-11).
 //!
-//! A client that goes on from such a response knows nothing of the call, and its vendor takes no further turn until the call
+//! A client that goes on from such a response, or in its conversation, knows nothing of the call, and its vendor takes no further turn until the call
 //! has an output. So the gateway remembers, for each caller and response, what was withheld, and puts an output that says so
 //! in front of the next input. What is remembered is lost with the process; the vendor then refuses the turn by itself.
 
@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use lru::LruCache;
+use luthien_wire::Dialect;
 use luthien_wire::json;
 use luthien_wire::request::{Request, RequestKind};
 use serde::Deserialize;
@@ -28,8 +29,15 @@ const MOST_BYTES: usize = 8 << 20;
 /// What the model is told in place of an output.
 const NOT_RUN: &str = "This call was blocked by policy. It was not passed on to the client and has not been run.";
 
-/// A keyed hash of the caller's credential, and the response's id.
+/// A keyed hash of the caller's credential, and the id of the response or of the conversation.
 type Key = ([u8; 16], String);
+
+/// What a request goes on from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Origin {
+    Response(String),
+    Conversation(String),
+}
 
 /// A call of a stored response.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -120,28 +128,61 @@ impl OpenCalls {
         known.responses.get(&(caller, response.to_owned())).cloned().unwrap_or_default()
     }
 
+    /// The last response of a conversation: what is open there now. A turn that the vendor has answered closes what was.
+    fn conversation(&self, caller: [u8; 16], conversation: &str, calls: Vec<OpenCall>) {
+        if !calls.is_empty() || !self.of(caller, conversation).is_empty() {
+            self.remember(caller, conversation, calls);
+        }
+    }
+
     /// The request with the outputs that its vendor waits for; `None` where it waits for none. Every other byte stays.
-    pub(crate) fn complete(&self, caller: [u8; 16], request: &Request) -> Result<Option<Completed>, GatewayError> {
-        let Some(response) = request.previous_response_id() else { return Ok(None) };
+    /// `watched`: a [`CallWatch`] will see the answer.
+    pub(crate) fn complete(
+        &self,
+        caller: [u8; 16],
+        request: &Request,
+        watched: bool,
+    ) -> Result<Option<Completed>, GatewayError> {
+        let Some(origin) = origin(request) else { return Ok(None) };
+        let (Origin::Response(id) | Origin::Conversation(id)) = &origin;
         let given: Vec<String> = request.message_spans().iter().filter_map(|span| answers(request, span)).collect();
-        let open: Vec<OpenCall> =
-            self.of(caller, &response).into_iter().filter(|call| !given.contains(&call.id)).collect();
+        let open: Vec<OpenCall> = self.of(caller, id).into_iter().filter(|call| !given.contains(&call.id)).collect();
         if open.is_empty() {
             return Ok(None);
+        }
+        if let (Origin::Conversation(id), false) = (&origin, watched) {
+            // Nobody will see that the vendor has taken the outputs.
+            self.remember(caller, id, Vec::new());
         }
         let outputs: Option<Vec<String>> = open.iter().map(|call| Some(call.output()?.to_string())).collect();
         let outputs = outputs.ok_or_else(|| {
             GatewayError::BadRequest(format!(
-                "a policy blocked a call in the response `{response}` for which only its client could give an output; \
-                 go on without `previous_response_id`"
+                "a policy blocked a call in `{id}` for which only its client could give an output; go on without it, with \
+                 the whole history in `input`"
             ))
         })?;
         let body = with_outputs(request.text(), &outputs.join(","));
         let parsed = Request::parse(request.dialect(), RequestKind::Turn, Bytes::from(body));
         let request = parsed.map_err(|error| GatewayError::BadRequest(error.message))?;
         let calls: Vec<&str> = open.iter().map(|call| call.id.as_str()).collect();
-        Ok(Some(Completed { request, data: json!({"previous_response_id": response, "calls": calls}) }))
+        let data = match &origin {
+            Origin::Response(id) => json!({"previous_response_id": id, "calls": calls}),
+            Origin::Conversation(id) => json!({"conversation": id, "calls": calls}),
+        };
+        Ok(Some(Completed { request, data }))
     }
+}
+
+/// What the request goes on from, if the vendor keeps it.
+fn origin(request: &Request) -> Option<Origin> {
+    if let Some(id) = request.previous_response_id() {
+        return Some(Origin::Response(id));
+    }
+    if request.dialect() != Dialect::Responses {
+        return None;
+    }
+    let conversation: Value = serde_json::from_str(request.raw("conversation")?).ok()?;
+    conversation.get("id").unwrap_or(&conversation).as_str().map(|id| Origin::Conversation(id.to_owned()))
 }
 
 /// The call that an item of the input gives the output of.

@@ -125,20 +125,21 @@ async fn carry(
         transaction.note_evaluation(evaluation(reviews.summary()));
     }
     let caller = asked.caller.identity;
+    let watched = route.kind.is_reviewed() && !live.plan.is_idle();
     if let Some(request) = &asked.request
-        && let Some(completed) = core.open_calls.complete(caller, request)?
+        && let Some(completed) = core.open_calls.complete(caller, request, watched)?
     {
         transaction.event("transaction.calls_answered", completed.data);
         asked.request = Some(completed.request);
         changed = true;
     }
     let wants_stream = asked.request.as_ref().is_some_and(Request::stream);
-    let watched = route.kind.is_reviewed() && !live.plan.is_idle();
     if watched && matches!(route.kind, Kind::Stored(_)) {
         stored::check(asked.head.uri.query().unwrap_or_default())?;
     }
     if watched && route.dialect == Dialect::Responses && asked.request.as_ref().is_none_or(Request::store) {
-        let calls = CallWatch::new(Arc::clone(&core.open_calls), caller, core.limits.event_bytes);
+        let latest = route.kind == Kind::Turn;
+        let calls = CallWatch::new(Arc::clone(&core.open_calls), caller, core.limits.event_bytes, latest);
         transaction.calls = Some(calls);
     }
     let Asked { head, caller, received, request } = asked;

@@ -26,7 +26,7 @@ fn request(body: &str) -> Request {
 }
 
 fn completed(known: &OpenCalls, caller: [u8; 16], body: &str) -> Option<String> {
-    known.complete(caller, &request(body)).unwrap().map(|completed| completed.request.text().to_owned())
+    known.complete(caller, &request(body), true).unwrap().map(|completed| completed.request.text().to_owned())
 }
 
 fn output(kind: &str, id: &str) -> String {
@@ -76,10 +76,11 @@ fn unknown_responses_and_other_callers_pass_as_they_are() {
 #[test]
 fn a_call_that_no_text_can_answer_is_a_400_that_says_what_to_do() {
     let known = known(&[("computer_call", "c1")]);
-    let error =
-        known.complete(ALICE, &request(r#"{"model":"m","previous_response_id":"resp_1","input":"hi"}"#)).unwrap_err();
+    let error = known
+        .complete(ALICE, &request(r#"{"model":"m","previous_response_id":"resp_1","input":"hi"}"#), true)
+        .unwrap_err();
     assert_eq!(error.status(), 400);
-    assert!(error.to_string().contains("without `previous_response_id`"), "{error}");
+    assert!(error.to_string().contains("go on without it"), "{error}");
 }
 
 #[test]
@@ -96,7 +97,7 @@ fn the_memory_is_bounded_and_forgets_what_was_not_asked_for_longest() {
 }
 
 fn watch(known: &Arc<OpenCalls>) -> CallWatch {
-    CallWatch::new(Arc::clone(known), ALICE, 1 << 20)
+    CallWatch::new(Arc::clone(known), ALICE, 1 << 20, true)
 }
 
 const CREATED: &str =
@@ -136,4 +137,44 @@ fn a_whole_answer_is_compared_and_not_handed_out_after_a_block() {
     assert_eq!(watch(&known).whole(vendors, clients), Ok(()));
     assert_eq!(known.of(ALICE, "resp_9"), [call("function_call", "c9")]);
     assert!(matches!(watch(&known).whole(vendors, vendors), Err(GatewayError::PolicyBlocked(_))));
+}
+
+#[test]
+fn what_is_open_in_a_conversation_is_what_its_last_answer_left_open() {
+    let known = OpenCalls::new();
+    let vendors = |call: &str| {
+        let output = json!([{"type": "function_call", "call_id": call}]);
+        json!({"id": format!("resp_{call}"), "conversation": {"id": "conv_1"}, "output": output}).to_string()
+    };
+    let nothing = br#"{"id":"resp_x","output":[]}"#;
+    for conversation in [r#""conv_1""#, r#"{"id":"conv_1"}"#] {
+        watch(&known).whole(vendors("c1").as_bytes(), nothing).unwrap();
+        let body = format!(r#"{{"model":"m","conversation":{conversation},"input":[]}}"#);
+        assert!(completed(&known, ALICE, &body).unwrap().contains(&output("function_call", "c1")));
+        // Until the vendor has answered: a turn that it refuses changes nothing.
+        assert!(completed(&known, ALICE, &body).is_some());
+        let given = vendors("c2");
+        watch(&known).whole(given.as_bytes(), given.as_bytes()).unwrap();
+        assert_eq!(completed(&known, ALICE, &body), None);
+    }
+    assert!(knows(&known, "resp_c1"), "a response is gone on from as often as one likes");
+}
+
+#[test]
+fn reading_an_old_response_opens_nothing_in_its_conversation() {
+    let known = OpenCalls::new();
+    let reading = CallWatch::new(Arc::clone(&known), ALICE, 1 << 20, false);
+    let vendors =
+        br#"{"id":"resp_9","conversation":{"id":"conv_1"},"output":[{"type":"function_call","call_id":"c"}]}"#;
+    reading.whole(vendors, br#"{"id":"resp_9","output":[]}"#).unwrap();
+    assert!(knows(&known, "resp_9") && !knows(&known, "conv_1"));
+}
+
+#[test]
+fn outputs_of_a_conversation_are_given_once_where_nobody_sees_the_answer() {
+    let known = OpenCalls::new();
+    known.conversation(ALICE, "conv_1", vec![call("function_call", "c")]);
+    let body = request(r#"{"model":"m","conversation":"conv_1","input":"hi"}"#);
+    assert!(known.complete(ALICE, &body, false).unwrap().is_some());
+    assert!(known.complete(ALICE, &body, false).unwrap().is_none());
 }

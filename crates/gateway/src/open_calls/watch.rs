@@ -14,6 +14,7 @@ use crate::errors::GatewayError;
 pub(crate) struct CallWatch {
     calls: Arc<OpenCalls>,
     caller: [u8; 16],
+    latest: bool,
     vendors: Seen,
     clients: Seen,
 }
@@ -25,6 +26,7 @@ struct Seen {
     /// Something could not be read; the rest is not looked at.
     lost: bool,
     response: Option<String>,
+    conversation: Option<String>,
     calls: Vec<OpenCall>,
 }
 
@@ -40,7 +42,14 @@ struct Event {
 struct Response {
     id: String,
     #[serde(default)]
+    conversation: Option<Conversation>,
+    #[serde(default)]
     output: Vec<Item>,
+}
+
+#[derive(Deserialize)]
+struct Conversation {
+    id: String,
 }
 
 #[derive(Deserialize)]
@@ -61,9 +70,10 @@ impl fmt::Debug for CallWatch {
 }
 
 impl CallWatch {
-    /// For an answer to this caller, whose events have at most so many bytes.
-    pub(crate) fn new(calls: Arc<OpenCalls>, caller: [u8; 16], event_bytes: usize) -> Self {
-        Self { calls, caller, vendors: Seen::new(event_bytes), clients: Seen::new(event_bytes) }
+    /// For an answer to this caller, whose events have at most so many bytes. `latest`: it is an answer to a turn, and so the
+    /// last of its conversation, and not one that is read again.
+    pub(crate) fn new(calls: Arc<OpenCalls>, caller: [u8; 16], event_bytes: usize, latest: bool) -> Self {
+        Self { calls, caller, latest, vendors: Seen::new(event_bytes), clients: Seen::new(event_bytes) }
     }
 
     /// Bytes of the vendor's stream.
@@ -81,7 +91,7 @@ impl CallWatch {
         let Some(response) = self.vendors.response.take() else { return };
         let given = &self.clients.calls;
         let withheld = std::mem::take(&mut self.vendors.calls).into_iter().filter(|call| !given.contains(call));
-        self.remember(&response, withheld.collect());
+        self.remember(&response, self.vendors.conversation.as_deref(), withheld.collect());
     }
 
     /// Whether this response may be read as a stream: not where calls of it have been withheld before, which another verdict
@@ -105,11 +115,16 @@ impl CallWatch {
             let why = "this response holds a call that a policy has blocked before; it is not handed out";
             return Err(GatewayError::PolicyBlocked(why.to_owned()));
         }
-        self.remember(&vendors.id, calls(vendors.output).filter(|call| !given.contains(call)).collect());
+        let withheld = calls(vendors.output).filter(|call| !given.contains(call)).collect();
+        let conversation = vendors.conversation.map(|conversation| conversation.id);
+        self.remember(&vendors.id, conversation.as_deref(), withheld);
         Ok(())
     }
 
-    fn remember(&self, response: &str, withheld: Vec<OpenCall>) {
+    fn remember(&self, response: &str, conversation: Option<&str>, withheld: Vec<OpenCall>) {
+        if let (Some(conversation), true) = (conversation, self.latest) {
+            self.calls.conversation(self.caller, conversation, withheld.clone());
+        }
         if !withheld.is_empty() {
             self.calls.remember(self.caller, response, withheld);
         }
@@ -124,7 +139,13 @@ impl Drop for CallWatch {
 
 impl Seen {
     fn new(event_bytes: usize) -> Self {
-        Self { splitter: Splitter::new(event_bytes), lost: false, response: None, calls: Vec::new() }
+        Self {
+            splitter: Splitter::new(event_bytes),
+            lost: false,
+            response: None,
+            conversation: None,
+            calls: Vec::new(),
+        }
     }
 
     fn push(&mut self, bytes: &[u8]) {
@@ -160,6 +181,7 @@ impl Seen {
 
     fn add(&mut self, response: Response) {
         self.response.get_or_insert(response.id);
+        self.conversation = self.conversation.take().or(response.conversation.map(|conversation| conversation.id));
         self.extend(response.output);
     }
 

@@ -7,7 +7,7 @@ use luthien_policy::judge::JudgeRoute;
 use luthien_record::model::Evaluation;
 use luthien_testkit::accumulate::accumulate_responses;
 use luthien_testkit::client::{Exchange, get, post};
-use luthien_testkit::{Answer, Asked, Reply, Script};
+use luthien_testkit::{Answer, Asked, Play, Reply, Script};
 use luthien_wire::Dialect;
 use rstest::rstest;
 use serde_json::{Value, json};
@@ -69,6 +69,35 @@ async fn a_blocked_call_gets_an_output_in_the_next_turn(#[case] stream: bool) {
     let record = rig.record(&id).await;
     let event = record.events.iter().find(|event| event.event_type == "transaction.calls_answered").unwrap();
     assert_eq!(event.data, json!({"previous_response_id": response, "calls": ["call_1"]}));
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn a_blocked_call_in_a_conversation_of_the_vendors_is_answered_until_the_vendor_has_taken_it() {
+    let answer = |number: u64, item: Value| {
+        let conversation = json!({"id": "conv_1"});
+        let id = format!("resp_{number}");
+        json!({"id": id, "object": "response", "status": "completed", "model": "m", "conversation": conversation, "output": [item]})
+    };
+    let call = json!({"id": "fc_1", "type": "function_call", "call_id": "call_1", "name": "run", "arguments": "{}", "status": "completed"});
+    let said = json!({"id": "msg_1", "type": "message", "role": "assistant", "status": "completed",
+        "content": [{"type": "output_text", "text": "Well.", "annotations": []}]});
+    let plays = [
+        Play::from(Reply::json(200, &answer(0, call))),
+        Play::from(Answer::text("bad")),
+        Play::from(Reply::error(Dialect::Responses, 429, "rate_limit_exceeded", "Wait.")),
+        Play::from(Reply::json(200, &answer(1, said.clone()))),
+        Play::from(Reply::json(200, &answer(2, said))),
+    ];
+    let rig = judged(Script::in_turn(plays)).await;
+    let body = json!({"model": "m", "conversation": "conv_1", "input": [{"role": "user", "content": "hi"}]});
+    let mut inputs = Vec::new();
+    for _ in 0..4 {
+        rig.ask("/v1/responses", &body).await.rest().await.unwrap();
+        inputs.push(last_asked(&rig).json()["input"].as_array().unwrap().len());
+    }
+    // The first has the call, the second is refused, the third goes through, and the fourth finds nothing open.
+    assert_eq!(inputs, [1, 2, 2, 1]);
     rig.stop().await;
 }
 
