@@ -39,6 +39,8 @@ pub(super) struct Ask {
     pub(super) tier: Option<String>,
     /// The client names a prompt cache, so it counts on one; with how long it is to last.
     pub(super) cache: Option<Cache>,
+    /// Chat: parts are marked for a prompt cache.
+    pub(super) hinted: bool,
     pub(super) stream: Option<bool>,
     /// How the stream is wanted, as OpenAI's dialects say it, but for the usage chunk.
     pub(super) stream_options: Map<String, Value>,

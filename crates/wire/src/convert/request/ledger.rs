@@ -37,6 +37,13 @@ impl Ledger {
         }
     }
 
+    /// Whether a field was dropped; it is not named any more.
+    pub(super) fn take(&mut self, at: &str) -> bool {
+        let before = self.entries.len();
+        self.entries.retain(|entry| entry.at != at);
+        self.entries.len() < before
+    }
+
     /// One of many things of a kind has no place: the first is named, the others counted, so that a long conversation does
     /// not make a long header.
     pub(super) fn drop_each(&mut self, at: &str, kind: &str) {

@@ -6,7 +6,7 @@ use super::super::super::Refused;
 use super::super::ask::{Ask, Cache, Call, Effort, Format, Input, Outcome, Part, Role, Shape, Turn, What};
 use super::super::ledger::{Ledger, refuse};
 use super::super::{effort, take};
-use super::{chat_parts as parts, chat_reasoning, tools};
+use super::{chat_parts as parts, chat_reasoning, messages_blocks as blocks, tools};
 
 pub(super) fn read(ask: &mut Ask, body: &mut Map<String, Value>, ledger: &mut Ledger) -> Result<(), Refused> {
     let mut open = Open::default();
@@ -41,7 +41,9 @@ pub(super) fn read(ask: &mut Ask, body: &mut Map<String, Value>, ledger: &mut Le
     ask.stream_options = take::object(body, "stream_options");
     ask.include_usage = take::flag(&mut ask.stream_options, "include_usage") == Some(true);
     ask.user = user(body);
-    ask.cache = cache(body);
+    // Clients that know a Claude behind this dialect mark its cache as Messages has it.
+    ask.hinted = ledger.take(blocks::HINT);
+    ask.cache = cache(body).or(ask.hinted.then_some(Cache { long: false }));
     Ok(())
 }
 
@@ -76,6 +78,7 @@ impl Open {
 
 fn turn(at: &str, mut message: Map<String, Value>, open: &mut Open, ledger: &mut Ledger) -> Result<Turn, Refused> {
     let content = message.shift_remove("content");
+    blocks::hints(&mut message, ledger);
     let turn = match take::text(&mut message, "role").as_deref() {
         Some("system") => Turn { role: Role::System, parts: parts::content(at, Role::System, content, ledger)? },
         Some("developer") => {

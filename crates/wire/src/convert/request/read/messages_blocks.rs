@@ -9,14 +9,16 @@ use super::super::{media, take};
 use super::reasoning;
 use crate::dialect::Dialect;
 
-/// Hints for the vendor's prompt cache change no meaning: they are named once for the whole request.
+/// The name of hints for the vendor's prompt cache. They change no meaning: they are named once for the whole request.
+pub(super) const HINT: &str = "cache_control";
+
 pub(super) fn cached(ledger: &mut Ledger) {
-    ledger.drop("cache_control");
+    ledger.drop(HINT);
 }
 
 /// Takes a cache hint off a block.
 pub(super) fn hints(block: &mut Map<String, Value>, ledger: &mut Ledger) {
-    if block.shift_remove("cache_control").is_some_and(|hint| !hint.is_null()) {
+    if block.shift_remove(HINT).is_some_and(|hint| !hint.is_null()) {
         cached(ledger);
     }
 }

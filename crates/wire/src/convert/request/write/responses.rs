@@ -41,6 +41,9 @@ pub(super) fn write(mut ask: Ask, target: &Target<'_>, ledger: &mut Ledger) -> R
     let says = |value: &Value| value.as_f64() != Some(1.0);
     put(&mut body, "temperature", ask.temperature.take().filter(says));
     put(&mut body, "top_p", ask.top_p.take().filter(says));
+    if ask.hinted {
+        ledger.drop("cache_control");
+    }
     if ask.top_k.is_some() {
         ledger.drop("top_k");
     }
