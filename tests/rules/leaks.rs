@@ -286,9 +286,16 @@ async fn no_changed_text_stands_in_its_log_probabilities() {
     let blocking = ("simple_llm", json!({"instructions": "Let nothing out.", "model": JUDGE, "on_error": "block"}));
     for policy in [blocking, ("all_caps", json!({}))] {
         let rig = Rig::new(judged(NOTHING, fixture_of), Some(policy)).await;
-        for (name, stream) in [("logprobs", true), ("body_logprobs", false)] {
-            let told = rig.told(Dialect::Chat, &turn(Dialect::Chat, name, stream)).await;
-            assert!(!told.text().contains("\"Yes\""), "{name}: {}", told.text());
+        for (dialect, name, stream, token) in [
+            (Dialect::Chat, "logprobs", true, "\"Yes\""),
+            (Dialect::Chat, "body_logprobs", false, "\"Yes\""),
+            (Dialect::Responses, "text_logprobs", true, "\" good\""),
+            (Dialect::Responses, "body_logprobs", false, "\" good\""),
+        ] {
+            let fixture = fixtures::named(dialect, name).expect("a fixture of that name");
+            assert!(String::from_utf8_lossy(fixture.bytes).contains(token), "{name}");
+            let told = rig.told(dialect, &turn(dialect, name, stream)).await;
+            assert!(!told.text().contains(token), "{name}: {}", told.text());
         }
         rig.stop().await;
     }

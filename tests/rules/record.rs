@@ -1,10 +1,10 @@
 //! The record says what happened, no more and no less.
 
-use luthien_testkit::{Answer, Asked, Ending, Gate, Play, Reply, Script, Step};
+use luthien_testkit::{Answer, Asked, Ending, Gate, Play, Reply, Script, Step, fixtures};
 use luthien_wire::Dialect;
 use serde_json::{Value, json};
 
-use crate::support::{BAD, GOOD, JUDGE, Rig, chain, decisions, event, judge, judged, read, response, turn};
+use crate::support::{BAD, GOOD, JUDGE, Rig, chain, decisions, event, fixture_of, judge, judged, read, response, turn};
 
 fn one_call() -> Answer {
     Answer::new().say("I will.").call("Bash", &json!({"command": "make secret-thing"}))
@@ -130,39 +130,62 @@ async fn a_client_that_goes_before_the_verdict_leaves_nothing_evaluated() {
 
 #[tokio::test]
 async fn a_shadowed_verdict_is_recorded_though_the_client_has_gone() {
-    let (gate, end) = (Gate::new(), Gate::new());
-    let (held, open) = (gate.clone(), end.clone());
-    let script = Script::new(move |asked: &Asked| {
-        if asked.model() == JUDGE {
-            Play::from(Answer::text(BAD).reply(asked).wait_before(&held))
-        } else {
-            Play::from(one_call().new_block().say("more").hold(&open).say("never"))
+    // In Chat a call ends with the answer: its judge is asked too late for this.
+    for dialect in [Dialect::Messages, Dialect::Responses] {
+        let (gate, end) = (Gate::new(), Gate::new());
+        let (held, open) = (gate.clone(), end.clone());
+        let script = Script::new(move |asked: &Asked| {
+            if asked.model() == JUDGE {
+                Play::from(Answer::text(BAD).reply(asked).wait_before(&held))
+            } else {
+                Play::from(one_call().new_block().say("more").hold(&open).say("never"))
+            }
+        });
+        let rig = Rig::new(script, Some(shadow())).await;
+        let mut exchange = rig.ask(dialect, &turn(dialect, "m", true)).await;
+        let id = exchange.header("x-luthien-transaction-id").expect("an id").to_owned();
+        let mut seen = String::new();
+        while !seen.contains("secret-thing") {
+            let frame = exchange.frame().await.expect("a frame").expect("a frame");
+            seen.push_str(std::str::from_utf8(&frame.raw).expect("UTF-8"));
         }
-    });
-    let shadow = json!({"policies": [{"class": "tool_call_judge", "mode": "shadow", "config": {"model": JUDGE}}]});
-    let rig = Rig::new(script, Some(("serial", shadow))).await;
-    let mut exchange = rig.ask(Dialect::Messages, &turn(Dialect::Messages, "m", true)).await;
-    let id = exchange.header("x-luthien-transaction-id").expect("an id").to_owned();
-    let mut seen = String::new();
-    while !seen.contains("secret-thing") {
-        let frame = exchange.frame().await.expect("a frame").expect("a frame");
-        seen.push_str(std::str::from_utf8(&frame.raw).expect("UTF-8"));
-    }
-    gate.reached().await;
-    drop(exchange);
-    assert_eq!(rig.upstream.ended(0).await.expect("the turn's").ending, Ending::ClientGone);
-    gate.open();
-    let mut call = rig.gateway.call(&id).await;
-    for _ in 0..500 {
-        if !decisions(&call).is_empty() {
-            break;
+        gate.reached().await;
+        drop(exchange);
+        assert_eq!(rig.upstream.ended(0).await.expect("the turn's").ending, Ending::ClientGone);
+        gate.open();
+        let mut call = rig.gateway.call(&id).await;
+        for _ in 0..500 {
+            if !decisions(&call).is_empty() {
+                break;
+            }
+            call = rig.gateway.call(&id).await;
         }
-        call = rig.gateway.call(&id).await;
+        let decisions = decisions(&call);
+        assert_eq!(decisions.len(), 1, "{call}");
+        assert_eq!((&decisions[0]["action"], &decisions[0]["mode"]), (&json!("block"), &json!("shadow")));
+        assert_eq!(response(&call)["evaluation"], "none");
+        rig.stop().await;
     }
-    let decisions = decisions(&call);
-    assert_eq!(decisions.len(), 1, "{call}");
-    assert_eq!((&decisions[0]["action"], &decisions[0]["mode"]), (&json!("block"), &json!("shadow")));
-    assert_eq!(response(&call)["evaluation"], "none");
+}
+
+/// The judge in shadow mode.
+fn shadow() -> (&'static str, Value) {
+    ("serial", json!({"policies": [{"class": "tool_call_judge", "mode": "shadow", "config": {"model": JUDGE}}]}))
+}
+
+#[tokio::test]
+async fn a_shadowed_block_changes_no_byte() {
+    let rig = Rig::new(judged(BAD, fixture_of), Some(shadow())).await;
+    for fixture in Dialect::ALL.into_iter().flat_map(fixtures::all).filter(|fixture| fixture.well_formed) {
+        let told = rig.told(fixture.dialect, &turn(fixture.dialect, fixture.name, fixture.streamed)).await;
+        assert_eq!(told.text(), String::from_utf8_lossy(fixture.bytes), "{} {}", fixture.dialect, fixture.name);
+        if fixture.has_tool_calls {
+            let call = rig.gateway.call(told.id()).await;
+            let shadowed = decisions(&call).into_iter().filter(|decision| decision["mode"] == "shadow").count();
+            assert!(shadowed > 0, "{} {}: {call}", fixture.dialect, fixture.name);
+            assert_eq!(response(&call)["evaluation"], "none", "{} {}", fixture.dialect, fixture.name);
+        }
+    }
     rig.stop().await;
 }
 

@@ -19,7 +19,8 @@ fn changes() -> Vec<Policy> {
 }
 
 /// The annotations of a text that is changed are left out of the text, not yet out of the stream.
-const ANNOTATED: [&str; 3] = ["text_annotations", "web_search_call", "file_search_call"];
+pub(crate) const ANNOTATED: [&str; 5] =
+    ["text_annotations", "web_search_call", "file_search_call", "web_search", "unknown_fields"];
 
 #[tokio::test]
 async fn a_changed_stream_is_read_by_the_strictest() {

@@ -50,25 +50,30 @@ async fn text_comes_before_the_verdict_and_the_call_after_it() {
 
 #[tokio::test]
 async fn later_text_overtakes_a_held_call_and_calls_go_together() {
-    let gate = Gate::new();
-    let answer = Answer::new()
-        .say("before")
-        .call("First", &json!({"a": 1}))
-        .new_block()
-        .say("between")
-        .call("Second", &json!({"b": 2}));
-    let rig = Rig::new(behind(&gate, answer), Some(judge())).await;
-    let mut exchange = rig.ask(Dialect::Messages, &turn(Dialect::Messages, "m", true)).await;
-    let before = until(&mut exchange, "between").await;
-    gate.reached().await;
-    assert!(!before.contains("First") && !before.contains("Second"), "{before}");
-    gate.open();
-    let rest = exchange.rest().await.expect("the rest");
-    let answer = read(Dialect::Messages, &[before.as_bytes(), &rest].concat()).expect("well-formed");
-    let kinds: Vec<&str> =
-        answer["content"].as_array().expect("blocks").iter().filter_map(|b| b["type"].as_str()).collect();
-    assert_eq!(kinds, ["text", "text", "tool_use", "tool_use"]);
-    rig.stop().await;
+    for (dialect, list, expected) in [
+        (Dialect::Messages, "content", ["text", "text", "tool_use", "tool_use"]),
+        (Dialect::Responses, "output", ["message", "message", "function_call", "function_call"]),
+    ] {
+        let gate = Gate::new();
+        let answer = Answer::new()
+            .say("before")
+            .call("First", &json!({"a": 1}))
+            .new_block()
+            .say("between")
+            .call("Second", &json!({"b": 2}));
+        let rig = Rig::new(behind(&gate, answer), Some(judge())).await;
+        let mut exchange = rig.ask(dialect, &turn(dialect, "m", true)).await;
+        let before = until(&mut exchange, "between").await;
+        gate.reached().await;
+        assert!(!before.contains("First") && !before.contains("Second"), "{before}");
+        gate.open();
+        let rest = exchange.rest().await.expect("the rest");
+        let answer = read(dialect, &[before.as_bytes(), &rest].concat()).expect("well-formed");
+        let kinds: Vec<&str> =
+            answer[list].as_array().expect("blocks").iter().filter_map(|block| block["type"].as_str()).collect();
+        assert_eq!(kinds, expected);
+        rig.stop().await;
+    }
 }
 
 #[tokio::test]

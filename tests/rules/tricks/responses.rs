@@ -136,6 +136,7 @@ fn misplaced() -> Vec<(&'static str, String)> {
         ("in the second event", stream(&[lifecycle("in_progress", "in_progress", CALL)], "")),
         ("in the queue", stream(&[lifecycle("queued", "queued", CALL)], "")),
         ("in a later state", text_and(&[lifecycle("in_progress", "in_progress", CALL)], "")),
+        ("in a response that is cancelled", frames(&[created(), lifecycle("cancelled", "cancelled", CALL)])),
         ("before the start", frames(&two(&called("0"), &[created(), completed(CALL)]))),
         ("without a start", frames(&two(&called("0"), &[completed(CALL)]))),
         ("behind the end", format!("{}{}", stream(&said(), TEXT), frames(&called("1")))),
