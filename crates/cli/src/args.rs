@@ -65,7 +65,7 @@ pub(crate) enum Command {
     /// Run Codex through the gateway, starting one if none runs
     #[command(
         disable_help_flag = true,
-        after_help = "Everything after `codex` goes to Codex as it is.\n\nExample:\n  luthien codex exec \"what does this project do?\""
+        after_help = "Everything after `codex` goes to Codex as it is; its own settings are not touched. It sends OPENAI_API_KEY, else the gateway key, else what it is logged in with.\n\nExample:\n  luthien codex exec \"what does this project do?\""
     )]
     Codex(AgentArgs),
 
