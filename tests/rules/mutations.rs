@@ -6,8 +6,9 @@ use luthien_testkit::fixtures::{self, Fixture};
 use luthien_testkit::{Answer, Chunking, Reply};
 use luthien_wire::Dialect;
 
+use crate::converted::{abroad, pairs};
 use crate::support::{BAD, Rig, judge, judged, turn};
-use crate::words::{found, names, only_in_calls};
+use crate::words::{self, found, names, only_in_calls};
 
 /// How many answers are tried for each dialect. Each depends on its number alone.
 const ANSWERS: u64 = 400;
@@ -133,6 +134,35 @@ async fn no_accident_lets_a_blocked_call_out() {
     }
     assert!(leaks.is_empty(), "{} leaks:\n{}", leaks.len(), leaks.join("\n\n"));
     rig.stop().await;
+}
+
+#[tokio::test]
+async fn no_accident_lets_a_blocked_call_through_a_conversion() {
+    let mut leaks = Vec::new();
+    let rig = Rig::converting(Answer::text("x"), Some(judge())).await;
+    for (client, spoken) in pairs() {
+        let (fixtures, structure) = (judged_calls(spoken), words::structure(client));
+        for number in 0..ANSWERS / 4 {
+            let mut chance = Chance(number.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+            let (fixture, words) = chance.of(&fixtures);
+            let bytes = mutated(fixture, &mut chance);
+            let kind = if fixture.streamed { "text/event-stream" } else { "application/json" };
+            let reply = Reply::whole(200, kind, bytes.clone());
+            rig.upstream.default_script(judged(BAD, move |_| reply.clone()));
+            let told = rig.told(client, &abroad(client, spoken, "m", fixture.streamed)).await;
+            let mut words = words.clone();
+            words.retain(|word| !structure.contains(word.as_str()));
+            if let Some(word) = found(&words, &told.body, fixture.streamed) {
+                let (name, bytes) = (fixture.name, String::from_utf8_lossy(&bytes));
+                let told = told.text();
+                leaks.push(format!(
+                    "{client} on {spoken}: {name} number {number}: '{word}':\n{bytes}\n-- became --\n{told}"
+                ));
+            }
+        }
+    }
+    rig.stop().await;
+    assert!(leaks.is_empty(), "{} leaks:\n{}", leaks.len(), leaks.join("\n\n"));
 }
 
 /// A word of the protocol, which may stand anywhere.
