@@ -24,7 +24,13 @@ impl Event {
 pub fn events(input: &[u8]) -> (Vec<Event>, Option<Event>) {
     let mut out = Vec::new();
     let (mut name, mut data): (Vec<u8>, Option<Vec<u8>>) = (Vec::new(), None);
-    for line in lines(input.strip_prefix(b"\xef\xbb\xbf").unwrap_or(input)) {
+    // Some readers take a byte order mark away in front of the stream alone, some in front of every chunk: here in front of
+    // every event.
+    let (mut first, mut has_line) = (true, false);
+    for (number, whole) in lines(input).into_iter().enumerate() {
+        let line = whole.strip_prefix(b"\xef\xbb\xbf").filter(|_| first).unwrap_or(whole);
+        first = line.is_empty() && has_line;
+        has_line = !line.is_empty() || (!has_line && number > 0 && !whole.is_empty());
         if line.is_empty() {
             let event = std::mem::take(&mut name);
             out.extend(data.take().map(|data| Event { name: event, data }));

@@ -3,8 +3,13 @@
 //! Accepts what the standard accepts (LF, CR, CRLF, a BOM, comments, several `data:` lines, no space after the colon) and
 //! gives the same events for every division of the input into chunks. The frames' raw bytes, put together, are the input.
 
+use std::ops::Range;
+
 use bytes::{Bytes, BytesMut};
 use memchr::memchr2;
+
+/// What some put in front of a text. It belongs to none of the lines.
+const BOM: &[u8] = b"\xef\xbb\xbf";
 
 /// One event, or a stretch of comments, as it came.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,7 +48,6 @@ impl Frame {
 
     /// It has no data, and nothing else that could be meant as such: only comments and the standard's other fields.
     pub(crate) fn is_silent(&self) -> bool {
-        const BOM: &[u8] = b"\xef\xbb\xbf";
         let silent = |line: &[u8]| {
             let name = memchr::memchr(b':', line).map_or(line, |colon| &line[..colon]);
             matches!(name, b"" | b"event" | b"id" | b"retry")
@@ -72,14 +76,34 @@ pub struct Splitter {
     after_cr: bool,
     /// The frame has a line that is not blank.
     has_line: bool,
+    /// What the frame's lines have said so far.
+    fields: Fields,
     started: bool,
     limit: usize,
+}
+
+/// Where the values of a frame's fields stand, for frames of the usual form: one `data:` line.
+#[derive(Clone, Debug, Default)]
+struct Fields {
+    event: Range<usize>,
+    data: Option<Range<usize>>,
+    /// The frame has another form, and is to be read anew.
+    unusual: bool,
 }
 
 impl Splitter {
     /// A splitter that refuses events of more than `limit` bytes.
     pub fn new(limit: usize) -> Self {
-        Self { buf: BytesMut::new(), line: 0, scanned: 0, after_cr: false, has_line: false, started: false, limit }
+        Self {
+            buf: BytesMut::new(),
+            line: 0,
+            scanned: 0,
+            after_cr: false,
+            has_line: false,
+            fields: Fields::default(),
+            started: false,
+            limit,
+        }
     }
 
     /// Adds bytes as they came from the wire.
@@ -97,13 +121,13 @@ impl Splitter {
         let raw = self.buf.split().freeze();
         self.line = 0;
         self.scanned = 0;
+        self.fields = Fields::default();
         (!raw.is_empty()).then(|| parse(raw))
     }
 
     /// The next whole frame, if it is there.
     pub fn next_frame(&mut self) -> Result<Option<Frame>, Oversized> {
         if !self.started && !self.buf.is_empty() {
-            const BOM: &[u8] = b"\xef\xbb\xbf";
             if self.buf.len() < BOM.len() && BOM.starts_with(&self.buf) {
                 return Ok(None);
             }
@@ -129,7 +153,7 @@ impl Splitter {
                 return Ok(None);
             };
             let at = self.scanned + found;
-            let blank = at == self.line;
+            let line = self.line..at;
             let mut next = at + 1;
             if self.buf[at] == b'\r' {
                 if self.buf.get(next) == Some(&b'\n') {
@@ -140,8 +164,9 @@ impl Splitter {
             }
             self.line = next;
             self.scanned = next;
-            if !blank {
+            if !line.is_empty() {
                 self.has_line = true;
+                self.fields.add(&self.buf, line);
             } else if self.has_line {
                 if next > self.limit {
                     return Err(Oversized { limit: self.limit });
@@ -150,18 +175,48 @@ impl Splitter {
                 self.line = 0;
                 self.scanned = 0;
                 self.has_line = false;
-                return Ok(Some(parse(raw)));
+                return Ok(Some(std::mem::take(&mut self.fields).frame(raw)));
             }
         }
     }
 }
 
-/// Reads the fields of one frame.
+impl Fields {
+    /// Notes what a line says.
+    fn add(&mut self, buf: &[u8], line: Range<usize>) {
+        let text = &buf[line.clone()];
+        // Most lines are one of two, and a search for the colon costs more than to look for these.
+        if let Some(value) = text.strip_prefix(b"data:") {
+            self.unusual |= self.data.is_some();
+            self.data = Some(line.end - trimmed(value).len()..line.end);
+        } else if let Some(value) = text.strip_prefix(b"event:") {
+            self.event = line.end - trimmed(value).len()..line.end;
+        } else {
+            self.unusual |= matches!(text, b"data" | b"event") || text.starts_with(BOM);
+        }
+    }
+
+    fn frame(self, raw: Bytes) -> Frame {
+        if self.unusual {
+            return parse(raw);
+        }
+        let event = if self.event.is_empty() { Bytes::new() } else { raw.slice(self.event) };
+        let data = self.data.map(|data| raw.slice(data));
+        Frame { raw, event, data }
+    }
+}
+
+/// A field's value: one space behind the colon is no part of it.
+fn trimmed(value: &[u8]) -> &[u8] {
+    value.strip_prefix(b" ").unwrap_or(value)
+}
+
+/// Reads the fields of one frame, whatever its form.
 fn parse(raw: Bytes) -> Frame {
     let mut event = Bytes::new();
     let mut data: Option<Bytes> = None;
     let mut joined: Option<BytesMut> = None;
-    let mut at = if raw.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
+    let mut at = if raw.starts_with(BOM) { BOM.len() } else { 0 };
     while at < raw.len() {
         let rest = &raw[at..];
         let len = memchr2(b'\n', b'\r', rest).unwrap_or(rest.len());
