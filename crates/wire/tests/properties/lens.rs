@@ -10,7 +10,7 @@ pub(crate) fn request(dialect: Dialect, body: &[u8]) -> Ask {
     let body: Value = serde_json::from_slice(body).expect("json");
     let (limit, tools) = match dialect {
         Dialect::Messages => ("max_tokens", "input_schema"),
-        Dialect::Chat => ("max_completion_tokens", "parameters"),
+        Dialect::Chat => ("max_tokens", "parameters"),
         Dialect::Responses => ("max_output_tokens", "parameters"),
     };
     let tools = list(&body["tools"]).map(|tool| {

@@ -125,7 +125,7 @@ fn chat(ask: &Ask) -> Members {
         .map(|schema| json!({"type": "json_schema", "json_schema": {"name": "answer", "schema": schema}}));
     let named = |name: &str| json!({"type": "function", "function": {"name": name}});
     members(json!({
-        "model": "m", "max_completion_tokens": ask.limit, "messages": said, "tools": unless_empty(tools.collect()),
+        "model": "m", "max_tokens": ask.limit, "messages": said, "tools": unless_empty(tools.collect()),
         "tool_choice": choice(ask, named), "parallel_tool_calls": ask.one_call.then_some(false),
         "temperature": ask.temperature, "stop": unless_empty(ask.stop.iter().map(|stop| stop.as_str().into()).collect()),
         "user": ask.user, "response_format": format, "stream": ask.stream,

@@ -40,6 +40,14 @@ pub(super) fn reasons(model: &str) -> bool {
     !["gpt-3", "gpt-4", "chatgpt-", "gpt-5-chat"].iter().any(|start| name.starts_with(start))
 }
 
+/// What a Chat server calls the limit of an answer's tokens: OpenAI's models refuse the older name, other vendors' servers do
+/// not all know the newer one.
+pub(super) fn limit_on_chat(model: &str) -> &'static str {
+    let name = bare(model);
+    let openai = ["gpt-", "chatgpt-", "codex-", "o1", "o3", "o4"].iter().any(|start| name.starts_with(start));
+    if openai && !name.starts_with("gpt-oss") { "max_completion_tokens" } else { "max_tokens" }
+}
+
 /// The effort nearest to this that an OpenAI model knows: the first ones know fewer words.
 pub(super) fn effort(model: &str, word: String) -> String {
     let name = bare(model);
@@ -108,6 +116,16 @@ mod tests {
         ] {
             assert!(reasons(model), "{model}");
             assert_eq!(effort(model, given.to_owned()), expected, "{model} {given}");
+        }
+    }
+
+    #[test]
+    fn a_limit_has_the_name_that_the_models_server_knows() {
+        for model in ["gpt-5", "openai/gpt-4o", "o4-mini", "chatgpt-4o-latest"] {
+            assert_eq!(limit_on_chat(model), "max_completion_tokens", "{model}");
+        }
+        for model in ["qwen3-32b", "mistral-large", "openai/gpt-oss-120b", "tiny"] {
+            assert_eq!(limit_on_chat(model), "max_tokens", "{model}");
         }
     }
 

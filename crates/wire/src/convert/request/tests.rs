@@ -133,9 +133,7 @@ fn kept(from: Dialect, over: Dialect) -> &'static [&'static str] {
             &["max_tokens", "system", "tools", "tool_choice", "temperature", "metadata", "stream", "new"]
         }
         // The temperature gives way to the effort.
-        (Dialect::Chat, Dialect::Messages) => {
-            &["max_completion_tokens", "tools", "tool_choice", "user", "stream", "new"]
-        }
+        (Dialect::Chat, Dialect::Messages) => &["max_tokens", "tools", "tool_choice", "user", "stream", "new"],
         (Dialect::Responses, Dialect::Messages) => &[
             "max_output_tokens",
             "instructions",
@@ -147,7 +145,7 @@ fn kept(from: Dialect, over: Dialect) -> &'static [&'static str] {
             "new",
         ],
         (Dialect::Chat, _) => &[
-            "max_completion_tokens",
+            "max_tokens",
             "tools",
             "tool_choice",
             "temperature",

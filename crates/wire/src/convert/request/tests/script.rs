@@ -246,7 +246,7 @@ impl Script {
         }
         json!({
             "model": "m", "messages": messages, "tools": [{"type": "function", "function": function}], "tool_choice": choice,
-            "max_completion_tokens": s.limit, "temperature": s.temperature, "user": s.user, "stream": s.stream, "new": {"x": [1]},
+            "max_tokens": s.limit, "temperature": s.temperature, "user": s.user, "stream": s.stream, "new": {"x": [1]},
             "parallel_tool_calls": s.parallel, "top_p": 0.5, "metadata": {"team": "red"}, "prompt_cache_key": "k",
             "verbosity": "low", "reasoning_effort": "medium", "service_tier": "flex",
             "response_format": {"type": "json_schema", "json_schema": {"name": "n", "schema": {}, "strict": true}},

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::super::super::Refused;
 use super::super::ask::{Ask, Choice, Format, Part, Role, Tool, Turn, What};
 use super::super::ledger::{Ledger, refuse};
-use super::super::{fit, media};
+use super::super::{fit, media, models};
 use super::{Target, put};
 use crate::dialect::Dialect;
 
@@ -18,7 +18,7 @@ pub(super) fn write(mut ask: Ask, target: &Target<'_>, ledger: &mut Ledger) -> R
     }
     put(&mut body, "tool_choice", ask.choice.take().map(choice));
     put(&mut body, "parallel_tool_calls", ask.parallel);
-    put(&mut body, "max_completion_tokens", ask.limit.take());
+    put(&mut body, models::limit_on_chat(target.model), ask.limit.take());
     put(&mut body, "temperature", ask.temperature.take());
     put(&mut body, "top_p", ask.top_p.take());
     put(&mut body, "top_k", ask.top_k.take());
