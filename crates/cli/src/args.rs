@@ -58,7 +58,7 @@ pub(crate) enum Command {
     /// Run Claude Code through the gateway, starting one if none runs
     #[command(
         disable_help_flag = true,
-        after_help = "Everything after `claude` goes to Claude Code as it is.\n\nExample:\n  luthien claude -p \"what does this project do?\""
+        after_help = "Everything after `claude` goes to Claude Code as it is. It sends what it is logged in with, or the key in its environment.\n\nExample:\n  luthien claude -p \"what does this project do?\""
     )]
     Claude(AgentArgs),
 

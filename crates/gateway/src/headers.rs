@@ -21,7 +21,7 @@ pub(crate) const POLICY: HeaderName = HeaderName::from_static("x-luthien-policy"
 pub(crate) const UPSTREAM: HeaderName = HeaderName::from_static("x-luthien-upstream");
 /// The upstreams that were asked before it and could not answer, and why.
 pub(crate) const FALLBACK: HeaderName = HeaderName::from_static("x-luthien-fallback");
-/// What of the request the upstream's dialect has no place for.
+/// What was left out in a conversion: of the request, and of an answer in one piece.
 pub(crate) const DROPPED: HeaderName = HeaderName::from_static("x-luthien-dropped");
 /// What tells clients not to try again.
 pub(crate) const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");

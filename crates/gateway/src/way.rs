@@ -94,7 +94,8 @@ pub(crate) async fn travel(core: Arc<Core>, peer: SocketAddr, request: HttpReque
     response
 }
 
-/// authenticate → read → policies(request) → prepare → execute → decode → policies(response) → encode
+/// authenticate → read → policies(request) → choose → convert → prepare → execute
+/// → convert → decode → policies(response) → encode
 async fn carry(
     core: &Arc<Core>,
     live: &Live,

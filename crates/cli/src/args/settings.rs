@@ -57,7 +57,7 @@ impl FromArgMatches for SettingArgs {
     }
 }
 
-/// Flags other than host and port are for `--help`, not for `-h`.
+/// Flags other than these are for `--help`, not for `-h`.
 const FIRST: [&str; 3] = ["host", "port", "data_dir"];
 
 fn flag(setting: &'static Definition) -> Arg {

@@ -38,9 +38,9 @@ table { border-collapse: collapse } td { padding: .2rem 1rem .2rem 0; vertical-a
 policies of whoever runs it have decided, and records every call.</p>
 <p>Version {version}, <a href="/health">{status}</a>.</p>
 <table>
-<tr><td>Claude Code</td><td><code>luthien claude</code></td></tr>
+<tr><td>Claude Code, Codex</td><td><code>luthien claude</code>, <code>luthien codex</code></td></tr>
 <tr><td>Anthropic clients</td><td>this address as the base URL: <code>POST /v1/messages</code></td></tr>
-<tr><td>OpenAI clients</td><td>this address and <code>/v1</code> as the base URL: <code>POST /v1/chat/completions</code></td></tr>
+<tr><td>OpenAI clients</td><td>this address and <code>/v1</code> as the base URL: <code>POST /v1/chat/completions</code>, <code>POST /v1/responses</code></td></tr>
 <tr><td>What was recorded</td><td><code>luthien sessions</code>, <code>luthien show &lt;id&gt;</code></td></tr>
 <tr><td>Policies</td><td><code>/api/admin/policy/list</code>, with the admin key from the data folder</td></tr>
 <tr><td>Documents</td><td><code>README.md</code> and <code>docs/</code> in the source; <code>luthien --help</code></td></tr>
