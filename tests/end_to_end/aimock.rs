@@ -30,6 +30,14 @@ impl Agent {
         json!({"name": tool, "arguments": json!({field: COMMAND, "description": "Prints a number"}).to_string()})
     }
 
+    /// What the server speaks to it. pi meets other dialects elsewhere.
+    fn sides(&self) -> &[Dialect] {
+        match self {
+            Self::ClaudeCode | Self::Codex => &Dialect::ALL,
+            Self::Pi(dialect) => std::slice::from_ref(dialect),
+        }
+    }
+
     async fn run(self, base: &str, model: &str) -> Run {
         let prompt = "Print the number, please.";
         match self {
@@ -58,7 +66,7 @@ async fn a_tool_loop_runs_with_a_server_of_others(#[case] agent: Agent) {
     let policy = Some(("dogfood_safety", json!({})));
     let mut gateway = Gateway::start_converting(&Setup { upstream: aimock.url().into(), policy }).await;
 
-    for spoken in Dialect::ALL {
+    for &spoken in agent.sides() {
         let model = format!("a-model-of-{}", spoken.name());
         let run = agent.run(gateway.url(), &format!("{}/{model}", spoken.name())).await;
 
@@ -77,6 +85,6 @@ async fn a_tool_loop_runs_with_a_server_of_others(#[case] agent: Agent) {
         let [before, after] = [0, 1].map(|n| asked[n]["body"].to_string().contains(OUTPUT));
         assert!(!before && after, "{}: the tool's output came back: {}", spoken.name(), asked[1]);
     }
-    gateway.recorded(6).await;
+    gateway.recorded(2 * agent.sides().len() as u64).await;
     gateway.stop().await;
 }

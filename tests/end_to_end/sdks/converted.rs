@@ -37,8 +37,7 @@ fn cases() -> Vec<Case> {
 }
 
 #[rstest]
-#[case::python_new(Sdk::PythonNew)]
-#[case::python_old(Sdk::PythonOld)]
+#[case::python(Sdk::PythonNew)]
 #[case::typescript(Sdk::TypeScript)]
 #[tokio::test]
 async fn every_fixture_is_the_same_message_in_another_dialect(#[case] sdk: Sdk) {
