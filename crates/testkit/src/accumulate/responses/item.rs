@@ -183,7 +183,7 @@ impl Item {
             return Err(format!("W-32: a part of type {} in an item of type {}", part["type"], self.kind));
         }
         let parts = self.list(index);
-        if data[index] != parts.len() {
+        if parts.iter().any(|part| !part.done) || data[index] != parts.len() {
             return Err(format!("W-32: {kind} {} where {} follows", data[index], parts.len()));
         }
         if ["text", "refusal"].into_iter().any(|field| part[field].as_str().is_some_and(|text| !text.is_empty())) {
