@@ -1,4 +1,4 @@
-//! A compressed stream, decoded as it comes, for policies that watch it.
+//! A compressed stream, decoded as it comes, for what has to read it: policies, and conversion to another dialect.
 
 use std::io;
 use std::pin::Pin;
