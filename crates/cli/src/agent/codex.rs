@@ -86,7 +86,8 @@ pub(super) fn check(args: &[OsString]) -> Result<(), Failure> {
         let value = if matches!(before, "-c" | "--config") {
             Some(word.as_str())
         } else {
-            word.strip_prefix("--config=").or_else(|| word.strip_prefix("-c"))
+            let short = word.strip_prefix("-c").map(|value| value.strip_prefix('=').unwrap_or(value));
+            word.strip_prefix("--config=").or(short)
         };
         let elsewhere = ["--oss", "--local-provider", "--remote"]
             .iter()

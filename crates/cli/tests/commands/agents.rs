@@ -73,7 +73,11 @@ fn codex_is_not_started_at_an_older_gateway() {
 fn codex_is_not_started_on_a_way_around_the_gateway() {
     let home = Home::new();
     home.program("codex", "echo started");
-    for around in [&["codex", "--oss"][..], &["codex", "exec", "-c", "model_provider=\"openai\"", "hi"]] {
+    for around in [
+        &["codex", "--oss"][..],
+        &["codex", "exec", "-c=model_provider=other", "hi"],
+        &["codex", "exec", "-c", "model_provider=\"openai\"", "hi"],
+    ] {
         let run = home.luthien(around);
         assert_eq!((run.code, run.out.as_str()), (1, ""), "{around:?}");
         assert!(run.err.contains("would not go through the gateway"), "{}", run.err);

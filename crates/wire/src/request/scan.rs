@@ -95,6 +95,12 @@ pub(super) fn fields(
             return Err(RequestError::field(name, "given more than once"));
         }
     }
+    for (key, _) in members {
+        // Some servers read names without regard to case: to them this is the field, said again or said unseen.
+        if let Some(name) = read.iter().find(|name| key != *name && folded(key) == **name) {
+            return Err(RequestError::field(name, &format!("given as `{key}`, which servers read differently")));
+        }
+    }
     let raw = |name: &str| {
         let value = members.iter().find(|(key, _)| key == name).and_then(|(_, span)| text.get(span.clone()));
         value.filter(|value| *value != "null")
@@ -142,6 +148,16 @@ fn input<'t>(raw: &impl Fn(&str) -> Option<&'t str>) -> Result<(), RequestError>
         None if INSTEAD_OF_INPUT.iter().any(|name| raw(name).is_some()) => Ok(()),
         None => Err(RequestError::field("input", "field required")),
     }
+}
+
+/// A name as Go's servers compare it: by its lower case, with the two letters beyond ASCII that fold into it.
+fn folded(name: &str) -> String {
+    let fold = |letter: char| match letter {
+        'ſ' => 's',
+        '\u{212a}' => 'k',
+        other => other.to_ascii_lowercase(),
+    };
+    name.chars().map(fold).collect()
 }
 
 /// A count; `4096.0`, as some clients write it, included.

@@ -157,3 +157,17 @@ fn deep_nesting_is_read() {
     let request = read(Responses, &body);
     assert_eq!((request.texts().len(), request.conversation().len()), (0, 2));
 }
+
+#[test]
+fn a_field_under_a_name_that_only_some_servers_take_for_it_is_refused() {
+    for (key, field) in [
+        ("Input", "input"),
+        ("MODEL", "model"),
+        ("in\\u0050ut", "input"),
+        ("previou\u{17f}_response_id", "previous_response_id"),
+    ] {
+        let body = format!(r#"{{"model":"m","input":"hi","{key}":"x"}}"#);
+        let error = Request::parse(Responses, RequestKind::Turn, body.into()).unwrap_err();
+        assert_eq!(error.param.as_deref(), Some(field), "{key}");
+    }
+}
