@@ -1,5 +1,5 @@
 //! Top-level fields that only one vendor knows: what becomes of each at another's. Fields that nobody here knows go on
-//! under their own names.
+//! under their own names; those that only the target knows do not: policies have not read them in the client's dialect.
 
 use serde_json::{Map, Value};
 
@@ -31,6 +31,7 @@ pub(super) fn rest(
             Dialect::Chat => of_chat(&name, &value, to),
             Dialect::Responses => of_responses(&name, &value, to),
         };
+        let fate = if matches!(fate, Fate::Pass) { of_target(&name, &value, from, to) } else { fate };
         match fate {
             Fate::Nothing => {}
             Fate::Drop => ledger.drop(super::ledger::plain(&name).as_str()),
@@ -116,6 +117,42 @@ fn of_responses(name: &str, value: &Value, to: Dialect) -> Fate {
     }
 }
 
+/// What means nothing in the client's dialect, and something to the target: texts, tools and stored states that nobody has
+/// looked at on the way here.
+fn of_target(name: &str, value: &Value, from: Dialect, to: Dialect) -> Fate {
+    match (to, name) {
+        (Dialect::Messages, "thread" | "inference_geo" | "safeguards")
+        | (Dialect::Responses, "previous_response_id" | "conversation" | "prompt" | "background") => {
+            if_set(value, Fate::Refuse(FOREIGN))
+        }
+        (Dialect::Chat, "n") if value == 1 => Fate::Nothing,
+        (Dialect::Chat, "n" | "modalities" | "audio") => if_set(value, Fate::Refuse(FOREIGN)),
+        (Dialect::Responses, "store") if from == Dialect::Chat => Fate::Pass,
+        (Dialect::Chat | Dialect::Responses, "store") => if_set(value, Fate::Drop),
+        (
+            Dialect::Messages,
+            "system" | "messages" | "tools" | "tool_choice" | "mcp_servers" | "container" | "context_management"
+            | "fallbacks" | "fallback_credit_token" | "stop_sequences" | "output_format" | "output_config" | "max_tokens",
+        )
+        | (
+            Dialect::Chat,
+            "messages" | "tools" | "tool_choice" | "functions" | "function_call" | "web_search_options" | "prediction"
+            | "stop" | "max_tokens" | "max_completion_tokens"
+            // Known to servers of other vendors, and read by the model or run for it.
+            | "prompt" | "documents" | "chat_template" | "plugins" | "mcp_servers",
+        )
+        | (
+            Dialect::Responses,
+            "instructions" | "input" | "tools" | "tool_choice" | "context_management" | "include" | "max_tool_calls"
+            | "max_output_tokens" | "truncation",
+        ) => Fate::Drop,
+        _ => Fate::Pass,
+    }
+}
+
+/// Why a field that only the target knows is refused where leaving it out would give another answer, or another state.
+const FOREIGN: &str = "only the upstream knows this field: it is to be asked for in the dialect of the upstream";
+
 /// Fields that say nothing are not named: `false`, zero and the empty.
 fn if_set(value: &Value, fate: Fate) -> Fate {
     let says = match value {
@@ -134,3 +171,6 @@ fn metadata(value: &Value) -> Fate {
     let others = value.as_object().is_some_and(|map| map.keys().any(|key| key != "user_id"));
     if others { Fate::Drop } else { Fate::Nothing }
 }
+
+#[cfg(test)]
+mod tests;

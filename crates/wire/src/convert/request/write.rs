@@ -41,7 +41,11 @@ pub(super) fn write(
         Dialect::Responses => responses::write(ask, target, ledger)?,
     };
     for (name, value) in rest {
-        body.entry(name).or_insert(value);
+        if body.contains_key(&name) {
+            ledger.drop(&name);
+        } else {
+            body.insert(name, value);
+        }
     }
     if to == Dialect::Responses {
         // The history is the client's, and it did not ask that the vendor keep a copy.
