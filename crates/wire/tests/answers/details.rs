@@ -3,41 +3,10 @@
 use luthien_testkit::accumulate::accumulate;
 use luthien_testkit::fixtures::named;
 use luthien_wire::Dialect;
-use luthien_wire::convert::{AnswerContext, StreamConverter, whole};
+use luthien_wire::convert::{StreamConverter, whole};
 use serde_json::{Value, json};
 
-use crate::support::{LIMIT, context, converted};
-
-/// Chat chunks with these deltas, then a finish reason and `[DONE]`.
-fn chat(deltas: &[Value], finish: &str) -> Vec<u8> {
-    let chunk = |delta: &Value, finish: Value| {
-        let choices = json!([{"index": 0, "delta": delta, "finish_reason": finish}]);
-        format!("data: {}\n\n", json!({"id": "chatcmpl-1", "created": 1, "model": "m", "choices": choices}))
-    };
-    let mut out: String = deltas.iter().map(|delta| chunk(delta, Value::Null)).collect();
-    out.push_str(&chunk(&json!({}), finish.into()));
-    out.push_str("data: [DONE]\n\n");
-    out.into_bytes()
-}
-
-/// Messages events.
-fn messages(events: &[Value]) -> Vec<u8> {
-    let event = |data: &Value| format!("event: {}\ndata: {data}\n\n", data["type"].as_str().unwrap_or_default());
-    events.iter().map(event).collect::<String>().into_bytes()
-}
-
-fn call_delta(index: u64, id: &str, name: &str, arguments: &str) -> Value {
-    let function = json!({"name": name, "arguments": arguments});
-    json!({"tool_calls": [{"index": index, "id": id, "type": "function", "function": function}]})
-}
-
-fn read(context: AnswerContext, stream: &[u8]) -> Value {
-    let to = context.to;
-    let (out, _) = converted(context, stream, 11);
-    let read = accumulate(to, &out);
-    assert!(read.is_ok(), "{read:?}\n{}", String::from_utf8_lossy(&out));
-    read.unwrap_or_default()
-}
+use crate::support::{LIMIT, call_delta, chat, context, converted, messages, read};
 
 #[test]
 fn free_text_comes_back_as_the_client_declared_it() {

@@ -2,6 +2,7 @@
 
 mod details;
 mod golden;
+mod items;
 mod meaning;
 mod next_turn;
 mod round_trip;

@@ -1,9 +1,10 @@
 //! What the tests of converted answers share.
 
+use luthien_testkit::accumulate::accumulate;
 use luthien_testkit::fixtures::{self, Fixture};
 use luthien_wire::Dialect;
 use luthien_wire::convert::{AnswerContext, StreamConverter};
-use serde_json::Map;
+use serde_json::{Map, Value, json};
 
 /// The limit of an event in these tests.
 pub(crate) const LIMIT: usize = 1 << 20;
@@ -45,4 +46,37 @@ pub(crate) fn converted(context: AnswerContext, stream: &[u8], size: usize) -> (
     }
     out.extend_from_slice(&converter.finish());
     (out, converter)
+}
+
+/// Chat chunks with these deltas, then a finish reason and `[DONE]`.
+pub(crate) fn chat(deltas: &[Value], finish: &str) -> Vec<u8> {
+    let chunk = |delta: &Value, finish: Value| {
+        let choices = json!([{"index": 0, "delta": delta, "finish_reason": finish}]);
+        format!("data: {}\n\n", json!({"id": "chatcmpl-1", "created": 1, "model": "m", "choices": choices}))
+    };
+    let mut out: String = deltas.iter().map(|delta| chunk(delta, Value::Null)).collect();
+    out.push_str(&chunk(&json!({}), finish.into()));
+    out.push_str("data: [DONE]\n\n");
+    out.into_bytes()
+}
+
+/// Events that are named after their type.
+pub(crate) fn messages(events: &[Value]) -> Vec<u8> {
+    let event = |data: &Value| format!("event: {}\ndata: {data}\n\n", data["type"].as_str().unwrap_or_default());
+    events.iter().map(event).collect::<String>().into_bytes()
+}
+
+/// A fragment of a Chat call.
+pub(crate) fn call_delta(index: u64, id: &str, name: &str, arguments: &str) -> Value {
+    let function = json!({"name": name, "arguments": arguments});
+    json!({"tool_calls": [{"index": index, "id": id, "type": "function", "function": function}]})
+}
+
+/// What a client reads of a stream, converted.
+pub(crate) fn read(context: AnswerContext, stream: &[u8]) -> Value {
+    let to = context.to;
+    let (out, _) = converted(context, stream, 11);
+    let read = accumulate(to, &out);
+    assert!(read.is_ok(), "{read:?}\n{}", String::from_utf8_lossy(&out));
+    read.unwrap_or_default()
 }

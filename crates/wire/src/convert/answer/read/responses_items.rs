@@ -15,6 +15,8 @@ use crate::turn::Unreadable;
 /// More items, or parts of an item, than any answer has.
 const MAX: usize = 10_000;
 
+mod again;
+
 const CALLS: [ItemKind; 2] = [ItemKind::Call, ItemKind::FreeCall];
 
 /// The items so far.
@@ -30,6 +32,8 @@ pub(super) struct Items {
 #[derive(Debug, Default)]
 struct Item {
     kind: ItemKind,
+    /// A call's tool.
+    name: String,
     /// What has been said of each part; calls and reasoning have one block.
     parts: Vec<Part>,
     ended: bool,
@@ -46,10 +50,10 @@ struct Part {
     ended: bool,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Place {
-    Content,
     Summary,
+    Content,
 }
 
 impl Items {
@@ -71,7 +75,8 @@ impl Items {
             "response.output_item.done" => {
                 let item = data.item.as_ref().ok_or(Unreadable::Contradiction)?;
                 let kind = kind_of(item);
-                let at = match self.find(data.output_index, id_of(item), |known| known == kind) {
+                let found = self.find(data.output_index, id_of(item), |known| known == kind);
+                let at = match found.filter(|at| !self.is_another(*at, item)) {
                     Some(at) => at,
                     None => self.begin(data.output_index, item, out)?,
                 };
@@ -115,12 +120,19 @@ impl Items {
 
     /// The output as the terminal event repeats it, or as a whole body has it: what no event told.
     pub(super) fn rest(&mut self, output: &[Value], out: &mut Vec<Event>) -> Result<(), Unreadable> {
-        for (at, item) in output.iter().enumerate().take(self.all.len()) {
-            if !self.all[at].ended && self.all[at].kind == kind_of(item) {
-                self.end(at, item, out)?;
+        let known = self.repeated(output);
+        for (item, at) in output.iter().zip(&known) {
+            if let Some(at) = at {
+                self.end(*at, item, out)?;
             }
         }
-        for (index, item) in output.iter().enumerate().skip(self.all.len()) {
+        let last = known.iter().rposition(Option::is_some);
+        for (index, item) in output.iter().enumerate().filter(|(index, _)| known[*index].is_none()) {
+            // Behind what it led to, its vendor would not take it back.
+            if kind_of(item) == ItemKind::Reasoning && last.is_some_and(|last| index < last) {
+                out.push(Event::Dropped("reasoning (told at the end only)".into()));
+                continue;
+            }
             let at = self.begin(Some(index as u64), item, out)?;
             self.end(at, item, out)?;
         }
@@ -154,8 +166,9 @@ impl Items {
                 self.by_id.entry(id.to_owned()).or_insert(at);
             }
         }
-        self.all.push(Item { kind, ..Item::default() });
         let text = |name: &str| text(item.get(name)).to_owned();
+        let name = if CALLS.contains(&kind) { text("name") } else { String::new() };
+        self.all.push(Item { kind, name, ..Item::default() });
         match kind {
             ItemKind::Call | ItemKind::FreeCall => {
                 self.called = true;
@@ -280,13 +293,14 @@ impl Items {
         // Without its item a call has no name: the item's end will tell all of it.
         let Some(at) = self.of(data, &CALLS) else { return Ok(()) };
         let Some(part) = self.all[at].parts.first_mut() else { return Ok(()) };
+        if more.is_empty() {
+            return Ok(());
+        }
         if part.ended {
             return Err(Unreadable::Contradiction);
         }
-        if !more.is_empty() {
-            part.said.push_str(more);
-            out.push(Event::Delta(part.key, Delta::Arguments(more.to_owned())));
-        }
+        part.said.push_str(more);
+        out.push(Event::Delta(part.key, Delta::Arguments(more.to_owned())));
         Ok(())
     }
 
@@ -322,6 +336,7 @@ impl Items {
                     let more = missing_arguments(&part.said, text(item.get(name)))?;
                     if !more.is_empty() {
                         out.push(Event::Delta(part.key, Delta::Arguments(more.to_owned())));
+                        part.said.push_str(more);
                     }
                 }
             }
@@ -330,7 +345,6 @@ impl Items {
         let mut last = None;
         for part in &mut self.all[at].parts {
             part.ended = true;
-            part.said = String::new();
             if last != Some(part.key) {
                 out.push(Event::End(part.key));
             }

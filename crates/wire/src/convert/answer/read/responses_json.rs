@@ -6,7 +6,7 @@ use crate::convert::answer::event::Citation;
 use crate::turn::Unreadable;
 
 /// What an item is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) enum ItemKind {
     #[default]
     Message,
