@@ -55,7 +55,8 @@ fn told(event: &Event) -> String {
         }
         "transaction.fallback_skipped" => format!("{} was passed over: {}", text("upstream"), text("why")),
         "transaction.calls_answered" => {
-            format!("calls that were withheld in {} were answered in the client's place", text("previous_response_id"))
+            let origin = if event.data["conversation"].is_string() { "conversation" } else { "previous_response_id" };
+            format!("calls that were withheld in {} were answered in the client's place", text(origin))
         }
         other => words(other),
     }
