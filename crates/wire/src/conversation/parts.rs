@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde_json::Value;
 
 use super::Part;
-use crate::request::walk;
+use crate::request::walk::{self, Members};
 
 /// How deep contents may nest before the rest is left out.
 const DEPTH: usize = 8;
@@ -92,7 +92,15 @@ fn block(raw: &str) -> Part {
     let text = |name: &str| get(name).and_then(walk::string).unwrap_or_default();
     let kind = text("type");
     match kind.as_str() {
-        "text" | "mid_conv_system" | "input_text" | "output_text" | "summary_text" => Part::Text(text("text")),
+        "text" | "input_text" | "output_text" | "summary_text" => Part::Text(text("text")),
+        "mid_conv_system" => match get("text").and_then(walk::string) {
+            Some(text) => Part::Text(text),
+            None => Part::Text(get("content").map(plain).unwrap_or_default()),
+        },
+        "compaction" | "search_result" | "document" => match shown(&members) {
+            text if text.is_empty() => Part::Other(kind),
+            text => Part::Text(text),
+        },
         "refusal" => Part::Text(text("refusal")),
         "thinking" => Part::Thinking(text("thinking")),
         "reasoning_text" => Part::Thinking(text("text")),
@@ -107,6 +115,22 @@ fn block(raw: &str) -> Part {
         },
         _ => Part::Other(kind),
     }
+}
+
+/// What can be read of a document, a search's finding or a compacted history: its name and its texts.
+fn shown(members: &Members<'_>) -> String {
+    let mut texts: Vec<String> = Vec::new();
+    for name in ["title", "context", "source", "content"] {
+        let Some(raw) = last(members, name) else { continue };
+        let raw = match walk::object(raw) {
+            // A document's bytes and addresses are no text.
+            Some(source) if last(&source, "type").is_some_and(|kind| walk::is(kind, "text")) => last(&source, "data"),
+            Some(source) => last(&source, "content"),
+            None => Some(raw),
+        };
+        texts.extend(raw.map(plain).filter(|text| !text.is_empty()));
+    }
+    texts.join("\n")
 }
 
 pub(super) fn last<'a>(members: &[(Cow<'a, str>, &'a str)], name: &str) -> Option<&'a str> {

@@ -160,7 +160,7 @@ fn texts_of_a_chat_request() {
 fn a_plain_system_string_and_documents_are_texts() {
     let body = r#"{"model":"m","max_tokens":1,"system":"sys","messages":[{"role":"user","content":[{"type":"document","source":{"type":"text","media_type":"text/plain","data":"doc"}},{"type":"document","source":{"type":"base64","data":"AAAA"}},{"type":"document","source":{"type":"content","content":[{"type":"text","text":"inner"}]}},{"type":"search_result","source":"u","title":"t","content":[{"type":"text","text":"hit"}]}]}]}"#;
     let texts: Vec<String> = read(Messages, body).texts().into_iter().map(|slot| slot.text).collect();
-    assert_eq!(texts, ["sys", "doc", "inner", "hit"]);
+    assert_eq!(texts, ["sys", "doc", "inner", "u", "t", "hit"]);
 }
 
 #[test]

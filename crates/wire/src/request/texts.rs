@@ -76,6 +76,8 @@ struct Kinds {
     document: bool,
     result: bool,
     search: bool,
+    compaction: bool,
+    system: bool,
 }
 
 /// Each goes over its text once; `None` where the text is not what was checked, which ends the search.
@@ -179,7 +181,9 @@ impl<'a> Finder<'a> {
             let value = scan.value()?;
             match &*key {
                 "type" => kinds.add(value),
-                "text" | "refusal" | "content" | "source" | "stdout" | "stderr" => fields.push((key, value)),
+                "text" | "refusal" | "content" | "source" | "stdout" | "stderr" | "title" | "context" => {
+                    fields.push((key, value));
+                }
                 _ => {}
             }
             scan.takes(b',');
@@ -190,12 +194,22 @@ impl<'a> Finder<'a> {
         };
         for (key, value) in fields {
             match &*key {
-                "text" if kinds.text => self.take(value, place),
+                "text" if kinds.text || kinds.system => self.take(value, place),
                 "refusal" if kinds.refusal => self.take(value, place),
                 // What a shell printed, on Responses; its parts have no type.
                 "stdout" | "stderr" if kinds.none => self.take(value, place),
-                "content" if kinds.result || kinds.search => self.content(&mut Scan::new(value), within, depth + 1)?,
-                "source" if kinds.document => self.document(value, place, depth + 1)?,
+                "content" if kinds.holds() => self.content(&mut Scan::new(value), within, depth + 1)?,
+                "title" if kinds.document || kinds.search => self.take(value, place),
+                "context" if kinds.document => self.take(value, place),
+                "source" => {
+                    if kinds.document {
+                        self.document(value, place, depth + 1)?;
+                    }
+                    // Where a search found it: a string here.
+                    if kinds.search {
+                        self.take(value, place);
+                    }
+                }
                 _ => {}
             }
         }
@@ -226,7 +240,14 @@ impl Kinds {
             Some("document") => self.document = true,
             Some("tool_result") => self.result = true,
             Some("search_result") => self.search = true,
+            Some("compaction") => self.compaction = true,
+            Some("mid_conv_system") => self.system = true,
             _ => {}
         }
+    }
+
+    /// Whether its `content` is texts.
+    fn holds(&self) -> bool {
+        self.result || self.search || self.compaction || self.system
     }
 }

@@ -10,6 +10,7 @@ use crate::request::RequestKind;
 mod exact;
 mod legal;
 mod script;
+mod seen;
 
 use script::conversation;
 

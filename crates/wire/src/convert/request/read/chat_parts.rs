@@ -15,10 +15,9 @@ pub(super) fn content(at: &str, role: Role, content: Option<Value>, ledger: &mut
             let mut out = Vec::with_capacity(parts.len());
             for (i, part) in parts.into_iter().enumerate() {
                 let at = format!("{at}.content[{i}]");
-                let part = match part {
-                    Value::String(text) => Some(What::Text(text)),
-                    part => one(&at, role, take::members(part), ledger)?,
-                };
+                // A bare string is no part in this dialect, and policies do not read it.
+                let Value::Object(part) = part else { return Err(refuse(&at, "a part of a content is an object")) };
+                let part = one(&at, role, part, ledger)?;
                 out.extend(part.map(|what| Part::new(at, what)));
             }
             Ok(out)

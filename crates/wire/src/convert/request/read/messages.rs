@@ -17,10 +17,11 @@ pub(super) fn read(ask: &mut Ask, body: &mut Map<String, Value>, ledger: &mut Le
         Some(Value::String(text)) => ask.system.push(Part::text("system", text)),
         Some(Value::Array(entries)) => {
             for (i, entry) in entries.into_iter().enumerate() {
+                let at = format!("system[{i}]");
                 let mut entry = take::members(entry);
                 blocks::hints(&mut entry, ledger);
-                let text = take::text(&mut entry, "text").unwrap_or_default();
-                ask.system.push(Part::text(format!("system[{i}]"), text));
+                let text = blocks::text(&at, entry)?;
+                ask.system.push(Part::text(at, text));
             }
         }
         _ => {}
@@ -98,9 +99,10 @@ fn turns(turns: &mut Vec<Turn>, i: usize, message: Value, ledger: &mut Ledger) -
                 let at = format!("{at}.content[{j}]");
                 let mut block = take::members(block);
                 blocks::hints(&mut block, ledger);
-                if block.get("type").is_some_and(|kind| kind == "mid_conv_system") {
+                if role != Role::Assistant && block.get("type").is_some_and(|kind| kind == "mid_conv_system") {
                     turns.push(std::mem::replace(&mut turn, Turn::new(role)));
-                    turns.push(Turn { role: Role::System, parts: blocks::texts(&at, block) });
+                    let said = block.shift_remove("text").or_else(|| block.shift_remove("content"));
+                    turns.push(Turn { role: Role::System, parts: blocks::texts(&at, said)? });
                     continue;
                 }
                 let has = block.get("citations").and_then(Value::as_array).is_some_and(|all| !all.is_empty());

@@ -33,16 +33,25 @@ pub(super) fn add(turn: &mut Vec<Part>, parts: Vec<Part>, joins: bool) {
     }
 }
 
-/// The texts of a block whose content is a text, or blocks of text.
-pub(super) fn texts(at: &str, mut block: Map<String, Value>) -> Vec<Part> {
-    let content = block.shift_remove("text").or_else(|| block.shift_remove("content"));
+/// How deep contents may nest: policies read the texts of as many levels.
+const DEPTH: usize = 8;
+
+/// The text of a block that may be nothing else. A block that does not say so is none to those who read requests.
+pub(super) fn text(at: &str, mut block: Map<String, Value>) -> Result<String, Refused> {
+    match take::kind(&mut block).as_str() {
+        "text" => Ok(take::text(&mut block, "text").unwrap_or_default()),
+        kind => Err(refuse(at, &format!("a block of type {kind:?} where only a text may stand"))),
+    }
+}
+
+/// The texts of a content that is a text, or blocks of text.
+pub(super) fn texts(at: &str, content: Option<Value>) -> Result<Vec<Part>, Refused> {
     match content {
-        Some(Value::String(text)) => vec![Part::text(at, text)],
+        Some(Value::String(text)) => Ok(vec![Part::text(at, text)]),
         Some(Value::Array(entries)) => {
-            let texts = entries.into_iter().filter_map(|entry| take::text(&mut take::members(entry), "text"));
-            texts.map(|text| Part::text(at, text)).collect()
+            entries.into_iter().map(|entry| Ok(Part::text(at, text(at, take::members(entry))?))).collect()
         }
-        _ => Vec::new(),
+        _ => Ok(Vec::new()),
     }
 }
 
@@ -66,7 +75,7 @@ pub(super) fn block(
         "search_result" => {
             let (title, from) = (take::text(&mut block, "title"), take::text(&mut block, "source"));
             let head = [title, from].into_iter().flatten().collect::<Vec<_>>().join("\n");
-            let body = texts(at, block).into_iter().filter_map(|part| match part.what {
+            let body = texts(at, block.shift_remove("content"))?.into_iter().filter_map(|part| match part.what {
                 What::Text(text) => Some(text),
                 _ => None,
             });
@@ -95,7 +104,7 @@ pub(super) fn block(
             one(What::Text(format!("[the tool {name} can be called now]")))
         }
         "compaction" => {
-            let parts = texts(at, block);
+            let parts = texts(at, block.shift_remove("content"))?;
             if parts.is_empty() {
                 return Err(refuse(at, "a compacted history that only its vendor can read"));
             }
@@ -127,6 +136,9 @@ pub(super) fn block(
 fn content(at: &str, role: Role, content: Option<Value>, ledger: &mut Ledger) -> Result<Vec<Part>, Refused> {
     match content {
         Some(Value::String(text)) => Ok(vec![Part::text(at, text)]),
+        Some(Value::Array(_)) if at.matches(".content[").count() >= DEPTH => {
+            Err(refuse(at, "contents that are nested too deep"))
+        }
         Some(Value::Array(blocks)) => {
             let mut out = Vec::new();
             for (i, inner) in blocks.into_iter().enumerate() {

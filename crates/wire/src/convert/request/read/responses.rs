@@ -11,12 +11,8 @@ use super::{chat, responses_items as items, tools};
 pub(super) fn read(ask: &mut Ask, body: &mut Map<String, Value>, ledger: &mut Ledger) -> Result<(), Refused> {
     match body.shift_remove("instructions") {
         Some(Value::String(text)) => ask.system.push(Part::text("instructions", text)),
-        Some(Value::Array(list)) => {
-            for (i, item) in list.into_iter().enumerate() {
-                items::item(&mut ask.turns, &format!("instructions[{i}]"), item, ledger)?;
-            }
-        }
-        _ => {}
+        None | Some(Value::Null) => {}
+        Some(_) => return Err(refuse("instructions", "they are a text")),
     }
     match body.shift_remove("input") {
         Some(Value::String(text)) => {

@@ -12,6 +12,9 @@ use crate::dialect::Dialect;
 /// Adds what an item says to the conversation.
 pub(super) fn item(turns: &mut Vec<Turn>, at: &str, item: Value, ledger: &mut Ledger) -> Result<(), Refused> {
     let mut item = take::members(item);
+    if item.get("type").is_some_and(|kind| kind == "") {
+        return Err(refuse(at, "an item of no type"));
+    }
     let kind = take::kind(&mut item);
     match kind.as_str() {
         "message" | "" => message(turns, at, item, ledger)?,
@@ -119,22 +122,41 @@ fn part(at: &str, role: Role, mut part: Map<String, Value>, ledger: &mut Ledger)
     }))
 }
 
-/// What a tool gave back: a text, parts, or what typed tools give, as JSON.
+/// What a tool gave back: a text, parts, or what typed tools give.
 fn output(at: &str, output: Option<Value>, ledger: &mut Ledger) -> Result<Vec<Part>, Refused> {
-    let parts = |list: &[Value]| {
-        let kind = |part: &Value| part.get("type").and_then(Value::as_str).map(|kind| kind.starts_with("input_"));
-        list.iter().all(|part| kind(part) == Some(true))
-    };
     match output {
         None | Some(Value::Null) => Ok(Vec::new()),
-        Some(Value::Array(list)) if parts(&list) => content(at, Role::User, Some(Value::Array(list)), ledger),
+        Some(Value::Array(list)) if list.iter().all(is_printed) => {
+            Ok(list.into_iter().map(|part| Part::text(at, printed(part))).collect())
+        }
+        Some(Value::Array(list)) => content(at, Role::User, Some(Value::Array(list)), ledger),
         Some(Value::Object(one)) if one.get("type").is_some_and(|kind| kind == "computer_screenshot") => {
             let what = part(at, Role::User, one, ledger)?;
             Ok(what.map(|what| Part::new(at, what)).into_iter().collect())
         }
         Some(Value::String(text)) => Ok(vec![Part::text(at, text)]),
-        Some(other) => Ok(vec![Part::text(at, other.to_string())]),
+        Some(_) => Err(refuse(&format!("{at}.output"), "a result is a text, or a list of parts")),
     }
+}
+
+/// Whether a part of a result is what one command of a shell printed: it has no type.
+fn is_printed(part: &Value) -> bool {
+    part.is_object() && part.get("type").is_none()
+}
+
+/// What a command printed, and how it ended where that is no success.
+fn printed(part: Value) -> String {
+    let mut part = take::members(part);
+    let mut outcome = take::object(&mut part, "outcome");
+    let mut texts: Vec<String> = ["stdout", "stderr"].iter().filter_map(|name| take::text(&mut part, name)).collect();
+    texts.retain(|text| !text.is_empty());
+    match outcome.get("exit_code").and_then(Value::as_i64) {
+        Some(0) => {}
+        Some(code) => texts.push(format!("[exit code {code}]")),
+        None if take::kind(&mut outcome) == "timeout" => texts.push("[timeout]".to_owned()),
+        None => {}
+    }
+    texts.join("\n")
 }
 
 fn call(turns: &mut Vec<Turn>, at: &str, mut item: Map<String, Value>, input: Input) {
