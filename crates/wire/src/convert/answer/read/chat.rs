@@ -23,6 +23,8 @@ pub(super) const REASONING: Key = 2;
 /// The reader.
 #[derive(Debug, Default)]
 pub(in crate::convert::answer) struct Reader {
+    /// What is read is a body, not a stream.
+    whole: bool,
     headed: bool,
     content: bool,
     refusal: bool,
@@ -118,6 +120,7 @@ impl Reader {
         if failure(&chunk).is_none() && chunk.choices.as_ref().is_none_or(Vec::is_empty) {
             return Err(Unreadable::Contradiction);
         }
+        self.whole = true;
         self.chunk(text, out)?;
         self.end(out);
         Ok(())
@@ -213,7 +216,7 @@ impl Reader {
             self.calls.legacy(function, out)?;
         }
         for call in said.tool_calls.into_iter().flatten() {
-            self.calls.fragment(call, out)?;
+            self.calls.fragment(call, self.whole, out)?;
         }
         Ok(())
     }

@@ -22,6 +22,7 @@ pub(super) struct Calls {
     all: Vec<Call>,
     /// The newest call of each index.
     by_index: HashMap<u64, usize>,
+    by_id: HashMap<String, usize>,
     last: Option<usize>,
     legacy: Option<usize>,
 }
@@ -84,9 +85,20 @@ impl Arguments<'_> {
     }
 }
 
+impl Call {
+    /// It is whole, and a fragment with these is of another call: some servers give every call of an answer the index 0,
+    /// some give no ids.
+    fn is_complete_beside(&self, id: &str, name: &str, arguments: &str) -> bool {
+        let named = !id.is_empty() && !self.id.is_empty();
+        let same = named && id == self.id;
+        let says = !arguments.trim().is_empty() || name != self.name;
+        self.begun && self.json.ended() && !name.is_empty() && !same && (named || says)
+    }
+}
+
 impl Calls {
-    /// A fragment of a call.
-    pub(super) fn fragment(&mut self, read: CallRead<'_>, out: &mut Vec<Event>) -> Result<(), Unreadable> {
+    /// A fragment of a call; `whole`: in a body every element is a call of its own, whatever its id and index.
+    pub(super) fn fragment(&mut self, read: CallRead<'_>, whole: bool, out: &mut Vec<Event>) -> Result<(), Unreadable> {
         let id = read.id.unwrap_or_default();
         let (name, arguments, free_text) = match (read.function, read.custom) {
             (Some(_), Some(_)) => return Err(Unreadable::Contradiction),
@@ -103,17 +115,14 @@ impl Calls {
                 return Ok(());
             }
         }
-        // Some servers give every call of an answer the index 0.
-        let another = |at: &usize| {
-            let call = &self.all[*at];
-            !id.is_empty() && !call.id.is_empty() && id != call.id && !name.is_empty() && call.json.ended()
-        };
-        let at = match self.find(read.index, &id).filter(|at| !another(at)) {
+        let arguments = arguments.unwrap_or_default();
+        let found = if whole { None } else { self.find(read.index, &id) };
+        let at = match found.filter(|at| !self.all[*at].is_complete_beside(&id, &name, &arguments)) {
             Some(at) => at,
             None => self.begin(read.index, free_text)?,
         };
         self.last = Some(at);
-        self.add(at, &id, &name, arguments.unwrap_or_default(), out)
+        self.add(at, &id, &name, arguments, out)
     }
 
     /// A fragment of the one call that the old form has.
@@ -137,7 +146,7 @@ impl Calls {
         match index {
             Some(index) => self.by_index.get(&index).copied(),
             None if id.is_empty() => self.last,
-            None => self.all.iter().position(|call| call.id == id),
+            None => self.by_id.get(id).copied(),
         }
     }
 
@@ -169,12 +178,22 @@ impl Calls {
     ) -> Result<(), Unreadable> {
         let Some(call) = self.all.get_mut(at) else { return Err(Unreadable::Contradiction) };
         let key = REASONING + 1 + at as Key;
-        for (known, new) in [(&mut call.id, id), (&mut call.name, name)] {
-            if known.is_empty() && !call.begun {
-                new.clone_into(known);
-            } else if !new.is_empty() && known != new {
+        if call.name.is_empty() && !call.begun {
+            name.clone_into(&mut call.name);
+        } else if !name.is_empty() && call.name != name {
+            return Err(Unreadable::Contradiction);
+        }
+        if call.id.is_empty() && !call.begun {
+            id.clone_into(&mut call.id);
+        } else if !id.is_empty() && call.id != id {
+            // Some servers give an id late, or a new one in each fragment: it is nobody's, and the index tells whose.
+            let goes_on = name.is_empty() || call.id.is_empty();
+            if !call.begun || !goes_on || self.by_id.contains_key(id) {
                 return Err(Unreadable::Contradiction);
             }
+        }
+        if !call.id.is_empty() && !self.by_id.contains_key(&call.id) {
+            self.by_id.insert(call.id.clone(), at);
         }
         call.json.push(&arguments);
         if !call.begun {
