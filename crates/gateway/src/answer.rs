@@ -30,9 +30,8 @@ use crate::decode_body::{Encoding, decode, encodings};
 use crate::errors::{Fault, GatewayError};
 use crate::headers::{POLICY, SHOULD_RETRY, for_record, mark, strip_hop_by_hop};
 use crate::live::Live;
-use crate::routes::{Kind, Route, Stored};
+use crate::routes::Route;
 use crate::send::Answered;
-use crate::stored;
 use crate::transaction::{Outcome, Transaction};
 use crate::upstream::Upstream;
 use crate::way::Core;
@@ -78,10 +77,7 @@ pub(crate) async fn of_upstream(
         return belonging.answer(transaction, context, reviews, head, body).await;
     }
     if !head.status.is_success() || is_bodiless(head.status) || !is_stream(&head.headers, wants_stream) {
-        return whole(core, transaction, upstream, route, reviews, head, body).await;
-    }
-    if let (Kind::Stored(Stored::Response(id)), Some(calls)) = (&route.kind, &transaction.calls) {
-        calls.allow_stream(id)?;
+        return whole(core, transaction, upstream, reviews, head, body).await;
     }
     let coded = encodings(&head.headers);
     let plain = coded.as_ref().is_ok_and(Vec::is_empty);
@@ -110,16 +106,15 @@ pub(crate) async fn of_upstream(
 /// An answer that is not streamed: read to its end, so that a broken one becomes a clean error.
 async fn whole(
     core: &Core,
-    transaction: &Transaction,
+    transaction: &mut Transaction,
     upstream: &Upstream,
-    route: &Route,
     reviews: Option<Reviews>,
     mut head: Parts,
     body: Incoming,
 ) -> Result<Answer, GatewayError> {
-    let recording = transaction.recording();
+    let recording = transaction.recording().clone();
     let body = Watchdog::new(body, upstream.idle, &core.stop);
-    let raw = collect(body, core.limits.response_bytes, upstream, recording).await?;
+    let raw = collect(body, core.limits.response_bytes, upstream, &recording).await?;
     let coded = encodings(&head.headers);
     let plain = match &coded {
         Ok(none) if none.is_empty() => Ok(raw.clone()),
@@ -138,13 +133,13 @@ async fn whole(
         return Ok(Answer { head, content: Content::Whole { bytes: raw, outcome }, evaluated: None });
     };
     let plain = plain?;
-    let reviewed = match &route.kind {
-        Kind::Stored(Stored::Items) => stored::review_items(&reviews, plain.clone()).await?,
-        _ => reviews.whole(plain.clone()).await,
-    };
+    if let Some(Err(error)) = transaction.calls.as_mut().map(|calls| calls.whole_came(&plain)) {
+        return Err(transaction.not_handed_out(error));
+    }
+    let reviewed = reviews.whole(plain.clone()).await;
     reviews.end();
-    if let Some(calls) = &transaction.calls {
-        calls.whole(&plain, &reviewed.body)?;
+    if let Some(calls) = &mut transaction.calls {
+        calls.whole_went(&reviewed.body, reviewed.summary, reviewed.body != plain);
     }
     let evaluation = evaluation(reviewed.summary);
     let bytes = if reviewed.body == plain {

@@ -87,7 +87,8 @@ impl Keys {
         }
         let trusted = gateway.is_some();
         let (forward, identity) = match (given, own, gateway) {
-            (Some(given), own, gateway) => (Forward::Given(given.clone()), gateway.or(own).unwrap_or(given.as_bytes())),
+            // Who could name itself as it liked would be another caller each time.
+            (Some(given), _, gateway) => (Forward::Given(given.clone()), gateway.unwrap_or(given.as_bytes())),
             (None, Some(own), _) => (Forward::AsBrought, own),
             (None, None, gateway) => (Forward::ServerKey, gateway.unwrap_or_default()),
         };

@@ -67,6 +67,9 @@ pub(crate) enum GatewayError {
     /// A policy refused a request whose answer is no turn.
     #[error("{0}")]
     PolicyBlocked(String),
+    /// Another review of the same stored response is under way.
+    #[error("this response is being reviewed for another request; try again shortly")]
+    UnderReview,
     /// No upstream speaks this dialect.
     #[error("no upstream for {0} is configured: add one to the upstreams in luthien.yaml")]
     NoUpstream(Dialect),
@@ -154,6 +157,7 @@ impl GatewayError {
             | Self::NoWebSocket
             | Self::NoThreads
             | Self::NotForCaller(_)
+            | Self::UnderReview
             | Self::BadMethod(_) => Fault::Client,
             Self::NoServerKey(_)
             | Self::NoOwnKey(_)
@@ -182,6 +186,7 @@ impl GatewayError {
             Self::SlowBody(_) => StatusCode::REQUEST_TIMEOUT,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::BadMethod(_) => StatusCode::METHOD_NOT_ALLOWED,
+            Self::UnderReview => StatusCode::CONFLICT,
             Self::NoWebSocket => StatusCode::UPGRADE_REQUIRED,
             Self::PathNotAllowed(_) | Self::NotForCaller(_) => StatusCode::FORBIDDEN,
             Self::NoOwnKey(_) => StatusCode::INTERNAL_SERVER_ERROR,
@@ -209,6 +214,7 @@ impl GatewayError {
             Self::NotFound(_) => "not_found_error",
             Self::PathNotAllowed(_) | Self::NotForCaller(_) => "permission_error",
             Self::PolicyBlocked(_) => "policy_blocked",
+            Self::UnderReview => "conflict_error",
             Self::ConnectTimeout { .. } | Self::UpstreamTimeout { .. } => "timeout_error",
             Self::CannotRecord | Self::ShuttingDown => "overloaded_error",
             Self::NoUpstream(_)
@@ -225,6 +231,7 @@ impl GatewayError {
             self,
             Self::SlowBody(_)
                 | Self::BodyBroken
+                | Self::UnderReview
                 | Self::Unreachable { .. }
                 | Self::ConnectTimeout { .. }
                 | Self::UpstreamTimeout { .. }

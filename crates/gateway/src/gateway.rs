@@ -14,6 +14,7 @@ use crate::admin_runtime::AdminService;
 use crate::clock::Clock;
 use crate::config::GatewayConfig;
 use crate::credentials::Keys;
+use crate::fates::Fates;
 use crate::live::LiveState;
 use crate::open_calls::OpenCalls;
 use crate::server::{Stopping, serve};
@@ -80,6 +81,7 @@ impl Gateway {
             judge: config.judge,
             upstreams,
             open_calls: OpenCalls::new(),
+            fates: Fates::new(),
             recorder,
             live,
             clock: Clock::system(),

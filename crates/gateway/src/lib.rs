@@ -5,6 +5,7 @@ mod body;
 mod credentials;
 mod decode_body;
 mod errors;
+mod fates;
 mod gateway;
 mod headers;
 mod judges;

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use crate::errors::GatewayError;
 
-pub(crate) use watch::CallWatch;
+pub(crate) use watch::{CallWatch, Ending, Of};
 
 mod watch;
 
@@ -26,8 +26,11 @@ const MOST: usize = 10_000;
 /// The most that they may take together, in bytes of names.
 const MOST_BYTES: usize = 8 << 20;
 
-/// What the model is told in place of an output.
-const NOT_RUN: &str = "This call was blocked by policy. It was not passed on to the client and has not been run.";
+/// What the model is told in place of the output of a call that a policy blocked.
+const BLOCKED: &str = "This call was blocked by policy. It was not passed on to the client and has not been run.";
+
+/// What it is told of a call that was lost on the way.
+const LOST: &str = "The client never received this call. It has not been run.";
 
 /// A keyed hash of the caller's credential, and the id of the response or of the conversation.
 type Key = ([u8; 16], String);
@@ -46,6 +49,8 @@ pub(crate) struct OpenCall {
     kind: String,
     /// The id by which its output names it.
     id: String,
+    /// A policy withheld it; else the answer ended before the client could have it.
+    blocked: bool,
 }
 
 impl OpenCall {
@@ -64,18 +69,18 @@ impl OpenCall {
 
     /// An output that says that nothing was run; `None` where no text can say it.
     fn output(&self) -> Option<Value> {
-        let id = &self.id;
+        let (id, not_run) = (&self.id, if self.blocked { BLOCKED } else { LOST });
         Some(match self.kind.as_str() {
             "function_call" | "custom_tool_call" => {
-                json!({"type": format!("{}_output", self.kind), "call_id": id, "output": NOT_RUN})
+                json!({"type": format!("{}_output", self.kind), "call_id": id, "output": not_run})
             }
             "shell_call" => {
                 let outcome = json!({"type": "exit", "exit_code": 126});
-                let output = json!([{"stdout": "", "stderr": NOT_RUN, "outcome": outcome}]);
+                let output = json!([{"stdout": "", "stderr": not_run, "outcome": outcome}]);
                 json!({"type": "shell_call_output", "call_id": id, "output": output})
             }
             "apply_patch_call" => {
-                json!({"type": "apply_patch_call_output", "call_id": id, "status": "failed", "output": NOT_RUN})
+                json!({"type": "apply_patch_call_output", "call_id": id, "status": "failed", "output": not_run})
             }
             _ => return None,
         })
@@ -128,20 +133,20 @@ impl OpenCalls {
         known.responses.get(&(caller, response.to_owned())).cloned().unwrap_or_default()
     }
 
-    /// The last response of a conversation: what is open there now. A turn that the vendor has answered closes what was.
-    fn conversation(&self, caller: [u8; 16], conversation: &str, calls: Vec<OpenCall>) {
-        if !calls.is_empty() || !self.of(caller, conversation).is_empty() {
-            self.remember(caller, conversation, calls);
+    /// What is open now in a response, or in a conversation after its last one, in place of what was.
+    fn now_open(&self, caller: [u8; 16], origin: &str, calls: Vec<OpenCall>) {
+        if !calls.is_empty() || !self.of(caller, origin).is_empty() {
+            self.remember(caller, origin, calls);
         }
     }
 
     /// The request with the outputs that its vendor waits for; `None` where it waits for none. Every other byte stays.
-    /// `watched`: a [`CallWatch`] will see the answer.
+    /// `last`: nobody will see that the vendor has taken the outputs, so that they are given this once.
     pub(crate) fn complete(
         &self,
         caller: [u8; 16],
         request: &Request,
-        watched: bool,
+        last: bool,
     ) -> Result<Option<Completed>, GatewayError> {
         let Some(origin) = origin(request) else { return Ok(None) };
         let (Origin::Response(id) | Origin::Conversation(id)) = &origin;
@@ -150,8 +155,7 @@ impl OpenCalls {
         if open.is_empty() {
             return Ok(None);
         }
-        if let (Origin::Conversation(id), false) = (&origin, watched) {
-            // Nobody will see that the vendor has taken the outputs.
+        if let (Origin::Conversation(id), true) = (&origin, last) {
             self.remember(caller, id, Vec::new());
         }
         let outputs: Option<Vec<String>> = open.iter().map(|call| Some(call.output()?.to_string())).collect();
@@ -175,11 +179,11 @@ impl OpenCalls {
 
 /// What the request goes on from, if the vendor keeps it.
 fn origin(request: &Request) -> Option<Origin> {
-    if let Some(id) = request.previous_response_id() {
-        return Some(Origin::Response(id));
-    }
     if request.dialect() != Dialect::Responses {
         return None;
+    }
+    if let Some(id) = request.previous_response_id() {
+        return Some(Origin::Response(id));
     }
     let conversation: Value = serde_json::from_str(request.raw("conversation")?).ok()?;
     conversation.get("id").unwrap_or(&conversation).as_str().map(|id| Origin::Conversation(id.to_owned()))

@@ -25,21 +25,14 @@ pub(crate) enum Kind {
     Compact,
     /// Counts the tokens of a turn: request policies apply.
     CountTokens,
-    /// A response that the vendor keeps: response policies apply to what is read of it.
-    Stored(Stored),
+    /// A response that the vendor keeps, whose id this is: response policies apply to what is read of it.
+    Stored(String),
+    /// What had been put into such a response, earlier answers of the model included: only where no policy looks at answers.
+    InputItems,
     /// Passed on; no policy can read it.
     Side,
     /// Not passed on.
     Refused(GatewayError),
-}
-
-/// What is asked for of a response that the vendor keeps.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Stored {
-    /// The response, whose id this is.
-    Response(String),
-    /// What had been put in, earlier answers of the model included.
-    Items,
 }
 
 impl Kind {
@@ -94,16 +87,26 @@ pub(crate) fn find(method: &Method, path: &str, headers: &HeaderMap, allowed: &[
 /// What is asked for of a stored response; `rest` is the path from its id on. `None` for what nobody knows.
 fn stored(method: &Method, path: &str, rest: &str, allowed: bool) -> Option<Kind> {
     let (id, what) = rest.split_once('/').unwrap_or((rest, ""));
-    let response = || Kind::Stored(Stored::Response(id.to_owned()));
     let (takes, kind) = match what {
         "" if method == Method::DELETE => (Method::DELETE, Kind::Side),
-        "" => (Method::GET, response()),
-        "cancel" => (Method::POST, response()),
+        "" => (Method::GET, Kind::Stored(id.to_owned())),
+        "cancel" => (Method::POST, Kind::Stored(id.to_owned())),
         "input_items" if allowed => (Method::GET, Kind::Side),
-        "input_items" => (Method::GET, Kind::Stored(Stored::Items)),
+        "input_items" => (Method::GET, Kind::InputItems),
         _ => return None,
     };
-    Some(if *method == takes { kind } else { Kind::Refused(GatewayError::BadMethod(path.to_owned())) })
+    Some(if !is_plain_id(id) {
+        Kind::Refused(GatewayError::NotFound(format!("there is nothing at `{path}`")))
+    } else if *method == takes {
+        kind
+    } else {
+        Kind::Refused(GatewayError::BadMethod(path.to_owned()))
+    })
+}
+
+/// An id that an upstream reads as the gateway does.
+fn is_plain_id(id: &str) -> bool {
+    !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-'))
 }
 
 fn models(method: &Method, path: &str) -> Kind {
@@ -184,7 +187,7 @@ mod tests {
             assert_eq!(route.dialect, Dialect::Responses, "{path}");
             route.kind
         };
-        let response = Kind::Stored(Stored::Response("resp_1".to_owned()));
+        let response = Kind::Stored("resp_1".to_owned());
         for path in ["/v1/responses", "/responses"] {
             assert_eq!(kind(&Method::POST, path), Kind::Turn);
             assert!(matches!(kind(&Method::GET, path), Kind::Refused(GatewayError::BadMethod(_))));
@@ -196,10 +199,22 @@ mod tests {
         assert_eq!(kind(&Method::GET, "/v1/responses/resp_1"), response);
         assert_eq!(kind(&Method::POST, "/v1/responses/resp_1/cancel"), response);
         assert_eq!(kind(&Method::DELETE, "/v1/responses/resp_1"), Kind::Side);
-        assert_eq!(kind(&Method::GET, "/v1/responses/resp_1/input_items"), Kind::Stored(Stored::Items));
+        assert_eq!(kind(&Method::GET, "/v1/responses/resp_1/input_items"), Kind::InputItems);
         for path in ["/v1/responses/resp_1", "/v1/responses/compact", "/v1/responses/resp_1/cancel"] {
             assert!(matches!(kind(&Method::PUT, path), Kind::Refused(GatewayError::BadMethod(_))), "{path}");
         }
+    }
+
+    #[test]
+    fn a_stored_responses_id_is_one_that_everybody_reads_alike() {
+        for id in ["resp%5F1", "resp_1;x", "resp+1", "resp~1", "r\u{e9}sp", "resp%201"] {
+            for method in [Method::GET, Method::DELETE] {
+                let kind = route(&method, &format!("/v1/responses/{id}")).unwrap().kind;
+                assert!(matches!(kind, Kind::Refused(error) if error.status() == 404), "{id}");
+            }
+        }
+        let kind = route(&Method::GET, "/v1/responses/resp_a.B-9").unwrap().kind;
+        assert_eq!(kind, Kind::Stored("resp_a.B-9".to_owned()));
     }
 
     #[test]
@@ -211,7 +226,7 @@ mod tests {
         let allowed = ["/v1/responses/*".to_owned()];
         let kind = |path: &str| find(&Method::GET, path, &HeaderMap::new(), &allowed).unwrap().kind;
         assert_eq!(kind("/v1/responses/resp_1/input_items"), Kind::Side);
-        assert_eq!(kind("/v1/responses/resp_1"), Kind::Stored(Stored::Response("resp_1".to_owned())));
+        assert_eq!(kind("/v1/responses/resp_1"), Kind::Stored("resp_1".to_owned()));
     }
 
     #[test]

@@ -46,7 +46,7 @@ pub(crate) struct Transaction {
     http_status: Option<u16>,
     evaluation: Evaluation,
     review: Option<Arc<ReviewContext>>,
-    /// Watches for calls that are withheld of an answer that its vendor keeps.
+    /// Watches what becomes of an answer that its vendor keeps, and of its calls.
     pub(crate) calls: Option<CallWatch>,
 }
 
@@ -92,6 +92,14 @@ impl Transaction {
     /// What is known of the evaluation so far.
     pub(crate) fn evaluation(&self) -> Evaluation {
         self.evaluation
+    }
+
+    /// An answer that was there is not handed out: on the record too, if a policy is why.
+    pub(crate) fn not_handed_out(&mut self, why: GatewayError) -> GatewayError {
+        if matches!(why, GatewayError::PolicyBlocked(_)) {
+            self.evaluation = Evaluation::Intervened;
+        }
+        why
     }
 
     /// The head of the answer is to say this, in place of what it was to say under this name.

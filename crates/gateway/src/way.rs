@@ -27,10 +27,11 @@ use crate::clock::Clock;
 use crate::config::{JudgeConfig, Limits, Timeouts};
 use crate::credentials::{Caller, Keys, redact_query};
 use crate::errors::GatewayError;
+use crate::fates::Fates;
 use crate::judges::Judges;
 use crate::live::{Live, LiveState};
 use crate::models;
-use crate::open_calls::{CallWatch, OpenCalls};
+use crate::open_calls::{CallWatch, Of, OpenCalls};
 use crate::receive::{Received, receive};
 use crate::routes::{self, Kind, Route};
 use crate::send::{Asking, send};
@@ -49,6 +50,7 @@ pub(crate) struct Core {
     pub(crate) keys: Keys,
     pub(crate) upstreams: Arc<Upstreams>,
     pub(crate) open_calls: Arc<OpenCalls>,
+    pub(crate) fates: Arc<Fates>,
     pub(crate) recorder: Recorder,
     pub(crate) live: Arc<LiveState>,
     pub(crate) clock: Clock,
@@ -122,13 +124,32 @@ async fn carry(
             }
         }
     }
-    if let Some(reviews) = &reviews {
-        transaction.note_evaluation(evaluation(reviews.summary()));
+    let summary = reviews.as_ref().map(Reviews::summary).unwrap_or_default();
+    if summary.watched {
+        transaction.note_evaluation(evaluation(summary));
     }
     let caller = asked.caller.identity;
     let watched = route.kind.is_reviewed() && !live.plan.is_idle();
+    if live.plan.guards_answers() {
+        let event_bytes = core.limits.event_bytes;
+        let watch = |of| CallWatch::new(&core.open_calls, &core.fates, caller, event_bytes, of);
+        match &route.kind {
+            Kind::InputItems => return Err(GatewayError::PathNotAllowed(asked.head.uri.path().to_owned())),
+            Kind::Stored(id) => {
+                let mut watch = watch(Of::Read);
+                watch.is_of(id).map_err(|error| transaction.not_handed_out(error))?;
+                transaction.calls = Some(watch);
+            }
+            Kind::Turn | Kind::Compact if asked.request.as_ref().is_some_and(is_kept) => {
+                let of = if route.kind == Kind::Turn { Of::Turn } else { Of::Other };
+                transaction.calls = Some(watch(of).request_changed(summary.intervened));
+            }
+            _ => {}
+        }
+    }
+    let unseen = route.kind == Kind::Turn && transaction.calls.is_none();
     if let Some(request) = &asked.request
-        && let Some(completed) = core.open_calls.complete(caller, request, watched)?
+        && let Some(completed) = core.open_calls.complete(caller, request, unseen)?
     {
         transaction.event("transaction.calls_answered", completed.data);
         asked.request = Some(completed.request);
@@ -138,17 +159,17 @@ async fn carry(
     if watched && matches!(route.kind, Kind::Stored(_)) {
         stored::check(asked.head.uri.query().unwrap_or_default())?;
     }
-    if watched && route.dialect == Dialect::Responses && asked.request.as_ref().is_none_or(Request::store) {
-        let latest = route.kind == Kind::Turn;
-        let calls = CallWatch::new(Arc::clone(&core.open_calls), caller, core.limits.event_bytes, latest);
-        transaction.calls = Some(calls);
-    }
     let Asked { head, caller, received, request } = asked;
     let read_on = watched || wants_stream;
     let asking = Asking { route, head, caller, received, request, changed, read_on };
     let answered = send(&core.upstreams, &core.keys, transaction, asking).await?;
     let reviews = reviews.filter(|_| watched);
     answer::of_upstream(core, transaction, answered, route, wants_stream, reviews).await
+}
+
+/// The vendor keeps the answer, and clients can read it again.
+fn is_kept(request: &Request) -> bool {
+    request.dialect() == Dialect::Responses && request.store()
 }
 
 /// Begins the transaction.
@@ -207,7 +228,9 @@ async fn read(
     let kind = match route.kind {
         Kind::Turn | Kind::Compact => RequestKind::Turn,
         Kind::CountTokens => RequestKind::CountTokens,
-        Kind::Stored(_) | Kind::Side | Kind::Refused(_) => return Ok(Asked { head, caller, received, request: None }),
+        Kind::Stored(_) | Kind::InputItems | Kind::Side | Kind::Refused(_) => {
+            return Ok(Asked { head, caller, received, request: None });
+        }
     };
     let request = Request::parse(route.dialect, kind, received.decoded.clone())
         .map_err(|error| GatewayError::BadRequest(error.message))?;

@@ -49,6 +49,12 @@ impl Plan {
         sees.text == TextWatch::None && !sees.tool_calls && !sees.turn
     }
 
+    /// An enforced member looks at the response, and may withhold or change it.
+    pub fn guards_answers(&self) -> bool {
+        let watches = self.watches();
+        watches.text != TextWatch::None || watches.tool_calls || watches.turn
+    }
+
     /// Some member looks at the request.
     pub fn sees_requests(&self) -> bool {
         self.sees().request

@@ -11,7 +11,7 @@ use luthien_policy::plan::{Reviews, Summary};
 use luthien_record::model::{Evaluation, Status};
 
 use super::{Piece, Pieces, SourceError};
-use crate::open_calls::CallWatch;
+use crate::open_calls::{CallWatch, Ending};
 use crate::transaction::Outcome;
 
 /// Feeds an upstream's bytes to a review and hands on what it lets out.
@@ -26,7 +26,7 @@ pub(crate) struct Rewrite<B> {
 }
 
 impl<B> Rewrite<B> {
-    /// `calls` learns which calls are withheld.
+    /// `calls` learns which calls are withheld and what becomes of the answer.
     pub(crate) fn new(source: B, reviews: Reviews, calls: Option<CallWatch>) -> Self {
         Self {
             source: Some(source),
@@ -49,8 +49,11 @@ impl<B: Body<Data = Bytes, Error = SourceError> + Unpin> Rewrite<B> {
                 Poll::Pending => return false,
                 Poll::Ready(Some(Ok(frame))) => {
                     if let Ok(data) = frame.into_data() {
-                        if let Some(calls) = &mut self.calls {
-                            calls.came(&data);
+                        if let Some(Err(refused)) = self.calls.as_mut().map(|calls| calls.came(&data)) {
+                            let (kind, message) = (refused.kind(), refused.to_string());
+                            self.review.finish(UpstreamEnd::Broken { kind, message });
+                            self.source = None;
+                            return true;
                         }
                         self.review.push(&data);
                         self.unmatched.arrived(data);
@@ -81,14 +84,15 @@ impl<B: Body<Data = Bytes, Error = SourceError> + Unpin> Pieces for Rewrite<B> {
             let fed = self.feed(cx);
             match self.review.poll_output(cx) {
                 Poll::Ready(Some(bytes)) => {
+                    let same = self.unmatched.sent(&bytes);
                     if let Some(calls) = &mut self.calls {
                         calls.went(&bytes);
                         // The next request may come as soon as the client has the end.
                         if self.review.ended() {
-                            calls.settle();
+                            let (summary, differs) = (self.review.summary(), self.unmatched.differs);
+                            calls.settle(Ending { summary, differs, ended: true });
                         }
                     }
-                    let same = self.unmatched.sent(&bytes);
                     return Poll::Ready(Some(Ok(Piece { bytes, same })));
                 }
                 Poll::Ready(None) => {
@@ -123,6 +127,15 @@ impl<B: Body<Data = Bytes, Error = SourceError> + Unpin> Pieces for Rewrite<B> {
             None => (Status::UpstreamBroken, Some("the upstream's answer ended before it was complete".to_owned())),
         };
         Outcome { status, error, evaluation, repaired: summary.repaired }
+    }
+}
+
+impl<B> Drop for Rewrite<B> {
+    fn drop(&mut self) {
+        if let Some(calls) = &mut self.calls {
+            let (summary, differs) = (self.review.summary(), self.unmatched.differs);
+            calls.settle(Ending { summary, differs, ended: false });
+        }
     }
 }
 

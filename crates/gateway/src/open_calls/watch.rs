@@ -1,22 +1,49 @@
-//! Compares the calls that a vendor keeps of a response with those that its client got.
+//! Watches an answer that its vendor keeps: what became of it, and which of its calls the client did not get.
 
 use std::fmt;
 use std::sync::Arc;
 
+use luthien_policy::plan::Summary;
+use luthien_wire::json::{elements, member};
 use luthien_wire::sse::{Frame, Splitter};
 use memchr::memmem;
-use serde::Deserialize;
 
 use super::{OpenCall, OpenCalls};
 use crate::errors::GatewayError;
+use crate::fates::{Claim, Fate, Fates};
 
-/// Watches one answer. Dropped, it remembers which calls were withheld.
+/// Watches one answer.
 pub(crate) struct CallWatch {
     calls: Arc<OpenCalls>,
+    fates: Arc<Fates>,
     caller: [u8; 16],
-    latest: bool,
+    of: Of,
+    /// A policy has changed the request, so that the summary alone does not tell what became of the answer.
+    request_changed: bool,
+    claims: Vec<Claim>,
     vendors: Seen,
     clients: Seen,
+}
+
+/// What is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Of {
+    /// A turn: the answer is the last of its conversation.
+    Turn,
+    /// Something else that makes a new response.
+    Other,
+    /// Reading a response that is there.
+    Read,
+}
+
+/// How the review of an answer ended.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ending {
+    pub(crate) summary: Summary,
+    /// The client's bytes are not the vendor's.
+    pub(crate) differs: bool,
+    /// The client has got an end.
+    pub(crate) ended: bool,
 }
 
 /// What one side has of a response.
@@ -28,36 +55,8 @@ struct Seen {
     response: Option<String>,
     conversation: Option<String>,
     calls: Vec<OpenCall>,
-}
-
-#[derive(Deserialize)]
-struct Event {
-    #[serde(default)]
-    item: Option<Item>,
-    #[serde(default)]
-    response: Option<Response>,
-}
-
-#[derive(Deserialize)]
-struct Response {
-    id: String,
-    #[serde(default)]
-    conversation: Option<Conversation>,
-    #[serde(default)]
-    output: Vec<Item>,
-}
-
-#[derive(Deserialize)]
-struct Conversation {
-    id: String,
-}
-
-#[derive(Deserialize)]
-struct Item {
-    #[serde(default, rename = "type")]
-    kind: String,
-    #[serde(default)]
-    call_id: String,
+    /// Nothing will be added to it any more.
+    whole: bool,
 }
 
 impl fmt::Debug for CallWatch {
@@ -70,15 +69,46 @@ impl fmt::Debug for CallWatch {
 }
 
 impl CallWatch {
-    /// For an answer to this caller, whose events have at most so many bytes. `latest`: it is an answer to a turn, and so the
-    /// last of its conversation, and not one that is read again.
-    pub(crate) fn new(calls: Arc<OpenCalls>, caller: [u8; 16], event_bytes: usize, latest: bool) -> Self {
-        Self { calls, caller, latest, vendors: Seen::new(event_bytes), clients: Seen::new(event_bytes) }
+    /// For an answer to this caller, whose events have at most so many bytes.
+    pub(crate) fn new(
+        calls: &Arc<OpenCalls>,
+        fates: &Arc<Fates>,
+        caller: [u8; 16],
+        event_bytes: usize,
+        of: Of,
+    ) -> Self {
+        Self {
+            calls: Arc::clone(calls),
+            fates: Arc::clone(fates),
+            caller,
+            of,
+            request_changed: false,
+            claims: Vec::new(),
+            vendors: Seen::new(event_bytes),
+            clients: Seen::new(event_bytes),
+        }
     }
 
-    /// Bytes of the vendor's stream.
-    pub(crate) fn came(&mut self, bytes: &[u8]) {
+    /// A policy has changed the request or not.
+    pub(crate) fn request_changed(mut self, changed: bool) -> Self {
+        self.request_changed = changed;
+        self
+    }
+
+    /// The response is this one. Refused where it is read and may not be.
+    pub(crate) fn is_of(&mut self, response: &str) -> Result<(), GatewayError> {
+        if self.claims.iter().any(|claim| claim.is_of(response)) {
+            return Ok(());
+        }
+        let claim = if self.of == Of::Read { self.fates.read(response)? } else { self.fates.answer(response) };
+        self.claims.push(claim);
+        Ok(())
+    }
+
+    /// Bytes of the vendor's stream. An error: nothing of them may go on.
+    pub(crate) fn came(&mut self, bytes: &[u8]) -> Result<(), GatewayError> {
         self.vendors.push(bytes);
+        self.named()
     }
 
     /// Bytes that the client gets of it.
@@ -86,54 +116,55 @@ impl CallWatch {
         self.clients.push(bytes);
     }
 
-    /// The end of the answer goes out: what the client has not got by now is withheld.
-    pub(crate) fn settle(&mut self) {
-        let Some(response) = self.vendors.response.take() else { return };
+    /// The whole of the vendor's answer, before its review.
+    pub(crate) fn whole_came(&mut self, body: &[u8]) -> Result<(), GatewayError> {
+        self.vendors.whole(body);
+        self.named()
+    }
+
+    /// The whole of what the client gets.
+    pub(crate) fn whole_went(&mut self, body: &[u8], summary: Summary, differs: bool) {
+        self.clients.whole(body);
+        self.settle(Ending { summary, differs, ended: true });
+    }
+
+    /// The vendor may call the response by another name than the client.
+    fn named(&mut self) -> Result<(), GatewayError> {
+        let Some(id) = self.vendors.response.take() else { return Ok(()) };
+        let known = self.is_of(&id);
+        self.vendors.response = Some(id);
+        known
+    }
+
+    /// The answer is over: what the client has not got by now is withheld. Only the first call counts.
+    pub(crate) fn settle(&mut self, ending: Ending) {
+        let Ending { summary, differs, ended } = ending;
+        let complete = ended && self.vendors.whole && !summary.undecided;
         let given = &self.clients.calls;
-        let withheld = std::mem::take(&mut self.vendors.calls).into_iter().filter(|call| !given.contains(call));
-        self.remember(&response, self.vendors.conversation.as_deref(), withheld.collect());
-    }
-
-    /// Whether this response may be read as a stream: not where calls of it have been withheld before, which another verdict
-    /// might let out.
-    pub(crate) fn allow_stream(&self, response: &str) -> Result<(), GatewayError> {
-        if self.calls.of(self.caller, response).is_empty() {
-            return Ok(());
+        let mut withheld = std::mem::take(&mut self.vendors.calls);
+        withheld.retain(|call| !given.contains(call));
+        let fate = if summary.intervened && (!self.request_changed || differs) {
+            Some(Fate::Changed)
+        } else if !complete {
+            None
+        } else if !withheld.is_empty() || (differs && !summary.repaired) {
+            Some(Fate::Changed)
+        } else {
+            Some(Fate::Released)
+        };
+        for claim in self.claims.drain(..) {
+            if let Some(fate) = fate {
+                claim.end(fate);
+            }
         }
-        Err(GatewayError::PolicyBlocked(
-            "a policy has blocked a call in this response: read it without `stream`".to_owned(),
-        ))
-    }
-
-    /// A whole answer: the vendor's, and what the client is to get. Refused if that holds a call that was withheld before:
-    /// who asks again does not get a second verdict.
-    pub(crate) fn whole(&self, vendors: &[u8], clients: &[u8]) -> Result<(), GatewayError> {
-        let Some(vendors) = read(vendors) else { return Ok(()) };
-        let given: Vec<OpenCall> = calls(read(clients).map(|response| response.output).unwrap_or_default()).collect();
-        let before = self.calls.of(self.caller, &vendors.id);
-        if given.iter().any(|call| before.contains(call)) {
-            let why = "this response holds a call that a policy has blocked before; it is not handed out";
-            return Err(GatewayError::PolicyBlocked(why.to_owned()));
+        let Some(response) = self.vendors.response.take() else { return };
+        for call in &mut withheld {
+            call.blocked = complete;
         }
-        let withheld = calls(vendors.output).filter(|call| !given.contains(call)).collect();
-        let conversation = vendors.conversation.map(|conversation| conversation.id);
-        self.remember(&vendors.id, conversation.as_deref(), withheld);
-        Ok(())
-    }
-
-    fn remember(&self, response: &str, conversation: Option<&str>, withheld: Vec<OpenCall>) {
-        if let (Some(conversation), true) = (conversation, self.latest) {
-            self.calls.conversation(self.caller, conversation, withheld.clone());
+        if let (Some(conversation), Of::Turn) = (&self.vendors.conversation, self.of) {
+            self.calls.now_open(self.caller, conversation, withheld.clone());
         }
-        if !withheld.is_empty() {
-            self.calls.remember(self.caller, response, withheld);
-        }
-    }
-}
-
-impl Drop for CallWatch {
-    fn drop(&mut self) {
-        self.settle();
+        self.calls.now_open(self.caller, &response, withheld);
     }
 }
 
@@ -145,6 +176,7 @@ impl Seen {
             response: None,
             conversation: None,
             calls: Vec::new(),
+            whole: false,
         }
     }
 
@@ -166,41 +198,64 @@ impl Seen {
     }
 
     fn frame(&mut self, frame: &Frame) {
+        const ENDS: [&str; 3] = ["response.completed", "response.incomplete", "response.failed"];
+        const HEADS: [&str; 2] = ["response.created", "response.output_item.done"];
         let Some(data) = &frame.data else { return };
-        let heads =
-            [&b"response.created"[..], b"response.output_item.done", b"response.completed", b"response.incomplete"];
-        if !heads.iter().any(|head| memmem::find(data, head).is_some()) {
+        if !HEADS.iter().chain(&ENDS).any(|head| memmem::find(data, head.as_bytes()).is_some()) {
             return;
         }
-        let Ok(event) = serde_json::from_slice::<Event>(data) else { return };
-        if let Some(response) = event.response {
-            self.add(response);
+        let Ok(event) = std::str::from_utf8(data) else { return };
+        if let Some(response) = raw(event, "response") {
+            self.response(response);
         }
-        self.extend(event.item);
+        if let Some(item) = raw(event, "item") {
+            self.item(item);
+        }
+        self.whole |= text(event, "type").is_some_and(|kind| ENDS.contains(&kind.as_str()));
     }
 
-    fn add(&mut self, response: Response) {
-        self.response.get_or_insert(response.id);
-        self.conversation = self.conversation.take().or(response.conversation.map(|conversation| conversation.id));
-        self.extend(response.output);
+    /// An answer in one piece.
+    fn whole(&mut self, body: &[u8]) {
+        let Ok(body) = std::str::from_utf8(body) else { return };
+        self.response(body);
+        let status = text(body, "status");
+        self.whole = !matches!(status.as_deref(), Some("queued" | "in_progress"));
     }
 
-    fn extend(&mut self, items: impl IntoIterator<Item = Item>) {
-        for call in calls(items) {
-            if !self.calls.contains(&call) {
-                self.calls.push(call);
-            }
+    /// What cannot be read of it is as if it were not there.
+    fn response(&mut self, response: &str) {
+        if self.response.is_none() {
+            self.response = text(response, "id").filter(|id| !id.is_empty());
+        }
+        if self.conversation.is_none() {
+            let conversation = raw(response, "conversation").unwrap_or_default();
+            self.conversation = text(conversation, "id").or_else(|| serde_json::from_str(conversation).ok());
+        }
+        let output = raw(response, "output").unwrap_or_default();
+        for span in elements(output).unwrap_or_default() {
+            self.item(&output[span]);
+        }
+    }
+
+    fn item(&mut self, item: &str) {
+        let call = text(item, "type").zip(text(item, "call_id"));
+        let Some((kind, id)) = call.filter(|(kind, id)| OpenCall::awaits_output(kind) && !id.is_empty()) else {
+            return;
+        };
+        let call = OpenCall { kind, id, blocked: false };
+        if !self.calls.contains(&call) {
+            self.calls.push(call);
         }
     }
 }
 
-fn read(body: &[u8]) -> Option<Response> {
-    serde_json::from_slice(body).ok()
+/// The JSON text of a member that is not null.
+fn raw<'a>(object: &'a str, name: &str) -> Option<&'a str> {
+    // Most items and events have few members: each is looked through anew.
+    object.get(member(object, name)?).filter(|value| *value != "null")
 }
 
-fn calls(items: impl IntoIterator<Item = Item>) -> impl Iterator<Item = OpenCall> {
-    items
-        .into_iter()
-        .filter(|item| OpenCall::awaits_output(&item.kind) && !item.call_id.is_empty())
-        .map(|item| OpenCall { kind: item.kind, id: item.call_id })
+/// A member that is a text.
+fn text(object: &str, name: &str) -> Option<String> {
+    serde_json::from_str(raw(object, name)?).ok()
 }

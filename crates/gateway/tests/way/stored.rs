@@ -126,21 +126,19 @@ async fn what_passed_needs_no_output() {
 #[tokio::test]
 async fn a_stored_response_is_reviewed_when_it_is_read() {
     let rig = judged(with_judge("bad", dangerous())).await;
-    let whole = dangerous().bytes(&asked(false));
-    rig.upstream.store("resp_kept", &Reply::whole(200, "application/json", whole));
-    let exchange = get(&rig.url("/v1/responses/resp_kept"), &[KEY]).await.unwrap();
-    assert_eq!(exchange.status, 200);
-    let id = id(&exchange);
-    let body = text(exchange).await;
-    assert!(body.contains("[Blocked by the judge.]") && !body.contains("secret"), "{body}");
-    let record = rig.record(&id).await;
-    assert_eq!((record.evaluation, record.turn), (Evaluation::Intervened, false));
-    rig.upstream.store("resp_kept", &Reply::stream(&dangerous().bytes(&asked(true))));
-    let exchange = get(&rig.url("/v1/responses/resp_kept?stream=true"), &[KEY]).await.unwrap();
-    let body = text(exchange).await;
-    accumulate_responses(body.as_bytes()).unwrap();
-    assert!(body.contains("[Blocked by the judge.]") && !body.contains("secret"), "{body}");
-    let exchange = get(&rig.url("/v1/responses/resp_kept?stream=true&starting_after=3"), &[KEY]).await.unwrap();
+    for (stream, name, query) in [(false, "resp_kept", ""), (true, "resp_other", "?stream=true")] {
+        let bytes = dangerous().bytes(&asked(stream));
+        let reply = if stream { Reply::stream(&bytes) } else { Reply::whole(200, "application/json", bytes) };
+        rig.upstream.store(name, &reply);
+        let exchange = get(&rig.url(&format!("/v1/responses/{name}{query}")), &[KEY]).await.unwrap();
+        assert_eq!(exchange.status, 200);
+        let id = id(&exchange);
+        let body = text(exchange).await;
+        assert!(body.contains("[Blocked by the judge.]") && !body.contains("secret"), "{body}");
+        let record = rig.record(&id).await;
+        assert_eq!((record.evaluation, record.turn), (Evaluation::Intervened, false));
+    }
+    let exchange = get(&rig.url("/v1/responses/resp_new?stream=true&starting_after=3"), &[KEY]).await.unwrap();
     assert_eq!(exchange.status, 400);
     assert!(text(exchange).await.contains("starting_after"));
     rig.stop().await;
@@ -151,49 +149,89 @@ fn asked(stream: bool) -> Asked {
     Asked::new(0, Dialect::Responses, Vec::new(), body.into()).unwrap()
 }
 
-#[tokio::test]
-async fn a_judge_who_is_asked_again_gives_no_second_chance() {
+/// A judge whose word changes to `good`, once told to.
+fn lenient_later(answer: fn() -> Answer) -> (Script, Arc<AtomicBool>) {
     let lenient = Arc::new(AtomicBool::new(false));
     let mood = Arc::clone(&lenient);
     let script = Script::new(move |asked: &Asked| {
         let word = if mood.load(Ordering::Relaxed) { "good" } else { "bad" };
-        if asked.model() == "judge" { Answer::text(word) } else { dangerous() }
+        if asked.model() == "judge" { Answer::text(word) } else { answer() }
     });
+    (script, lenient)
+}
+
+/// Reads it in each way; all have to be refused, whoever asks.
+async fn is_handed_to_nobody(rig: &Rig, response: &str) {
+    let name = |id: &str| format!("/v1/responses/{id}");
+    let bearer = |key: &'static str| [("authorization", key), ("x-anthropic-api-key", KEY.1)];
+    for query in ["", "?stream=true", "?include[]=x"] {
+        for headers in [&[KEY][..], &bearer("Bearer junk1"), &bearer("Bearer junk2"), &[("x-api-key", "sk-another")]] {
+            let exchange = get(&rig.url(&format!("{}{query}", name(response))), headers).await.unwrap();
+            assert_eq!(exchange.status, 400, "{query} {headers:?}");
+            let id = id(&exchange);
+            let body = text(exchange).await;
+            assert!(body.contains("policy_blocked") && !body.contains("secret"), "{body}");
+            assert_eq!(rig.record(&id).await.evaluation, Evaluation::Intervened);
+        }
+    }
+    let exchange = post(&rig.url(&format!("{}/cancel", name(response))), &[KEY], "").await.unwrap();
+    assert_eq!(exchange.status, 400);
+    for odd in [response.replace('_', "%5F"), format!("{response};x")] {
+        let exchange = get(&rig.url(&format!("{}?stream=true", name(&odd))), &[KEY]).await.unwrap();
+        assert_eq!(exchange.status, 404);
+    }
+}
+
+#[rstest]
+#[case(true)]
+#[case(false)]
+#[tokio::test]
+async fn a_judge_who_is_asked_again_gives_no_second_chance(#[case] stream: bool) {
+    let (script, lenient) = lenient_later(dangerous);
     let rig = judged(script).await;
-    let response = respond(&rig, &json!({"model": "m", "stream": true, "input": "clean up"})).await;
+    let response = respond(&rig, &json!({"model": "m", "stream": stream, "input": "clean up"})).await;
     lenient.store(true, Ordering::Relaxed);
-    for path in [format!("/v1/responses/{response}"), format!("/v1/responses/{response}?stream=true")] {
-        let exchange = get(&rig.url(&path), &[KEY]).await.unwrap();
-        assert_eq!(exchange.status, 400, "{path}");
-        let body = text(exchange).await;
-        assert!(body.contains("policy_blocked") && !body.contains("secret"), "{body}");
+    is_handed_to_nobody(&rig, &response).await;
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn a_read_that_was_judged_is_judged_for_good() {
+    let (script, lenient) = lenient_later(dangerous);
+    let rig = judged(script).await;
+    rig.upstream.store("resp_kept", &Reply::whole(200, "application/json", dangerous().bytes(&asked(false))));
+    let exchange = get(&rig.url("/v1/responses/resp_kept"), &[KEY]).await.unwrap();
+    assert_eq!(exchange.status, 200);
+    assert!(!text(exchange).await.contains("secret"));
+    lenient.store(true, Ordering::Relaxed);
+    is_handed_to_nobody(&rig, "resp_kept").await;
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn what_passed_is_read_as_it_is_as_often_as_one_likes() {
+    let rig = judged(with_judge("good", Answer::tool("run", &json!({"command": "ls"})))).await;
+    let response = respond(&rig, &json!({"model": "m", "stream": true, "input": "list"})).await;
+    for _ in 0..2 {
+        let exchange = get(&rig.url(&format!("/v1/responses/{response}")), &[KEY]).await.unwrap();
+        assert_eq!(exchange.status, 200);
+        assert!(text(exchange).await.contains("ls"));
     }
     rig.stop().await;
 }
 
 #[tokio::test]
-async fn input_items_pass_unless_a_policy_minds_the_models_words_in_them() {
-    let said = json!({"id": "msg_2", "type": "message", "role": "assistant", "status": "completed",
-        "content": [{"type": "output_text", "text": "yo", "annotations": []}]});
-    let called = json!({"id": "fc_1", "type": "function_call", "call_id": "c", "name": "run",
-        "arguments": "{\"command\":\"rm -rf /secret\"}", "status": "completed"});
-    let output = json!({"id": "fo_1", "type": "function_call_output", "call_id": "c", "output": "the secret"});
-    let rig = judged(with_judge("bad", Answer::text("hello"))).await;
-    for (item, status) in [(said, 200), (output, 200), (called, 400), (json!(7), 403)] {
-        let user = json!({"id": "msg_1", "role": "user", "content": "hi"});
-        let response = respond(&rig, &json!({"model": "m", "input": [user, item]})).await;
-        let exchange = get(&rig.url(&format!("/v1/responses/{response}/input_items")), &[KEY]).await.unwrap();
-        assert_eq!(exchange.status, status, "{item}");
-        let id = id(&exchange);
-        let body = text(exchange).await;
-        let record = rig.record(&id).await;
-        if status == 200 {
-            assert_eq!((record.evaluation, record.own_response), (Evaluation::Passed, None));
-            assert!(body.contains(&item.to_string()), "{body}");
-        } else {
-            assert!(!body.contains("secret") && body.contains("error"), "{body}");
-        }
-    }
+async fn input_items_are_refused_where_a_policy_watches_answers() {
+    let rig = judged(with_judge("good", Answer::text("hello"))).await;
+    let response = respond(&rig, &json!({"model": "m", "input": "hi"})).await;
+    let exchange = get(&rig.url(&format!("/v1/responses/{response}/input_items")), &[KEY]).await.unwrap();
+    assert_eq!(exchange.status, 403);
+    assert!(text(exchange).await.contains("ALLOWED_PATHS"));
+    rig.stop().await;
+    let rig = Rig::with(Answer::text("hello"), Vec::new(), |_| {}).await;
+    let response = respond(&rig, &json!({"model": "m", "input": "hi"})).await;
+    let exchange = get(&rig.url(&format!("/v1/responses/{response}/input_items")), &[KEY]).await.unwrap();
+    assert_eq!(exchange.status, 200);
     rig.stop().await;
 }
 
