@@ -9,7 +9,8 @@ use serde_json::{Map, Value, json};
 
 /// What the upstream calls the model, and what it does where a request's file says so: some models take less than others.
 const MODEL: &str = "upstream-model";
-const MODELS: [(&str, &str); 3] = [("budget", "claude-sonnet-4-5"), ("gpt-4o", "gpt-4o"), ("opus", "claude-opus-5-5")];
+const MODELS: [(&str, &str); 4] =
+    [("budget", "claude-sonnet-4-5"), ("gpt-4o", "gpt-4o"), ("gpt-5", "gpt-5"), ("opus", "claude-opus-5-5")];
 
 #[test]
 fn golden_conversions_of_requests() {

@@ -20,6 +20,20 @@ pub(super) fn thinks(model: &str) -> Thinks {
     }
 }
 
+/// Whether the model of this name lets its words be drawn by `temperature`, `top_p` and `top_k`. Servers of other models do.
+pub(super) fn samples(model: &str) -> bool {
+    version(model).is_none_or(|version| version < (4, 7))
+}
+
+/// Whether an OpenAI model takes `temperature` and `top_p`: those that reason do not, but for newer ones that are told not to.
+pub(super) fn samples_at_openai(model: &str, effort: Option<&str>) -> bool {
+    let name = bare(model);
+    let first = ["o1", "o3", "o4", "codex-"].iter().any(|start| name.starts_with(start));
+    let five = name == "gpt-5" || (name.starts_with("gpt-5-") && !name.starts_with("gpt-5-chat"));
+    let newer = name.starts_with("gpt-5.") && !name.contains("chat");
+    !(first || five || (newer && effort != Some("none")))
+}
+
 /// Whether the model of this name takes system messages between the others. Servers of other models may not.
 pub(super) fn hears_system(model: &str) -> bool {
     version(model).is_some_and(|version| version >= (4, 8))
@@ -117,6 +131,24 @@ mod tests {
             assert!(reasons(model), "{model}");
             assert_eq!(effort(model, given.to_owned()), expected, "{model} {given}");
         }
+    }
+
+    #[test]
+    fn sampling_is_asked_of_models_that_take_it() {
+        for model in ["claude-opus-4-6", "claude-sonnet-4-5", "claude-3-haiku", "tiny", "qwen3-32b"] {
+            assert!(samples(model), "{model}");
+        }
+        for model in ["claude-opus-4-7", "anthropic/claude-opus-4.8", "claude-opus-5-5"] {
+            assert!(!samples(model), "{model}");
+        }
+        for model in ["gpt-4o", "gpt-5-chat-latest", "qwen3-32b", "openai/gpt-4.1", "gpt-oss-120b"] {
+            assert!(samples_at_openai(model, None), "{model}");
+        }
+        for model in ["gpt-5", "openai/gpt-5-mini", "o3", "o4-mini", "gpt-5-codex", "gpt-5.1", "gpt-5.5"] {
+            assert!(!samples_at_openai(model, None) && !samples_at_openai(model, Some("high")), "{model}");
+        }
+        assert!(samples_at_openai("gpt-5.1", Some("none")));
+        assert!(!samples_at_openai("gpt-5", Some("minimal")));
     }
 
     #[test]

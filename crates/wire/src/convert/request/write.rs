@@ -186,6 +186,18 @@ fn effort(ask: &Ask, model: &str, ledger: &mut Ledger) -> Option<String> {
     None
 }
 
+/// Why a sampling parameter is left out.
+const UNSAMPLED: &str = "this model does not take it";
+
+/// Leaves out what a model refuses that is not to be sampled from. 1 is as good as not said.
+fn unsampled(ask: &mut Ask, ledger: &mut Ledger) {
+    for (name, value) in [("temperature", ask.temperature.take()), ("top_p", ask.top_p.take())] {
+        if value.is_some_and(|value| value.as_f64() != Some(1.0)) {
+            ledger.drop_as(name, UNSAMPLED);
+        }
+    }
+}
+
 /// The tier of service in OpenAI's words.
 fn tier(from: Dialect, ask: &Ask) -> Option<String> {
     let tier = ask.tier.clone()?;

@@ -19,11 +19,15 @@ pub(super) fn write(mut ask: Ask, target: &Target<'_>, ledger: &mut Ledger) -> R
     put(&mut body, "tool_choice", ask.choice.take().map(choice));
     put(&mut body, "parallel_tool_calls", ask.parallel);
     put(&mut body, models::limit_on_chat(target.model), ask.limit.take());
+    let effort = super::effort(&ask, target.model, ledger);
+    if !models::samples_at_openai(target.model, effort.as_deref()) {
+        super::unsampled(&mut ask, ledger);
+    }
     put(&mut body, "temperature", ask.temperature.take());
     put(&mut body, "top_p", ask.top_p.take());
     put(&mut body, "top_k", ask.top_k.take());
     put(&mut body, "stop", Some(std::mem::take(&mut ask.stop)).filter(|stop| !stop.is_empty()));
-    put(&mut body, "reasoning_effort", super::effort(&ask, target.model, ledger));
+    put(&mut body, "reasoning_effort", effort);
     // Few servers know it, and this is what it is where nothing is said.
     put(&mut body, "verbosity", ask.verbosity.take().filter(|verbosity| verbosity != "medium"));
     put(&mut body, "response_format", ask.format.take().map(|wanted| format(target.from, wanted)));

@@ -35,7 +35,7 @@ pub(super) fn write(mut ask: Ask, target: &Target<'_>, ledger: &mut Ledger) -> R
     tools(&mut body, &mut ask);
     ask.stop.retain(|stop| stop != "");
     put(&mut body, "stop_sequences", Some(std::mem::take(&mut ask.stop)).filter(|stop| !stop.is_empty()));
-    thinking::sampling(&mut body, &mut ask, thinking.is_on(), ledger);
+    thinking::sampling(&mut body, &mut ask, target.model, thinking.is_on(), ledger);
     let mut config = Map::new();
     put(&mut body, "thinking", thinking.value);
     put(&mut config, "effort", thinking.effort);

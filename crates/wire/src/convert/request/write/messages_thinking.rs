@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::super::ask::{Ask, Choice, Role, What};
 use super::super::effort::{self, LEAST};
 use super::super::ledger::Ledger;
-use super::super::models::{Thinks, thinks};
+use super::super::models::{self, Thinks, thinks};
 use super::put;
 use crate::dialect::Dialect;
 
@@ -30,6 +30,8 @@ pub(super) fn decide(ask: &Ask, model: &str, limit: Option<u64>, ledger: &mut Le
     let wish = &ask.effort;
     match wish.on {
         None => return Thinking { value: wish.native.clone(), effort: wish.level.clone().map(word) },
+        // Newer models think where they are asked to, and not all of them take the word.
+        Some(false) if !models::samples(model) => return Thinking::default(),
         Some(false) => return Thinking { value: Some(json!({"type": "disabled"})), effort: None },
         Some(true) => {}
     }
@@ -42,7 +44,9 @@ pub(super) fn decide(ask: &Ask, model: &str, limit: Option<u64>, ledger: &mut Le
         ledger.drop_as(wish.at, "a forced tool call leaves no room for thinking");
         return Thinking::default();
     }
-    if let Some(native) = &wish.native {
+    // What the client wrote for a model of budgets others refuse: it is said in their words.
+    let fits = |native: &&Value| native["type"] != "enabled" || thinks(model) == Thinks::Budget && below(native, limit);
+    if let Some(native) = wish.native.as_ref().filter(fits) {
         return Thinking { value: Some(native.clone()), effort: wish.level.clone().map(word) };
     }
     match thinks(model) {
@@ -60,6 +64,11 @@ pub(super) fn decide(ask: &Ask, model: &str, limit: Option<u64>, ledger: &mut Le
             Thinking { value: Some(value), effort: wish.level.clone().or_else(budgeted).map(word) }
         }
     }
+}
+
+/// Whether the budget that the client named leaves room for an answer.
+fn below(native: &Value, limit: Option<u64>) -> bool {
+    native["budget_tokens"].as_u64().is_some_and(|budget| limit.is_none_or(|limit| budget < limit))
 }
 
 /// A budget below the answer's limit, where there is room for one.
@@ -99,7 +108,13 @@ fn word(level: String) -> String {
 }
 
 /// Temperature and its like: what Messages refuses beside thinking, or of two that exclude each other, is left out.
-pub(super) fn sampling(body: &mut Map<String, Value>, ask: &mut Ask, thinks: bool, ledger: &mut Ledger) {
+pub(super) fn sampling(body: &mut Map<String, Value>, ask: &mut Ask, model: &str, thinks: bool, ledger: &mut Ledger) {
+    if !models::samples(model) {
+        super::unsampled(ask, ledger);
+        if ask.top_k.take().is_some() {
+            ledger.drop_as("top_k", super::UNSAMPLED);
+        }
+    }
     let number = |value: &Option<Value>| value.as_ref().and_then(Value::as_f64);
     let (temperature, top_p) = (number(&ask.temperature), number(&ask.top_p));
     // As good as not said.

@@ -39,6 +39,10 @@ pub(super) fn write(mut ask: Ask, target: &Target<'_>, ledger: &mut Ledger) -> R
     put(&mut body, "max_output_tokens", limit(&mut ask, target.from, ledger));
     // Models that reason refuse both here, even where they say nothing.
     let says = |value: &Value| value.as_f64() != Some(1.0);
+    let effort = super::effort(&ask, target.model, ledger);
+    if !models::samples_at_openai(target.model, effort.as_deref()) {
+        super::unsampled(&mut ask, ledger);
+    }
     put(&mut body, "temperature", ask.temperature.take().filter(says));
     put(&mut body, "top_p", ask.top_p.take().filter(says));
     if ask.hinted {
@@ -47,7 +51,7 @@ pub(super) fn write(mut ask: Ask, target: &Target<'_>, ledger: &mut Ledger) -> R
     if ask.top_k.is_some() {
         ledger.drop("top_k");
     }
-    put(&mut body, "reasoning", reasoning(&ask, target.model, ledger));
+    put(&mut body, "reasoning", reasoning(&ask, effort, target.model));
     put(&mut body, "text", text(target.from, &mut ask));
     put(&mut body, "service_tier", super::tier(target.from, &ask));
     if target.from == Dialect::Messages {
@@ -74,9 +78,8 @@ fn limit(ask: &mut Ask, from: Dialect, ledger: &mut Ledger) -> Option<Value> {
     Some(LEAST.into())
 }
 
-fn reasoning(ask: &Ask, model: &str, ledger: &mut Ledger) -> Option<Map<String, Value>> {
+fn reasoning(ask: &Ask, word: Option<String>, model: &str) -> Option<Map<String, Value>> {
     let mut out = Map::new();
-    let word = super::effort(ask, model, ledger);
     let on = ask.effort.on == Some(true) || word.as_deref().is_some_and(|word| word != "none");
     let thinks = on && models::reasons(model);
     put(&mut out, "effort", word);

@@ -15,7 +15,12 @@ pub(super) fn is_strict(schema: &Value) -> bool {
                 names.keys().all(|name| required.is_some_and(|list| list.iter().any(|one| one == name)))
             };
             let closed = map.get("additionalProperties") == Some(&Value::Bool(false));
-            (!is_object || (closed && names.is_some_and(all))) && map.values().all(is_strict)
+            let inner = |(name, value): (&String, &Value)| match value {
+                _ if is_data(name) => true,
+                Value::Object(named) if is_named(name) => named.values().all(is_strict),
+                value => is_strict(value),
+            };
+            (!is_object || (closed && names.is_some_and(all))) && map.iter().all(inner)
         }
         _ => true,
     }
@@ -36,14 +41,25 @@ fn close(schema: &mut Value) {
                 map.insert("additionalProperties".to_owned(), false.into());
             }
             for (name, inner) in map.iter_mut() {
-                // What stands in these is data, not a schema.
-                if !matches!(name.as_str(), "enum" | "const" | "default" | "examples") {
-                    close(inner);
+                match inner {
+                    _ if is_data(name) => {}
+                    Value::Object(named) if is_named(name) => named.values_mut().for_each(close),
+                    inner => close(inner),
                 }
             }
         }
         _ => {}
     }
+}
+
+/// Whether what stands in a keyword is data, not a schema.
+fn is_data(keyword: &str) -> bool {
+    matches!(keyword, "enum" | "const" | "default" | "examples")
+}
+
+/// Whether a keyword holds schemas by names, which are the author's and may look like keywords.
+fn is_named(keyword: &str) -> bool {
+    matches!(keyword, "properties" | "patternProperties" | "$defs" | "definitions" | "dependentSchemas")
 }
 
 #[cfg(test)]
@@ -61,6 +77,19 @@ mod tests {
             "b": {"type": "object", "additionalProperties": true}, "c": {"const": {"type": "object"}}},
             "additionalProperties": false});
         assert_eq!(closed(schema), expected);
+    }
+
+    #[test]
+    fn names_that_look_like_keywords_are_names() {
+        let open = json!({"type": "object", "properties": {}});
+        let shut = json!({"type": "object", "properties": {}, "additionalProperties": false});
+        let of = |inner: &Value| {
+            json!({"type": "object", "properties": {"default": inner, "enum": inner, "properties": inner},
+                   "required": ["default", "enum", "properties"], "additionalProperties": false, "$defs": {"const": inner}})
+        };
+        assert_eq!(closed(of(&open)), of(&shut));
+        assert!(is_strict(&of(&shut)));
+        assert!(!is_strict(&of(&open)));
     }
 
     #[test]
