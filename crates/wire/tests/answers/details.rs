@@ -35,99 +35,6 @@ fn free_text_comes_back_as_the_client_declared_it() {
 }
 
 #[test]
-fn the_old_form_of_calls_has_one() {
-    let stream = named(Dialect::Messages, "text_two_tools").unwrap().bytes;
-    let mut wanted = context(Dialect::Messages, Dialect::Chat);
-    wanted.legacy_functions = true;
-    let (out, converter) = converted(wanted.clone(), stream, 5);
-    let choice = &accumulate(Dialect::Chat, &out).unwrap()["choices"][0];
-    assert_eq!(choice["finish_reason"], "function_call");
-    let expected = json!({"name": "Read", "arguments": "{\"file_path\": \"/work/src/main.rs\"}"});
-    assert_eq!(choice["message"]["function_call"], expected);
-    assert_eq!(converter.dropped(), ["a second function call"]);
-
-    let body = named(Dialect::Messages, "body_two_tools").unwrap().bytes;
-    let answer = whole(&wanted, body).unwrap();
-    let read: Value = serde_json::from_slice(&answer.body).unwrap();
-    assert_eq!(read["choices"][0]["message"]["function_call"]["name"], "Read");
-    assert_eq!(answer.dropped, ["a second function call"]);
-}
-
-#[test]
-fn calls_have_ids_and_each_its_own() {
-    let stream = chat(
-        &[call_delta(0, "", "a", "{}"), call_delta(1, "same", "b", "{}"), call_delta(2, "same", "c", "{}")],
-        "tool_calls",
-    );
-    let message = read(context(Dialect::Chat, Dialect::Messages), &stream);
-    let ids: Vec<&str> = (0..3).map(|at| message["content"][at]["id"].as_str().unwrap()).collect();
-    assert_eq!(ids, ["toolu_0199c2f0a0e87000800000000000000a_1", "same", "toolu_0199c2f0a0e87000800000000000000a_3"]);
-}
-
-#[test]
-fn calls_that_all_have_the_index_0_are_told_apart() {
-    let stream = chat(
-        &[call_delta(0, "call_a", "read", "{\"path\":\"a\"}"), call_delta(0, "call_b", "read", "{\"path\":\"b\"}")],
-        "stop",
-    );
-    let message = read(context(Dialect::Chat, Dialect::Messages), &stream);
-    assert_eq!(message["content"][1]["input"], json!({"path": "b"}));
-    assert_eq!(message["stop_reason"], "tool_use");
-}
-
-#[test]
-fn calls_without_ids_are_told_apart() {
-    let names = |message: &Value| {
-        let calls = message["content"].as_array().cloned().unwrap_or_default();
-        calls.iter().map(|call| format!("{} {}", call["name"].as_str().unwrap(), call["input"])).collect::<Vec<_>>()
-    };
-    let expected = ["read {\"p\":1}", "read {\"p\":2}", "write {\"p\":3}"];
-    let call = |name: &str, p: u8| json!({"id": "", "type": "function", "function": {"name": name, "arguments": format!("{{\"p\":{p}}}")}});
-    let calls = [call("read", 1), call("read", 2), call("write", 3)];
-    let body =
-        json!({"id": "c", "choices": [{"index": 0, "message": {"tool_calls": calls}, "finish_reason": "tool_calls"}]});
-    let answer = whole(&context(Dialect::Chat, Dialect::Messages), body.to_string().as_bytes()).unwrap();
-    assert_eq!(names(&serde_json::from_slice(&answer.body).unwrap()), expected);
-    // As fragments, without an index and with the same.
-    let without = calls.map(|call| json!({"tool_calls": [call]}));
-    let same = [("read", 1), ("read", 2), ("write", 3)];
-    let same = same.map(|(name, p)| call_delta(0, "", name, &format!("{{\"p\":{p}}}")));
-    for deltas in [without, same] {
-        let message = read(context(Dialect::Chat, Dialect::Messages), &chat(&deltas, "tool_calls"));
-        assert_eq!(names(&message), expected);
-    }
-    // A name that is repeated without arguments is no other call.
-    let deltas = [call_delta(0, "", "read", "{}"), call_delta(0, "", "read", " ")];
-    assert_eq!(names(&read(context(Dialect::Chat, Dialect::Messages), &chat(&deltas, "stop"))), ["read {}"]);
-}
-
-#[test]
-fn every_element_of_a_body_is_a_call() {
-    let call = json!({"index": 0, "id": "twin", "function": {"name": "read", "arguments": "{}"}});
-    let body =
-        json!({"id": "c", "choices": [{"message": {"tool_calls": [call, call]}, "finish_reason": "tool_calls"}]});
-    let answer = whole(&context(Dialect::Chat, Dialect::Messages), body.to_string().as_bytes()).unwrap();
-    let message: Value = serde_json::from_slice(&answer.body).unwrap();
-    assert_eq!(message["content"].as_array().map(Vec::len), Some(2));
-    assert_ne!(message["content"][0]["id"], message["content"][1]["id"]);
-}
-
-#[test]
-fn an_id_that_comes_late_or_changes_is_no_other_call() {
-    let late = [call_delta(0, "", "read", "{\"p\""), call_delta(0, "call_late", "", ":1}")];
-    let changing = [call_delta(0, "call_first", "read", "{\"p\""), call_delta(0, "call_other", "", ":1}")];
-    for deltas in [late, changing] {
-        let message = read(context(Dialect::Chat, Dialect::Messages), &chat(&deltas, "tool_calls"));
-        assert_eq!(message["content"].as_array().map(Vec::len), Some(1));
-        assert_eq!(message["content"][0]["input"], json!({"p": 1}));
-    }
-    // With a name it is another call's, and which arguments are whose is not known.
-    let mixed = [call_delta(0, "call_first", "read", "{\"p\""), call_delta(0, "call_other", "read", ":1}")];
-    let (_, converter) = converted(context(Dialect::Chat, Dialect::Messages), &chat(&mixed, "tool_calls"), 9);
-    assert!(converter.trouble().is_some());
-}
-
-#[test]
 fn white_space_makes_no_text_block() {
     let blank = json!({"content": "\n\n"});
     let stream = chat(&[blank.clone(), call_delta(0, "call_a", "read", "{}"), blank.clone()], "tool_calls");
@@ -310,21 +217,6 @@ fn failures_inside_a_success_have_a_status() {
     assert_eq!(answer.failed, Some(429));
     let read: Value = serde_json::from_slice(&answer.body).unwrap();
     assert_eq!(read["error"], json!({"type": "rate_limit_error", "message": "Provider returned error"}));
-}
-
-#[test]
-fn a_call_cut_off_before_its_arguments_has_none() {
-    let stream = chat(&[call_delta(0, "call_a", "read", "")], "length");
-    let response = read(context(Dialect::Chat, Dialect::Responses), &stream);
-    assert_eq!((&response["status"], &response["output"][0]["arguments"]), (&json!("incomplete"), &json!("")));
-    let body = json!({"type": "message", "id": "msg_1", "model": "m", "stop_reason": "max_tokens",
-        "content": [{"type": "tool_use", "id": "toolu_1", "name": "read", "input": {}}]});
-    let answer = whole(&context(Dialect::Messages, Dialect::Responses), body.to_string().as_bytes()).unwrap();
-    let response: Value = serde_json::from_slice(&answer.body).unwrap();
-    assert_eq!((&response["status"], &response["output"][0]["arguments"]), (&json!("incomplete"), &json!("")));
-    let stream = chat(&[call_delta(0, "call_a", "read", "")], "tool_calls");
-    let response = read(context(Dialect::Chat, Dialect::Responses), &stream);
-    assert_eq!((&response["status"], &response["output"][0]["arguments"]), (&json!("completed"), &json!("{}")));
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Answers of every vendor in every client's dialect.
 
+mod calls;
 mod details;
 mod golden;
 mod items;

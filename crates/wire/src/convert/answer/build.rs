@@ -12,6 +12,7 @@ pub(super) struct Answer {
     pub(super) usage: Usage,
     pub(super) stop: Option<Stop>,
     pub(super) failure: Option<Failure>,
+    cut: bool,
 }
 
 /// A block of it.
@@ -22,6 +23,8 @@ pub(super) struct Block {
     pub(super) text: String,
     pub(super) citations: Vec<Citation>,
     pub(super) thought: Thought,
+    /// It is not whole.
+    pub(super) cut: bool,
 }
 
 impl Answer {
@@ -37,6 +40,7 @@ impl Answer {
                 text: String::new(),
                 citations: Vec::new(),
                 thought: Thought::default(),
+                cut: false,
             }),
             Event::Delta(_, delta) => {
                 let Some(block) = self.blocks.last_mut() else { return };
@@ -50,7 +54,12 @@ impl Answer {
             Event::Usage(usage) => self.usage.add(usage),
             Event::Stop(stop) => self.stop = Some(stop),
             Event::Failure(failure) => self.failure = Some(failure),
-            Event::End(_) | Event::Cut | Event::Done | Event::Dropped(_) => {}
+            Event::Cut | Event::End(_) => {
+                self.cut |= event == Event::Cut;
+                let cut = self.cut;
+                self.blocks.last_mut().into_iter().for_each(|block| block.cut |= cut);
+            }
+            Event::Done | Event::Dropped(_) => {}
         }
     }
 

@@ -18,7 +18,7 @@ pub(super) enum Event {
     Delta(Key, Delta),
     /// A block ends.
     End(Key),
-    /// What is open ends now, where a limit cut it off.
+    /// What is open ends now, where a limit or a filter cut it off.
     Cut,
     /// What the answer has cost so far.
     Usage(Usage),
@@ -169,9 +169,9 @@ impl Usage {
 }
 
 impl Stop {
-    /// A limit cut the answer off.
+    /// A limit or a filter cut the answer off.
     pub(super) fn is_cut(&self) -> bool {
-        matches!(self, Self::MaxTokens | Self::ContextFull)
+        matches!(self, Self::MaxTokens | Self::ContextFull | Self::Refusal { .. })
     }
 }
 

@@ -27,8 +27,8 @@ pub(super) struct Fit {
     refused: bool,
     cut: bool,
     call: Option<Call>,
-    /// A call without arguments has ended: what comes next tells whether it was cut off before them.
-    ending: Option<Key>,
+    /// A call has ended: what comes next tells whether it was cut off.
+    ending: Option<(Key, Call)>,
     /// What the client's dialect has no place for.
     pub(super) dropped: Vec<String>,
 }
@@ -89,15 +89,14 @@ impl Fit {
             }
             Event::Delta(key, Delta::Arguments(fragment)) => self.arguments(key, fragment, out),
             Event::Delta(_, Delta::Citation(_)) if self.to == Dialect::Messages => self.drop("citation"),
-            Event::Cut => self.cut = true,
-            Event::End(key) if matches!(self.call, Some(Call::Json { blank: true })) => {
-                self.call = None;
-                self.ending = Some(key);
-            }
-            Event::End(key) => {
-                self.end(key, out);
+            Event::Cut => {
+                self.cut = true;
                 out.push(event);
             }
+            Event::End(key) => match self.call.take() {
+                Some(call) => self.ending = Some((key, call)),
+                None => out.push(event),
+            },
             Event::Stop(stop) => {
                 self.stop(&stop, out);
                 out.push(Event::Stop(stop));
@@ -146,22 +145,19 @@ impl Fit {
         }
     }
 
-    fn end(&mut self, key: Key, out: &mut Vec<Event>) {
-        let rest = match self.call.take() {
-            Some(Call::Unwrap(mut unwrap)) => unwrap.finish(),
-            Some(Call::Wrap) => AROUND.1.to_owned(),
-            _ => return,
+    /// The end of a call. No arguments are an empty object: readers parse what they get. What was cut off gets nothing that
+    /// would make it look whole.
+    fn end_call(&mut self, out: &mut Vec<Event>) {
+        let Some((key, call)) = self.ending.take() else { return };
+        let rest = match call {
+            _ if self.cut => String::new(),
+            Call::Json { blank: true } => "{}".to_owned(),
+            Call::Unwrap(mut unwrap) => unwrap.finish(),
+            Call::Wrap => AROUND.1.to_owned(),
+            Call::Json { blank: false } | Call::Free => String::new(),
         };
         if !rest.is_empty() {
             out.push(Event::Delta(key, Delta::Arguments(rest)));
-        }
-    }
-
-    /// No arguments are an empty object: readers parse what they get. Arguments that never began are none.
-    fn end_call(&mut self, out: &mut Vec<Event>) {
-        let Some(key) = self.ending.take() else { return };
-        if !self.cut {
-            out.push(Event::Delta(key, Delta::Arguments("{}".to_owned())));
         }
         out.push(Event::End(key));
     }

@@ -23,6 +23,8 @@ pub(in crate::convert::answer) struct Writer {
     /// The items that have ended.
     output: Vec<Value>,
     open: Open,
+    /// What ends now has been cut off.
+    cut: bool,
     usage: Usage,
     stop: Option<Stop>,
 }
@@ -69,6 +71,7 @@ impl Writer {
             number: 0,
             output: Vec::new(),
             open: Open::Nothing,
+            cut: false,
             usage: Usage::default(),
             stop: None,
         }
@@ -83,7 +86,8 @@ impl Writer {
             Event::Usage(usage) => self.usage.add(usage),
             Event::Stop(stop) => self.stop = Some(stop),
             Event::Done => self.done(out),
-            Event::Failure(_) | Event::Cut | Event::Dropped(_) => {}
+            Event::Cut => self.cut = true,
+            Event::Failure(_) | Event::Dropped(_) => {}
         }
     }
 
@@ -256,7 +260,8 @@ impl Writer {
                     )
                 };
                 self.put_of(event, &id, fields, out);
-                self.ended(call(&id, &call_id, tool(&self.context, &name), &text, free_text, State::Completed), out);
+                let state = State::ended(self.cut);
+                self.ended(call(&id, &call_id, tool(&self.context, &name), &text, free_text, state), out);
             }
         }
     }
@@ -292,7 +297,7 @@ impl Writer {
     fn close_message(&mut self, out: &mut BytesMut) {
         if let Open::Message(mut open) = std::mem::take(&mut self.open) {
             self.end_part(&mut open, out);
-            self.ended(message(&open.id, &open.parts, State::Completed), out);
+            self.ended(message(&open.id, &open.parts, State::ended(self.cut)), out);
         }
     }
 
@@ -317,16 +322,18 @@ pub(super) fn whole(context: &AnswerContext, answer: Answer) -> String {
     let ids = Ids::new(context);
     let mut output: Vec<Value> = Vec::new();
     let mut parts: Vec<Part> = Vec::new();
-    let close = |parts: &mut Vec<Part>, output: &mut Vec<Value>| {
+    let mut cut = false;
+    let close = |parts: &mut Vec<Part>, cut: bool, output: &mut Vec<Value>| {
         if !parts.is_empty() {
             let values: Vec<Value> = parts.drain(..).map(|part| part.value()).collect();
-            output.push(message(&ids.message(output.len()), &values, State::Completed));
+            output.push(message(&ids.message(output.len()), &values, State::ended(cut)));
         }
     };
     for block in answer.blocks {
         match block.kind {
             Kind::Text | Kind::Refusal => {
                 let refusal = block.kind == Kind::Refusal;
+                cut = block.cut;
                 if parts.last().is_none_or(|part| part.refusal != refusal) {
                     parts.push(Part { refusal, ..Part::default() });
                 }
@@ -337,18 +344,19 @@ pub(super) fn whole(context: &AnswerContext, answer: Answer) -> String {
                 }
             }
             Kind::Thinking => {
-                close(&mut parts, &mut output);
+                close(&mut parts, cut, &mut output);
                 let sealed = block.thought.sealed(context.from);
                 output.push(reasoning(&ids.reasoning(output.len()), &block.thought.text, Some(&sealed)));
             }
             Kind::Call { id, name, free_text } => {
-                close(&mut parts, &mut output);
+                close(&mut parts, cut, &mut output);
                 let item_id = ids.call(output.len(), free_text);
-                output.push(call(&item_id, &id, tool(context, &name), &block.text, free_text, State::Completed));
+                let state = State::ended(block.cut);
+                output.push(call(&item_id, &id, tool(context, &name), &block.text, free_text, state));
             }
         }
     }
-    close(&mut parts, &mut output);
+    close(&mut parts, cut, &mut output);
     let status = Status::Ended(answer.stop.unwrap_or(Stop::End));
     response(context, &names, &status, &output, answer.usage).to_string()
 }

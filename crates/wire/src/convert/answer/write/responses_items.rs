@@ -63,13 +63,21 @@ impl Ids {
 pub(super) enum State {
     InProgress,
     Completed,
+    /// Cut off.
+    Incomplete,
 }
 
 impl State {
+    /// How an item ends.
+    pub(super) fn ended(cut: bool) -> Self {
+        if cut { Self::Incomplete } else { Self::Completed }
+    }
+
     fn name(self) -> &'static str {
         match self {
             Self::InProgress => "in_progress",
             Self::Completed => "completed",
+            Self::Incomplete => "incomplete",
         }
     }
 }
