@@ -251,7 +251,8 @@ fn is_secret_parameter(name: &str) -> bool {
     ["key", "token", "secret", "password", "signature"].iter().any(|word| name.contains(word))
 }
 
-fn bearer(value: &HeaderValue) -> &[u8] {
+/// The key in a header that holds one, with or without its scheme.
+pub(crate) fn bearer(value: &HeaderValue) -> &[u8] {
     let bytes = value.as_bytes();
     match bytes.get(..7) {
         Some(scheme) if scheme.eq_ignore_ascii_case(b"bearer ") => bytes[7..].trim_ascii(),

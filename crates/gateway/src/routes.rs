@@ -1,11 +1,12 @@
 //! Which requests are model traffic, and of what kind.
 
-use http::header::UPGRADE;
+use http::header::{AUTHORIZATION, UPGRADE};
 use http::{HeaderMap, Method};
 use luthien_wire::Dialect;
 
+use crate::credentials::bearer;
 use crate::errors::GatewayError;
-use crate::headers::API_KEY;
+use crate::headers::{API_KEY, FORWARD_KEY};
 
 /// A request for a model's server.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,11 +51,7 @@ pub(crate) fn find(method: &Method, path: &str, headers: &HeaderMap, allowed: &[
         _ if path.starts_with("/responses/") => path,
         _ => return None,
     };
-    let callers = if headers.contains_key("anthropic-version") || headers.contains_key(API_KEY) {
-        Dialect::Messages
-    } else {
-        Dialect::Chat
-    };
+    let callers = side_dialect(rest, headers);
     let post = |dialect, kind| {
         (dialect, if method == Method::POST { kind } else { Kind::Refused(GatewayError::BadMethod(path.to_owned())) })
     };
@@ -82,6 +79,44 @@ pub(crate) fn find(method: &Method, path: &str, headers: &HeaderMap, allowed: &[
         }
     };
     Some(Route { dialect, kind, path: rest.to_owned() })
+}
+
+/// Whose path this is, where it is no turn: the caller's credential goes to that vendor's upstream. A header with a key alone
+/// does not tell: a gateway key may stand in either, and so may the other vendor's.
+fn side_dialect(rest: &str, headers: &HeaderMap) -> Dialect {
+    const OPENAIS: [&str; 17] = [
+        "assistants",
+        "audio",
+        "batches",
+        "chat",
+        "completions",
+        "containers",
+        "conversations",
+        "embeddings",
+        "evals",
+        "fine_tuning",
+        "images",
+        "moderations",
+        "realtime",
+        "threads",
+        "uploads",
+        "vector_stores",
+        "videos",
+    ];
+    match rest.split('/').nth(1) {
+        Some("messages") => Dialect::Messages,
+        Some(first) if OPENAIS.contains(&first) => Dialect::Chat,
+        Some("responses") => Dialect::Responses,
+        _ if headers.contains_key("anthropic-version") || brings_anthropics_key(headers) => Dialect::Messages,
+        _ => Dialect::Chat,
+    }
+}
+
+/// A key of Anthropic's came, and none that may be OpenAI's.
+fn brings_anthropics_key(headers: &HeaderMap) -> bool {
+    let keys = [API_KEY, AUTHORIZATION, FORWARD_KEY];
+    let mut keys = keys.iter().filter_map(|name| headers.get(name)).map(bearer).filter(|key| key.starts_with(b"sk-"));
+    keys.next().is_some_and(|first| first.starts_with(b"sk-ant-")) && keys.all(|key| key.starts_with(b"sk-ant-"))
 }
 
 /// What is asked for of a stored response; `rest` is the path from its id on. `None` for what nobody knows.
@@ -132,6 +167,8 @@ fn matches(pattern: &str, path: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use http::{HeaderName, HeaderValue};
+
     use super::*;
 
     fn route(method: &Method, path: &str) -> Option<Route> {
@@ -153,12 +190,31 @@ mod tests {
     }
 
     #[test]
-    fn models_are_answered_in_the_callers_dialect() {
-        let mut headers = HeaderMap::new();
-        let dialect = |headers: &HeaderMap| find(&Method::GET, "/v1/models/x", headers, &[]).unwrap().dialect;
-        assert_eq!(dialect(&headers), Dialect::Chat);
-        headers.insert("anthropic-version", "2023-06-01".parse().unwrap());
-        assert_eq!(dialect(&headers), Dialect::Messages);
+    fn side_paths_belong_to_the_vendor_that_has_them() {
+        let dialect = |path: &str, headers: &[(&'static str, &'static str)]| {
+            let headers =
+                headers.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
+            find(&Method::GET, path, &headers.collect(), &["/v1/files/*".to_owned()]).unwrap().dialect
+        };
+        let (version, openais) = (("anthropic-version", "2023-06-01"), ("authorization", "Bearer sk-proj-1"));
+        let (gateways, anthropics) = (("x-api-key", "gateway"), ("x-api-key", "sk-ant-1"));
+        let oauth = ("authorization", "bearer sk-ant-oat-1");
+        for path in ["/v1/models", "/v1/models/x", "/v1/files/1"] {
+            for headers in [&[version][..], &[anthropics], &[oauth], &[gateways, oauth], &[version, gateways]] {
+                assert_eq!(dialect(path, headers), Dialect::Messages, "{path} {headers:?}");
+            }
+            let alone = ("x-api-key", "sk-proj-1");
+            for headers in [&[][..], &[openais], &[gateways], &[gateways, openais], &[anthropics, openais], &[alone]] {
+                assert_eq!(dialect(path, headers), Dialect::Chat, "{path} {headers:?}");
+            }
+        }
+        for path in
+            ["/v1/embeddings", "/v1/moderations", "/v1/conversations/c", "/v1/batches", "/v1/chat/completions/c"]
+        {
+            assert_eq!(dialect(path, &[version, anthropics]), Dialect::Chat, "{path}");
+        }
+        assert_eq!(dialect("/v1/messages/batches", &[openais]), Dialect::Messages);
+        assert_eq!(dialect("/v1/responses/r/other", &[version]), Dialect::Responses);
     }
 
     #[test]

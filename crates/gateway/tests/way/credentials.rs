@@ -2,7 +2,7 @@
 
 use luthien_gateway::config::GatewayConfig;
 use luthien_testkit::client::{get, post};
-use luthien_testkit::{Answer, Reply, Script};
+use luthien_testkit::{Answer, Reply, Script, Upstream};
 use serde_json::{Value, json};
 
 use crate::support::{ADMIN_KEY, GATEWAY_KEY, Rig, SERVER_KEY, id, turn};
@@ -71,6 +71,32 @@ async fn an_upstreams_401_and_redirects_come_back_as_they_are() {
     assert_eq!((exchange.status, exchange.header("location")), (307, Some("http://127.0.0.1:1/steal")));
     assert_eq!(rig.upstream.requests().len(), 2);
     rig.stop().await;
+}
+
+#[tokio::test]
+async fn an_openai_key_never_reaches_anthropic() {
+    let openai = Upstream::start().await.unwrap();
+    let rig = Rig::with(Answer::text("hi"), Vec::new(), |config| {
+        with_keys(config);
+        config.upstreams[1].base_url = openai.base_url();
+        config.allowed_paths.push("/v1/moderations".to_owned());
+    })
+    .await;
+    for headers in [
+        &[("x-api-key", GATEWAY_KEY), ("authorization", "Bearer sk-canary")][..],
+        &[("x-api-key", "sk-canary")],
+        &[("authorization", "Bearer lk-shared-gateway-key"), ("x-anthropic-api-key", "sk-canary")],
+    ] {
+        for path in ["/v1/embeddings", "/v1/moderations"] {
+            post(&rig.url(path), headers, "{}").await.unwrap().rest().await.unwrap();
+        }
+        get(&rig.url("/v1/models"), headers).await.unwrap().rest().await.unwrap();
+    }
+    assert_eq!(openai.requests().len(), 9);
+    assert!(openai.requests().iter().all(|request| format!("{:?}", request.headers).contains("sk-canary")));
+    assert!(rig.upstream.requests().is_empty());
+    rig.stop().await;
+    openai.stop().await;
 }
 
 #[tokio::test]

@@ -72,7 +72,8 @@ async fn the_callers_own_list_and_the_rules_names_come_in_the_callers_form() {
 #[tokio::test]
 async fn pages_are_cut_as_the_vendor_cuts_them() {
     let (rig, _local) = routed(|_| {}).await;
-    let list = json(get(&rig.url("/v1/models?limit=2&after_id=claude-haiku-5-5"), &[KEY]).await.unwrap()).await;
+    let list =
+        json(get(&rig.url("/v1/models?limit=2&after_id=claude-haiku-5-5"), &[KEY, ANTHROPIC]).await.unwrap()).await;
     assert_eq!((ids(&list), &list["has_more"]), (vec!["claude-fast", "local/gpt-5"], &json!(true)));
     rig.stop().await;
 }
@@ -80,7 +81,7 @@ async fn pages_are_cut_as_the_vendor_cuts_them() {
 #[tokio::test]
 async fn names_that_a_rule_takes_away_are_listed_as_what_they_become() {
     let (rig, local) = routed(|config| config.models = vec![rule("*", &[("local", None)])]).await;
-    let list = json(get(&rig.url("/v1/models"), &[KEY]).await.unwrap()).await;
+    let list = json(get(&rig.url("/v1/models"), &[KEY, ANTHROPIC]).await.unwrap()).await;
     assert_eq!(ids(&list), ["gpt-5", "gpt-5-mini"]);
     rig.stop().await;
     local.stop().await;
@@ -100,7 +101,7 @@ async fn one_model_is_told_like_the_list_tells_it() {
         ("local/unknown", 404),
     ];
     for (name, status) in asked {
-        let exchange = get(&rig.url(&format!("/v1/models/{name}")), &[KEY]).await.unwrap();
+        let exchange = get(&rig.url(&format!("/v1/models/{name}")), &[KEY, ANTHROPIC]).await.unwrap();
         assert_eq!(exchange.status, status, "{name}");
         let told = json(exchange).await;
         let expected = if status == 200 { json!("model") } else { json!("error") };
@@ -108,7 +109,7 @@ async fn one_model_is_told_like_the_list_tells_it() {
     }
     // Without a rule it is the caller's own upstream that knows.
     let before = local.requests().len();
-    let exchange = get(&rig.url("/v1/models/claude-opus-5-5"), &[KEY]).await.unwrap();
+    let exchange = get(&rig.url("/v1/models/claude-opus-5-5"), &[KEY, ANTHROPIC]).await.unwrap();
     assert_eq!(exchange.status, 404);
     assert_eq!(rig.upstream.requests().last().unwrap().path, "/v1/models/claude-opus-5-5");
     assert_eq!(local.requests().len(), before);
@@ -118,7 +119,7 @@ async fn one_model_is_told_like_the_list_tells_it() {
 #[tokio::test]
 async fn without_rules_the_upstreams_answer_passes() {
     let rig = Rig::new(Answer::text("x")).await;
-    let exchange = get(&rig.url("/v1/models?limit=3"), &[KEY]).await.unwrap();
+    let exchange = get(&rig.url("/v1/models?limit=3"), &[KEY, ANTHROPIC]).await.unwrap();
     let number = id(&exchange);
     let body = exchange.rest().await.unwrap();
     assert_eq!(rig.upstream.requests()[0].path, "/v1/models?limit=3");
@@ -130,7 +131,7 @@ async fn without_rules_the_upstreams_answer_passes() {
 #[tokio::test]
 async fn an_upstream_that_fails_is_left_out() {
     let (rig, local) = routed(|config| config.upstreams[0].base_url = "http://127.0.0.1:1".to_owned()).await;
-    let exchange = get(&rig.url("/v1/models"), &[KEY]).await.unwrap();
+    let exchange = get(&rig.url("/v1/models"), &[KEY, ANTHROPIC]).await.unwrap();
     let number = id(&exchange);
     let list = json(exchange).await;
     assert_eq!(ids(&list), ["claude-fast", "local/gpt-5", "local/gpt-5-mini", "claude-haiku-5-5"]);
@@ -153,7 +154,7 @@ async fn where_nothing_can_be_listed_the_callers_own_upstream_says_why() {
         config.upstreams[2].base_url = "http://127.0.0.1:1".to_owned();
     })
     .await;
-    let exchange = get(&rig.url("/v1/models"), &[KEY]).await.unwrap();
+    let exchange = get(&rig.url("/v1/models"), &[KEY, ANTHROPIC]).await.unwrap();
     assert_eq!(exchange.status, 404);
     let told = json(exchange).await;
     assert_eq!(told["error"]["message"], "no such path on the scripted upstream");
@@ -169,7 +170,7 @@ async fn a_silent_upstream_holds_the_list_up_for_its_own_timeout_at_most() {
         config.upstreams[0].timeouts.first_byte = Some(Duration::from_millis(20));
     })
     .await;
-    let list = json(get(&rig.url("/v1/models"), &[KEY]).await.unwrap()).await;
+    let list = json(get(&rig.url("/v1/models"), &[KEY, ANTHROPIC]).await.unwrap()).await;
     assert_eq!(ids(&list).len(), 4);
     rig.stop().await;
     local.stop().await;
@@ -182,11 +183,11 @@ async fn no_callers_key_and_no_servers_key_go_astray() {
     })
     .await;
     // Who does not bring the gateway key is not listed what it could not ask for with the gateway's own.
-    let headers = [("x-api-key", "canary-key-1"), ("cookie", "c=canary-2"), ("x-copy", "canary-key-1")];
+    let headers = [("x-api-key", "canary-key-1"), ("cookie", "c=canary-2"), ("x-copy", "canary-key-1"), ANTHROPIC];
     let list = json(get(&rig.url("/v1/models?key=canary-3"), &headers).await.unwrap()).await;
     assert_eq!(ids(&list), ["claude-opus-5-5", "claude-haiku-5-5"]);
     assert!(local.requests().is_empty());
-    let list = json(get(&rig.url("/v1/models"), &[("x-api-key", GATEWAY_KEY)]).await.unwrap()).await;
+    let list = json(get(&rig.url("/v1/models"), &[("x-api-key", GATEWAY_KEY), ANTHROPIC]).await.unwrap()).await;
     assert_eq!(ids(&list).len(), 5);
     assert_eq!(rig.upstream.requests()[1].header("x-api-key"), Some(SERVER_KEY));
     let all = format!("{:?}", local.requests());
@@ -201,9 +202,9 @@ async fn where_nobody_speaks_the_callers_dialect_the_list_is_put_into_it() {
         config.models.clear();
     })
     .await;
-    let list = json(get(&rig.url("/v1/models"), &[KEY]).await.unwrap()).await;
+    let list = json(get(&rig.url("/v1/models"), &[KEY, ANTHROPIC]).await.unwrap()).await;
     assert_eq!((ids(&list), &list["data"][0]["type"]), (vec!["gpt-5", "gpt-5-mini"], &json!("model")));
-    let exchange = get(&rig.url("/v1/models/gpt-5"), &[KEY]).await.unwrap();
+    let exchange = get(&rig.url("/v1/models/gpt-5"), &[KEY, ANTHROPIC]).await.unwrap();
     assert_eq!(json(exchange).await["display_name"], "gpt-5");
     assert_eq!(local.requests()[0].header("authorization"), Some("Bearer sk-of-local"));
     rig.stop().await;

@@ -90,11 +90,14 @@ async fn a_blocked_call_in_a_conversation_of_the_vendors_is_answered_until_the_v
         Play::from(Reply::json(200, &answer(2, said))),
     ];
     let rig = judged(Script::in_turn(plays)).await;
+    let count = json!({"model": "m", "conversation": "conv_1", "input": "how much?"});
     let body = json!({"model": "m", "conversation": "conv_1", "input": [{"role": "user", "content": "hi"}]});
     let mut inputs = Vec::new();
     for _ in 0..4 {
         rig.ask("/v1/responses", &body).await.rest().await.unwrap();
         inputs.push(last_asked(&rig).json()["input"].as_array().unwrap().len());
+        // Counting closes nothing.
+        rig.ask("/v1/responses/input_tokens", &count).await.rest().await.unwrap();
     }
     // The first has the call, the second is refused, the third goes through, and the fourth finds nothing open.
     assert_eq!(inputs, [1, 2, 2, 1]);
