@@ -4,13 +4,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use luthien_policy::judge::JudgeRoute;
-use luthien_record::model::Evaluation;
+use luthien_record::model::{Evaluation, Status};
 use luthien_testkit::accumulate::accumulate_responses;
 use luthien_testkit::client::{Exchange, get, post};
 use luthien_testkit::{Answer, Asked, Play, Reply, Script};
 use luthien_wire::Dialect;
 use rstest::rstest;
 use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
 
 use crate::policies::{Judged, with_judge};
 use crate::support::{KEY, Rig, id};
@@ -208,6 +210,47 @@ async fn a_read_that_was_judged_is_judged_for_good() {
     assert!(!text(exchange).await.contains("secret"));
     lenient.store(true, Ordering::Relaxed);
     is_handed_to_nobody(&rig, "resp_kept").await;
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn while_a_verdict_is_out_nobody_reads_the_response() {
+    let script =
+        Script::new(
+            |asked: &Asked| {
+                if asked.model() == "judge" { Play::from(Reply::hang()) } else { Play::from(dangerous()) }
+            },
+        );
+    let rig = judged(script).await;
+    let body = json!({"model": "m", "stream": true, "input": "clean up"}).to_string();
+    let mut turn = post(&rig.url("/v1/responses"), &[KEY], body).await.unwrap();
+    let created = turn.frame().await.unwrap().unwrap();
+    let created: Value = serde_json::from_slice(&created.data.unwrap()).unwrap();
+    let response = created["response"]["id"].as_str().unwrap();
+    rig.upstream.wait_for(2).await;
+    for query in ["", "?stream=true"] {
+        let exchange = get(&rig.url(&format!("/v1/responses/{response}{query}")), &[KEY]).await.unwrap();
+        assert_eq!((exchange.status, exchange.header("x-should-retry")), (409, None));
+        assert!(text(exchange).await.contains("conflict_error"));
+    }
+    assert_eq!(rig.upstream.requests().len(), 2, "nobody has been asked");
+    drop(turn);
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn a_read_whose_client_goes_before_the_verdict_is_recorded_as_not_evaluated() {
+    let script = Script::always(Reply::hang());
+    let rig = judged(script).await;
+    rig.upstream.store("resp_kept", &Reply::whole(200, "application/json", dangerous().bytes(&asked(false))));
+    let mut client = TcpStream::connect(rig.gateway.addr()).await.unwrap();
+    let head = "GET /v1/responses/resp_kept HTTP/1.1\r\nhost: g\r\nx-api-key: k\r\n\r\n";
+    client.write_all(head.as_bytes()).await.unwrap();
+    // The response, and the judge's question.
+    rig.upstream.wait_for(2).await;
+    drop(client);
+    let record = rig.only_record().await;
+    assert_eq!((record.status, record.evaluation), (Status::ClientDisconnected, Evaluation::NotEvaluated));
     rig.stop().await;
 }
 
