@@ -98,7 +98,7 @@ fn sources(folders: &[&str]) -> String {
 fn messages_that_are_quoted_are_in_the_code() {
     // A string that goes on in the next line of the code is one line where it is printed.
     let code: Vec<String> =
-        sources(&["crates/gateway/src", "crates/record/src", "crates/policy/src", "crates/cli/src"])
+        sources(&["crates/gateway/src", "crates/record/src", "crates/policy/src", "crates/cli/src", "crates/wire/src"])
             .split("\\\n")
             .map(|part| part.trim_start().to_owned())
             .collect();
