@@ -21,7 +21,7 @@ use super::errors::{Class, Failure, envelope};
 use crate::sse::{Frame, Splitter};
 use crate::turn::Unreadable;
 use build::Answer;
-use event::Event;
+use event::{EACH, Event, Kind};
 use fit::Fit;
 use order::{Disorder, Order};
 use read::Reader;
@@ -197,8 +197,13 @@ impl StreamConverter {
 
 /// The bytes that an event may cost to keep.
 fn weight(event: &Event) -> usize {
+    let length = |text: &Option<String>| text.as_ref().map_or(0, String::len);
     match event {
         Event::Delta(_, delta) => delta.weight(),
+        Event::Start(_, Kind::Call { id, name, .. }) => EACH + id.len() + name.len(),
+        Event::Start(..) => EACH,
+        Event::Head(head) => EACH + length(&head.id) + length(&head.model),
+        Event::Dropped(name) => EACH + name.len(),
         _ => 0,
     }
 }

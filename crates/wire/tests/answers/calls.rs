@@ -20,6 +20,35 @@ fn calls_have_ids_and_each_its_own() {
 }
 
 #[test]
+fn ids_are_good_for_the_whole_conversation() {
+    let own =
+        |to| format!("{}_0199c2f0a0e87000800000000000000a_1", if to == Dialect::Messages { "toolu" } else { "call" });
+    let long = "x".repeat(65);
+    let given = |to: Dialect, id: &str| {
+        let from = if to == Dialect::Chat { Dialect::Messages } else { Dialect::Chat };
+        let block = json!({"type": "tool_use", "id": id, "name": "read", "input": {}});
+        let message =
+            json!({"type": "message", "id": "msg_1", "model": "m", "content": [block], "stop_reason": "tool_use"});
+        let call = json!({"id": id, "function": {"name": "read", "arguments": "{}"}});
+        let chat = json!({"id": "c", "choices": [{"message": {"tool_calls": [call]}, "finish_reason": "tool_calls"}]});
+        let body = if from == Dialect::Messages { message } else { chat };
+        let answer = whole(&context(from, to), body.to_string().as_bytes()).unwrap();
+        let read: Value = serde_json::from_slice(&answer.body).unwrap();
+        let places = ["/content/0/id", "/choices/0/message/tool_calls/0/id", "/output/0/call_id"];
+        places.iter().find_map(|place| read.pointer(place)?.as_str().map(str::to_owned)).unwrap()
+    };
+    for to in Dialect::ALL {
+        // What the client's vendor would refuse, and what servers count anew in each answer.
+        for id in ["", "functions.exec:0", "a b", &long, "call_0", "0", "call_12", "get_weather_1"] {
+            assert_eq!(given(to, id), own(to), "{id}");
+        }
+        for id in ["toolu_01A7zQm4NqWn2LcVx9Kd3TyR", "call_kD8sW2mQxZ0vT5rYbN7pLc3J", "D681PevKs", "123456789"] {
+            assert_eq!(given(to, id), id);
+        }
+    }
+}
+
+#[test]
 fn calls_that_all_have_the_index_0_are_told_apart() {
     let stream = chat(
         &[call_delta(0, "call_a", "read", "{\"path\":\"a\"}"), call_delta(0, "call_b", "read", "{\"path\":\"b\"}")],

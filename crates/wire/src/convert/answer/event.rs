@@ -7,6 +7,9 @@ use crate::convert::errors::Failure;
 /// A block, as its reader numbers it. No two blocks of an answer have the same key.
 pub(super) type Key = u64;
 
+/// What keeping a thing costs beside its text.
+pub(super) const EACH: usize = 64;
+
 /// A piece of an answer.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Event {
@@ -84,14 +87,13 @@ impl Delta {
     /// The bytes that keeping it costs.
     pub(super) fn weight(&self) -> usize {
         match self {
-            Self::Text(text)
-            | Self::Arguments(text)
-            | Self::Opaque(Opaque::Signature(text) | Opaque::Redacted(text)) => text.len(),
-            Self::Opaque(Opaque::Item(value)) => value.to_string().len(),
+            Self::Text(text) | Self::Arguments(text) => text.len(),
+            Self::Opaque(Opaque::Signature(text) | Opaque::Redacted(text)) => EACH + text.len(),
+            Self::Opaque(Opaque::Item(value)) => EACH + value.to_string().len(),
             Self::Opaque(Opaque::Details(values) | Opaque::Blocks(values)) => {
-                values.iter().map(|value| value.to_string().len()).sum()
+                values.iter().map(|value| EACH + value.to_string().len()).sum()
             }
-            Self::Citation(citation) => citation.url.len() + citation.title.len() + 32,
+            Self::Citation(citation) => EACH + citation.url.len() + citation.title.len(),
         }
     }
 }

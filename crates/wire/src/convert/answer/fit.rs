@@ -11,8 +11,22 @@ use crate::dialect::Dialect;
 /// What a name in the record may have.
 const MAX_NAME: usize = 100;
 
+/// The digits that a counter has; ids that are numbers by chance have more.
+const MAX_COUNTER: usize = 3;
+
 /// How many names are kept; an upstream could name things without end.
 const MAX_NAMES: usize = 100;
+
+/// Whether an id is good for the client's whole conversation, which may go to its own vendor later: one that this vendor
+/// takes, and no number that the server counts anew in each answer (`call_0`, `get_weather_1`).
+fn lasts(to: Dialect, id: &str) -> bool {
+    let longest = if to == Dialect::Chat { 40 } else { 64 };
+    let is_word = |b: u8| b.is_ascii_alphabetic() || b == b'_' || b == b'-';
+    let before = id.trim_end_matches(|c: char| c.is_ascii_digit());
+    let counted = (1..=MAX_COUNTER).contains(&(id.len() - before.len())) && before.bytes().all(is_word);
+    let taken = id.bytes().all(|b| is_word(b) || b.is_ascii_digit());
+    (1..=longest).contains(&id.len()) && taken && !counted
+}
 
 /// The fitter. Events come in sequence, one block at a time.
 #[derive(Debug)]
@@ -120,7 +134,7 @@ impl Fit {
         let free_text = matches!(call, Call::Free | Call::Unwrap(_));
         self.call = Some(call);
         // Results are told apart by the ids of their calls.
-        let id = if id.is_empty() || !self.ids.insert(id.clone()) { self.own_id() } else { id };
+        let id = if lasts(self.to, &id) && self.ids.insert(id.clone()) { id } else { self.own_id() };
         Event::Start(key, Kind::Call { id, name, free_text })
     }
 

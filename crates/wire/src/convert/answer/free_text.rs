@@ -2,6 +2,9 @@
 
 use crate::json::quote;
 
+/// No server writes more white space before the value; it is looked through again with each fragment.
+const MAX_OPENING: usize = 4 << 10;
+
 /// Takes the text out of arguments that come in fragments. Arguments of another form are given as they are.
 #[derive(Debug, Default)]
 pub(super) struct Unwrap {
@@ -32,13 +35,13 @@ impl Unwrap {
             State::Before => {
                 self.held.push_str(fragment);
                 match opening(&self.held) {
-                    Opening::Unfinished => String::new(),
+                    Opening::Unfinished if self.held.len() <= MAX_OPENING => String::new(),
                     Opening::Empty => {
                         self.state = State::After;
                         self.held.clear();
                         String::new()
                     }
-                    Opening::Other => {
+                    Opening::Unfinished | Opening::Other => {
                         self.state = State::Raw;
                         std::mem::take(&mut self.held)
                     }

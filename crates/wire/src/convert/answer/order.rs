@@ -30,7 +30,9 @@ pub(super) enum Disorder {
 #[derive(Debug)]
 pub(super) struct Order {
     open: Option<Open>,
-    waiting: VecDeque<Waiting>,
+    /// What waits, by its key, and in which sequence.
+    waiting: HashMap<Key, Waiting>,
+    queue: VecDeque<Key>,
     /// Blocks that have begun and may go on.
     known: HashMap<Key, Kind>,
     blocks: usize,
@@ -55,16 +57,35 @@ impl Open {
 
 #[derive(Debug)]
 struct Waiting {
-    key: Key,
     kind: Kind,
     deltas: Vec<Delta>,
     ended: bool,
 }
 
+impl Waiting {
+    /// Fragments of a text become one, or their number would cost more than their letters.
+    fn add(&mut self, delta: Delta) {
+        match (self.deltas.last_mut(), delta) {
+            (Some(Delta::Text(text)), Delta::Text(more)) | (Some(Delta::Arguments(text)), Delta::Arguments(more)) => {
+                text.push_str(&more);
+            }
+            (_, delta) => self.deltas.push(delta),
+        }
+    }
+}
+
 impl Order {
     /// Keeps at most `limit` bytes.
     pub(super) fn new(limit: usize) -> Self {
-        Self { open: None, waiting: VecDeque::new(), known: HashMap::new(), blocks: 0, kept: 0, limit }
+        Self {
+            open: None,
+            waiting: HashMap::new(),
+            queue: VecDeque::new(),
+            known: HashMap::new(),
+            blocks: 0,
+            kept: 0,
+            limit,
+        }
     }
 
     /// Takes an event, adds what can go out to `out`. Text and reasoning begin with their first delta.
@@ -106,9 +127,9 @@ impl Order {
             out.push(Event::Delta(key, delta));
             return Ok(());
         }
-        if let Some(waiting) = self.waiting.iter_mut().rev().find(|waiting| waiting.key == key) {
+        if let Some(waiting) = self.waiting.get_mut(&key) {
             self.kept += delta.weight();
-            waiting.deltas.push(delta);
+            waiting.add(delta);
             return self.check();
         }
         match self.known.get(&key) {
@@ -140,7 +161,8 @@ impl Order {
         }
         if self.open.as_ref().is_some_and(|open| !open.may_end()) {
             self.kept += delta.as_ref().map_or(0, Delta::weight);
-            self.waiting.push_back(Waiting { key, kind, deltas: delta.into_iter().collect(), ended: false });
+            self.waiting.insert(key, Waiting { kind, deltas: delta.into_iter().collect(), ended: false });
+            self.queue.push_back(key);
             return self.check();
         }
         self.close(out);
@@ -153,7 +175,7 @@ impl Order {
         if self.open.as_ref().is_some_and(|open| open.key == key) {
             self.close(out);
             self.advance(out);
-        } else if let Some(waiting) = self.waiting.iter_mut().rev().find(|waiting| waiting.key == key) {
+        } else if let Some(waiting) = self.waiting.get_mut(&key) {
             waiting.ended = true;
         }
     }
@@ -161,10 +183,11 @@ impl Order {
     /// Opens what has waited, until a block stays open.
     fn advance(&mut self, out: &mut Vec<Event>) {
         while self.open.is_none() {
-            let Some(next) = self.waiting.pop_front() else { return };
+            let Some(key) = self.queue.pop_front() else { return };
+            let Some(next) = self.waiting.remove(&key) else { continue };
             self.kept -= next.deltas.iter().map(Delta::weight).sum::<usize>();
-            self.open(next.key, next.kind, next.deltas, out);
-            let more = !self.waiting.is_empty();
+            self.open(key, next.kind, next.deltas, out);
+            let more = !self.queue.is_empty();
             if next.ended || (more && self.open.as_ref().is_some_and(Open::may_end)) {
                 self.close(out);
             }
@@ -192,7 +215,7 @@ impl Order {
 
     fn close_all(&mut self, out: &mut Vec<Event>) {
         self.close(out);
-        while !self.waiting.is_empty() {
+        while !self.queue.is_empty() {
             self.advance(out);
             self.close(out);
         }

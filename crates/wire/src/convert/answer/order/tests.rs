@@ -136,3 +136,17 @@ fn blocks_are_counted() {
     let begun = (0..more).take_while(|key| order.push(Event::Start(*key, Kind::Text), &mut out).is_ok()).count();
     assert_eq!(begun, MAX_BLOCKS);
 }
+
+#[test]
+fn fragments_that_wait_become_one() {
+    let mut order = Order::new(100);
+    let mut out = Vec::new();
+    let more = std::iter::repeat_n(arguments(1, "x"), 50);
+    for event in [call(0, false), call(1, false)].into_iter().chain(more) {
+        order.push(event, &mut out).unwrap();
+    }
+    assert_eq!(order.kept, 50);
+    out.clear();
+    order.push(Event::End(0), &mut out).unwrap();
+    assert_eq!(out.iter().filter(|event| matches!(event, Event::Delta(..))).count(), 1);
+}

@@ -122,6 +122,10 @@ impl Reader {
         }
         self.whole = true;
         self.chunk(text, out)?;
+        // A body is all there is, whether or not it says why it ends.
+        if !self.stopped && !matches!(out.last(), Some(Event::Failure(_))) {
+            self.stop(Stop::End, out)?;
+        }
         self.end(out);
         Ok(())
     }
@@ -169,13 +173,18 @@ impl Reader {
             out.push(Event::Usage(usage::chat(&usage)));
         }
         if let Some(reason) = choice.finish_reason.as_deref().filter(|reason| !reason.is_empty()) {
-            for citation in self.citations.drain(..) {
-                out.push(Event::Delta(CONTENT, Delta::Citation(citation)));
-            }
-            self.calls.finish()?;
-            self.stopped = true;
-            out.push(Event::Stop(meaning(reason, choice.stop_reason.as_ref())));
+            self.stop(meaning(reason, choice.stop_reason.as_ref()), out)?;
         }
+        Ok(())
+    }
+
+    fn stop(&mut self, stop: Stop, out: &mut Vec<Event>) -> Result<(), Unreadable> {
+        for citation in self.citations.drain(..) {
+            out.push(Event::Delta(CONTENT, Delta::Citation(citation)));
+        }
+        self.calls.finish()?;
+        self.stopped = true;
+        out.push(Event::Stop(stop));
         Ok(())
     }
 

@@ -24,6 +24,9 @@ const EVENTS: [&[u8]; 7] = [
     b"error",
 ];
 
+/// More blocks than any answer has open.
+const MAX_OPEN: usize = 10_000;
+
 /// The reader.
 #[derive(Debug, Default)]
 pub(in crate::convert::answer) struct Reader {
@@ -221,6 +224,9 @@ impl Reader {
 
     fn block(&mut self, index: u64, raw: &str, out: &mut Vec<Event>) -> Result<(), Unreadable> {
         let block: ContentBlock<'_> = read(raw)?;
+        if self.blocks.len() >= MAX_OPEN {
+            return Err(Unreadable::Contradiction);
+        }
         self.last_index = index;
         self.next_index = index.saturating_add(1);
         let kind = match &*block.kind {

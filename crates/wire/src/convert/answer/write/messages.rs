@@ -122,7 +122,7 @@ impl Writer {
         match (&mut self.open, delta) {
             (Open::Blank(blank), Delta::Text(more)) => {
                 blank.push_str(more);
-                if blank.trim().is_empty() && blank.len() < MAX_BLANK {
+                if more.trim().is_empty() && blank.len() < MAX_BLANK {
                     return;
                 }
                 let text = std::mem::take(blank);

@@ -57,7 +57,8 @@ struct Message {
     /// Those that have ended.
     parts: Vec<Value>,
     part: Option<Part>,
-    /// Where in the part the block began, in characters, and the sources that stand for all of it.
+    /// How long the part is and where in it the block began, in characters, and the sources that stand for all of it.
+    length: u64,
     base: u64,
     sources: Vec<Citation>,
 }
@@ -186,8 +187,9 @@ impl Writer {
             let fields = json!({"content_index": open.parts.len(), "part": part.value()});
             self.put_of("response.content_part.added", &open.id, fields, out);
             open.part = Some(part);
+            open.length = 0;
         }
-        open.base = open.part.as_ref().map_or(0, |part| characters(&part.text));
+        open.base = open.length;
         self.open = Open::Message(open);
     }
 
@@ -198,6 +200,7 @@ impl Writer {
                 let index = message.parts.len();
                 if let Some(part) = &mut message.part {
                     part.text.push_str(&more);
+                    message.length += characters(&more);
                     let (name, after) = if part.refusal {
                         ("response.refusal.delta", "}")
                     } else {
@@ -269,7 +272,7 @@ impl Writer {
     /// The sources of the text block that ends.
     fn cite(&mut self, open: &mut Message, out: &mut BytesMut) {
         let Some(part) = open.part.as_mut().filter(|part| !part.refusal) else { return };
-        let length = characters(&part.text) - open.base;
+        let length = open.length - open.base;
         for source in open.sources.drain(..) {
             let annotation = annotation(&source, open.base, length);
             let fields = json!({
