@@ -170,10 +170,11 @@ impl Keys {
 
     /// The query for the upstream: without pairs that hold a gateway key, else as it came.
     pub(crate) fn clean_query(&self, query: &str) -> String {
-        if !self.holds_gateway_key(query.as_bytes()) {
+        let holds = |text: &str| self.holds_gateway_key(text.as_bytes()) || self.holds_gateway_key(&unescaped(text));
+        if !holds(query) {
             return query.to_owned();
         }
-        let rest: Vec<&str> = query.split('&').filter(|pair| !self.holds_gateway_key(pair.as_bytes())).collect();
+        let rest: Vec<&str> = query.split('&').filter(|pair| !holds(pair)).collect();
         rest.join("&")
     }
 }
@@ -185,6 +186,8 @@ pub(crate) fn strip_callers(headers: &mut HeaderMap) {
     const SHORTEST: usize = 8;
     const WORDS: [&str; 9] =
         ["auth", "api-key", "apikey", "token", "secret", "cookie", "password", "credential", "signature"];
+    /// Words that tell only where they stand alone between dashes.
+    const PARTS: [&str; 8] = ["key", "vk", "jwt", "assertion", "sid", "oidc", "saml", "cert"];
     const ACCOUNTS: [&str; 5] = [
         "openai-organization",
         "openai-project",
@@ -200,7 +203,9 @@ pub(crate) fn strip_callers(headers: &mut HeaderMap) {
         .collect();
     let tells = |name: &HeaderName| {
         let name = name.as_str();
-        WORDS.iter().any(|word| name.contains(word)) || ACCOUNTS.contains(&name)
+        WORDS.iter().any(|word| name.contains(word))
+            || name.split(['-', '_']).any(|part| PARTS.contains(&part))
+            || ACCOUNTS.contains(&name)
     };
     let holds = |value: &HeaderValue| secrets.iter().any(|secret| memmem::find(value.as_bytes(), secret).is_some());
     let gone: Vec<HeaderName> =
@@ -247,8 +252,34 @@ pub(crate) fn redact_query(path_and_query: &str) -> String {
 }
 
 fn is_secret_parameter(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    ["key", "token", "secret", "password", "signature"].iter().any(|word| name.contains(word))
+    let name = parameter_name(name);
+    ["key", "token", "secret", "password", "signature"]
+        .iter()
+        .any(|word| memmem::find(&name, word.as_bytes()).is_some())
+}
+
+/// A parameter's name as an upstream reads it, in small letters.
+pub(crate) fn parameter_name(name: &str) -> Vec<u8> {
+    let mut out = unescaped(name);
+    out.make_ascii_lowercase();
+    out
+}
+
+fn unescaped(text: &str) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        let hex = after.get(..2).filter(|hex| *first == b'%' && hex.iter().all(u8::is_ascii_hexdigit));
+        let hex = hex.and_then(|hex| std::str::from_utf8(hex).ok());
+        if let Some(byte) = hex.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
+            out.push(byte);
+            rest = &after[2..];
+        } else {
+            out.push(*first);
+            rest = after;
+        }
+    }
+    out
 }
 
 /// The key in a header that holds one, with or without its scheme.

@@ -86,10 +86,12 @@ impl Judges {
                 let nowhere = || refused(&GatewayError::NoUpstream(self.dialect));
                 let target = upstreams.targets(self.dialect, Some(model)).into_iter().next().ok_or_else(nowhere)?;
                 let dialect = spoken(target.upstream, self.dialect).ok_or_else(nowhere)?;
-                let headers = if target.callers {
+                let headers = if let Some(headers) = self.judges_key(target.upstream, dialect)? {
+                    headers
+                } else if target.callers {
                     self.caller.clone().map_err(|error| refused(&error))?
                 } else {
-                    self.own_key(target.upstream, dialect)?
+                    self.servers_key(target.upstream, dialect)?
                 };
                 Ok(Seat { upstream: target.upstream.clone(), dialect, headers, model: target.model })
             }
@@ -98,7 +100,10 @@ impl Judges {
                     || JudgeError::Refused(format!("there is no upstream `{name}`: see the upstreams in luthien.yaml"));
                 let upstream = upstreams.named(name).ok_or_else(unknown)?;
                 let dialect = spoken(upstream, self.dialect).ok_or_else(unknown)?;
-                let headers = self.own_key(upstream, dialect)?;
+                let headers = match self.judges_key(upstream, dialect)? {
+                    Some(headers) => headers,
+                    None => self.servers_key(upstream, dialect)?,
+                };
                 Ok(Seat { upstream: upstream.clone(), dialect, headers, model: None })
             }
             JudgeRoute::ApiBase(base) => self.seat_at(base, model),
@@ -108,11 +113,28 @@ impl Judges {
     fn seat_at(&self, base: &str, model: &str) -> Result<Seat, JudgeError> {
         let dialect = if model.starts_with("claude") { Dialect::Messages } else { Dialect::Chat };
         let upstream = self.core.upstreams.at(base, dialect).map_err(|error| JudgeError::Refused(error.to_string()))?;
-        Ok(Seat { upstream, dialect, headers: HeaderMap::new(), model: None })
+        let mut headers = HeaderMap::new();
+        if let Some(key) = &self.core.judge.api_key {
+            put(&mut headers, dialect, key.expose_secret().as_bytes()).map_err(|error| refused(&error))?;
+        }
+        Ok(Seat { upstream, dialect, headers, model: None })
+    }
+
+    /// What a request with the key for judges carries. It is for the default upstreams, and for the place that settings or a
+    /// policy name for judges, and not for others that a rule or a policy leads to.
+    fn judges_key(&self, upstream: &Upstream, dialect: Dialect) -> Result<Option<HeaderMap>, JudgeError> {
+        let Some(key) = &self.core.judge.api_key else { return Ok(None) };
+        let default = self.core.upstreams.default_for(dialect).is_some_and(|default| default.name == upstream.name);
+        if !default || upstream.keyless {
+            return Ok(None);
+        }
+        let mut headers = HeaderMap::new();
+        put(&mut headers, dialect, key.expose_secret().as_bytes()).map_err(|error| refused(&error))?;
+        Ok(Some(headers))
     }
 
     /// What a request with the upstream's own key carries.
-    fn own_key(&self, upstream: &Upstream, dialect: Dialect) -> Result<HeaderMap, JudgeError> {
+    fn servers_key(&self, upstream: &Upstream, dialect: Dialect) -> Result<HeaderMap, JudgeError> {
         let mut headers = HeaderMap::new();
         let applied = self.core.keys.apply(&mut headers, &Forward::ServerKey, dialect, upstream);
         applied.map(|()| headers).map_err(|error| refused(&error))
@@ -121,10 +143,7 @@ impl Judges {
     async fn answer(&self, question: JudgeRequest) -> Result<String, JudgeError> {
         let model = self.core.judge.model.clone().unwrap_or_else(|| question.model.clone());
         let model = ["anthropic/", "openai/"].iter().find_map(|vendor| model.strip_prefix(vendor)).unwrap_or(&model);
-        let mut seat = self.seat(model, &question.via)?;
-        if let Some(key) = &self.core.judge.api_key {
-            put(&mut seat.headers, seat.dialect, key.expose_secret().as_bytes()).map_err(|error| refused(&error))?;
-        }
+        let seat = self.seat(model, &question.via)?;
         let model = seat.model.as_deref().unwrap_or(model);
         let mut body = form::question(seat.dialect, model, &question);
         loop {

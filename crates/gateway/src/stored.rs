@@ -4,6 +4,7 @@ use bytes::Bytes;
 use luthien_wire::Dialect;
 use luthien_wire::request::{Request, RequestKind};
 
+use crate::credentials::parameter_name;
 use crate::errors::GatewayError;
 
 /// What policies are shown as the request: which one led to the response is not known.
@@ -15,30 +16,15 @@ pub(crate) fn request() -> Result<Request, GatewayError> {
 
 /// Whether what is asked for can be reviewed: a stream can only from its start.
 pub(crate) fn check(query: &str) -> Result<(), GatewayError> {
-    if query.split('&').any(|pair| plain(pair.split('=').next().unwrap_or_default()) == b"starting_after") {
+    let name = |pair: &str| parameter_name(pair.split('=').next().unwrap_or_default());
+    // Some servers read `;` as `&`.
+    if query.split(['&', ';']).any(|pair| name(pair) == b"starting_after") {
         return Err(GatewayError::BadRequest(
             "`starting_after` cannot be used where policies check answers: they have to see the response from its start"
                 .to_owned(),
         ));
     }
     Ok(())
-}
-
-/// A parameter's name as the vendor reads it, in small letters.
-fn plain(name: &str) -> Vec<u8> {
-    let mut out = Vec::with_capacity(name.len());
-    let mut rest = name.as_bytes();
-    while let Some((first, after)) = rest.split_first() {
-        let hex = after.get(..2).filter(|_| *first == b'%').and_then(|hex| std::str::from_utf8(hex).ok());
-        if let Some(byte) = hex.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
-            out.push(byte.to_ascii_lowercase());
-            rest = &after[2..];
-        } else {
-            out.push(first.to_ascii_lowercase());
-            rest = after;
-        }
-    }
-    out
 }
 
 #[cfg(test)]
@@ -48,7 +34,13 @@ mod tests {
     #[test]
     fn a_stream_is_reviewed_from_its_start() {
         assert!(check("stream=true&include%5B%5D=starting_after").is_ok());
-        for query in ["stream=true&starting_after=4", "starting%5Fafter=4", "%73TARTING_AFTER", "a&starting_after="] {
+        for query in [
+            "stream=true&starting_after=4",
+            "starting%5Fafter=4",
+            "%73TARTING_AFTER",
+            "stream=true;starting_after=3",
+            "a&starting_after=",
+        ] {
             assert_eq!(check(query).unwrap_err().status(), 400, "{query}");
         }
         assert!(check("%").is_ok() && check("%zz=starting").is_ok());

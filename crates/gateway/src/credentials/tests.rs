@@ -53,6 +53,7 @@ fn gateway_keys_leave_in_no_header_and_no_query() {
         map(&[("x-api-key", "sk-1"), ("authorization", "Bearer gateway-key"), ("x-other", "see admin-key here")]);
     assert_eq!(sent(&keys, brought, Dialect::Messages).unwrap(), map(&[("x-api-key", "sk-1")]));
     assert_eq!(keys.clean_query("a=1&key=gateway-key&b=%20"), "a=1&b=%20");
+    assert_eq!(keys.clean_query("a=1&key=gatew%61y%2Dkey&b=%20"), "a=1&b=%20");
 }
 
 #[test]
@@ -122,11 +123,22 @@ fn what_a_caller_proves_itself_with_is_taken_out_wherever_it_stands() {
         ("helicone-auth", "x"),
         ("x-copy", "of canary-two"),
         ("openai-organization", "org-1"),
+        ("ocp-apim-subscription-key", "x"),
+        ("x-functions-key", "x"),
+        ("x-litellm-key", "x"),
+        ("x-portkey-virtual-key", "x"),
+        ("x-bf-vk", "x"),
+        ("cf-access-jwt-assertion", "x"),
+        ("x-goog-iap-jwt-assertion", "x"),
+        ("x-keyboard", "qwerty"),
         ("anthropic-beta", "token-counting-2024-11-01"),
         ("user-agent", "agent/1"),
     ]);
     strip_callers(&mut headers);
-    assert_eq!(headers, map(&[("anthropic-beta", "token-counting-2024-11-01"), ("user-agent", "agent/1")]));
+    let left = [("x-keyboard", "qwerty"), ("anthropic-beta", "token-counting-2024-11-01"), ("user-agent", "agent/1")];
+    assert_eq!(headers, map(&left));
+    assert_eq!(without_secrets("%6Bey=1&api%5Fk%65y=1&a%=2"), "a%=2");
+    assert_eq!(redact_query("/x?%6Bey=1"), "/x?%6Bey=[redacted]");
     assert_eq!(without_secrets("beta=true&key=1&api_key=2&x"), "beta=true&x");
 }
 
@@ -138,4 +150,17 @@ fn an_upstream_that_asks_for_no_key_gets_none() {
         keys.apply(&mut headers, &forward, Dialect::Chat, &upstream(None, true)).unwrap();
         assert_eq!(headers, map(&[("user-agent", "a")]));
     }
+}
+
+#[test]
+fn nobody_is_another_caller_by_a_name_of_its_own_making() {
+    let identity = |headers: &[(&'static str, &str)]| {
+        let open = Keys { client: None, ..keys(AuthMode::Both) };
+        open.authenticate(&map(headers)).unwrap().identity
+    };
+    let own = identity(&[("x-api-key", "sk-1")]);
+    for junk in ["Bearer junk-1", "Bearer junk-2"] {
+        assert_eq!(identity(&[("authorization", junk), ("x-anthropic-api-key", "sk-1")]), own);
+    }
+    assert_ne!(identity(&[("authorization", "Bearer sk-1"), ("x-anthropic-api-key", "sk-2")]), own);
 }

@@ -20,6 +20,7 @@ use rstest::rstest;
 use secrecy::SecretString;
 use serde_json::json;
 
+use crate::routing::{add, rule};
 use crate::support::{KEY, Rig, id, path, turn, turn_in};
 
 /// Blocks requests that say `forbidden`.
@@ -240,6 +241,40 @@ async fn the_callers_credential_goes_to_its_own_upstream_only() {
         assert_eq!(asked.header("authorization"), None);
         rig.stop().await;
         judges.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn the_key_for_judges_goes_to_no_other_upstream() {
+    let (local, named) = ("local".to_owned(), "named".to_owned());
+    for (route, ruled, expected) in [
+        (JudgeRoute::UserCredentials, false, Some("sk-for-judges")),
+        (JudgeRoute::Provider("anthropic".to_owned()), false, Some("sk-for-judges")),
+        (JudgeRoute::UserCredentials, true, None),
+        (JudgeRoute::Provider(local), false, None),
+        (JudgeRoute::Provider(named), false, Some("sk-of-named")),
+    ] {
+        let other = luthien_testkit::Upstream::start().await.unwrap();
+        other.default_script(Answer::text("good"));
+        let script = with_judge("good", Answer::tool("Bash", &json!({})));
+        let told = format!("{route:?} {ruled}");
+        let rig = Rig::with(script, vec![Arc::new(Judged(route))], |config| {
+            add(config, "local", &[Dialect::Messages], &other);
+            add(config, "named", &[Dialect::Messages], &other);
+            (config.upstreams[2].key, config.upstreams[2].keyless) = (None, true);
+            if ruled {
+                config.models = vec![rule("judge", &[("local", None)])];
+            }
+            config.judge.api_key = Some(SecretString::from("sk-for-judges"));
+        })
+        .await;
+        rig.ask("/v1/messages", &turn(true)).await.rest().await.unwrap();
+        let elsewhere = other.requests();
+        let asked = elsewhere.last().cloned().unwrap_or_else(|| rig.upstream.requests().pop().unwrap());
+        assert_eq!(asked.header("x-api-key"), expected, "{told}");
+        assert!(!format!("{elsewhere:?}").contains("sk-for-judges"), "{told}");
+        rig.stop().await;
+        other.stop().await;
     }
 }
 
