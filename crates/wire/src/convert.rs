@@ -5,6 +5,7 @@
 //! client's side of it: they see what the client will get.
 
 mod answer;
+mod call_signature;
 pub mod envelope;
 mod errors;
 mod request;

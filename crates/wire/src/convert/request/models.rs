@@ -57,9 +57,14 @@ pub(super) fn reasons(model: &str) -> bool {
 /// What a Chat server calls the limit of an answer's tokens: OpenAI's models refuse the older name, other vendors' servers do
 /// not all know the newer one.
 pub(super) fn limit_on_chat(model: &str) -> &'static str {
+    if is_openai(model) { "max_completion_tokens" } else { "max_tokens" }
+}
+
+/// Whether the name is one of OpenAI's own models, whose server refuses members it does not know.
+pub(super) fn is_openai(model: &str) -> bool {
     let name = bare(model);
     let openai = ["gpt-", "chatgpt-", "codex-", "o1", "o3", "o4"].iter().any(|start| name.starts_with(start));
-    if openai && !name.starts_with("gpt-oss") { "max_completion_tokens" } else { "max_tokens" }
+    openai && !name.starts_with("gpt-oss")
 }
 
 /// The effort nearest to this that an OpenAI model knows: the first ones know fewer words.

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::super::super::Refused;
+use super::super::super::{Refused, call_signature};
 use super::super::ask::{Ask, Choice, Format, Part, Role, Tool, Turn, What};
 use super::super::ledger::{Ledger, refuse};
 use super::super::{fit, media, models};
@@ -12,7 +12,7 @@ use crate::dialect::Dialect;
 pub(super) fn write(mut ask: Ask, target: &Target<'_>, ledger: &mut Ledger) -> Result<Map<String, Value>, Refused> {
     let mut body = Map::new();
     body.insert("model".to_owned(), target.model.into());
-    body.insert("messages".to_owned(), messages(&mut ask, ledger)?.into());
+    body.insert("messages".to_owned(), messages(&mut ask, target, ledger)?.into());
     if !ask.tools.is_empty() {
         body.insert("tools".to_owned(), ask.tools.iter().map(tool).collect());
     }
@@ -45,7 +45,7 @@ pub(super) fn write(mut ask: Ask, target: &Target<'_>, ledger: &mut Ledger) -> R
     Ok(body)
 }
 
-fn messages(ask: &mut Ask, ledger: &mut Ledger) -> Result<Vec<Value>, Refused> {
+fn messages(ask: &mut Ask, target: &Target<'_>, ledger: &mut Ledger) -> Result<Vec<Value>, Refused> {
     let mut out = Vec::with_capacity(ask.turns.len() + 1);
     if let Some(text) = super::system(std::mem::take(&mut ask.system), ledger) {
         out.push(json!({"role": "system", "content": text}));
@@ -53,7 +53,7 @@ fn messages(ask: &mut Ask, ledger: &mut Ledger) -> Result<Vec<Value>, Refused> {
     let mut turns = std::mem::take(&mut ask.turns).into_iter().peekable();
     while let Some(turn) = turns.next() {
         match turn.role {
-            Role::Assistant => out.extend(assistant(turn, ledger)?),
+            Role::Assistant => out.extend(assistant(turn, target, ledger)?),
             Role::System | Role::Developer => out.extend(said("system", turn.parts)?),
             Role::User => {
                 let (results, mut rest) = results(turn);
@@ -134,13 +134,20 @@ fn content_of(mut parts: Vec<Value>) -> Option<Value> {
     }
 }
 
-fn assistant(turn: Turn, ledger: &mut Ledger) -> Result<Option<Value>, Refused> {
+fn assistant(turn: Turn, target: &Target<'_>, ledger: &mut Ledger) -> Result<Option<Value>, Refused> {
     let mut message = Map::new();
     message.insert("role".to_owned(), "assistant".into());
     message.insert("content".to_owned(), Value::Null);
     let mut content = Vec::new();
     let mut calls = Vec::new();
-    for Part { at, what } in turn.parts {
+    let mut signature = None;
+    for Part { at, mut what } in turn.parts {
+        if let What::Reasoning(Dialect::Chat, Value::Object(members)) = &mut what {
+            signature = call_signature::take(members).or(signature);
+            if models::is_openai(target.model) && signature.take().is_some() {
+                ledger.drop_each(&at, "a call's signature of another vendor");
+            }
+        }
         match what {
             What::Text(text) if text.is_empty() => {}
             What::Text(text) => content.push(json!({"type": "text", "text": text})),
@@ -151,6 +158,9 @@ fn assistant(turn: Turn, ledger: &mut Ledger) -> Result<Option<Value>, Refused> 
                 calls.push(json!({
                     "id": id, "type": "function", "function": {"name": name, "arguments": call.written()},
                 }));
+                if let (Some(signature), Some(call)) = (signature.take(), calls.last_mut()) {
+                    call["extra_content"] = call_signature::written(&signature);
+                }
             }
             What::Image(_) | What::Document(_) | What::Audio(_) | What::Outcome(_) => {
                 return Err(refuse(&at, "a turn of the model holds texts and tool calls only"));
