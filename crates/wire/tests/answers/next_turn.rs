@@ -7,7 +7,7 @@ use luthien_wire::convert;
 use luthien_wire::request::{Request, RequestKind};
 use serde_json::{Value, json};
 
-use crate::support::{context, converted};
+use crate::support::{chat, context, converted};
 
 /// The request that a client sends after it has run the answer's calls.
 fn next_request(client: Dialect, answer: &Value) -> Value {
@@ -48,11 +48,19 @@ fn next_request(client: Dialect, answer: &Value) -> Value {
 
 /// The request that the vendor gets after its answer has been through a client of dialect `client`.
 fn back_at_the_vendor(vendor: Dialect, client: Dialect, fixture: &str) -> Result<Value, String> {
-    let stream = named(vendor, fixture).ok_or("no such fixture")?.bytes;
+    back(vendor, client, named(vendor, fixture).ok_or("no such fixture")?.bytes)
+}
+
+/// The same for any stream.
+fn back(vendor: Dialect, client: Dialect, stream: &[u8]) -> Result<Value, String> {
+    back_at_model(vendor, client, stream, "m")
+}
+
+fn back_at_model(vendor: Dialect, client: Dialect, stream: &[u8], model: &str) -> Result<Value, String> {
     let (out, _) = converted(context(vendor, client), stream, 50);
     let body = next_request(client, &accumulate(client, &out)?).to_string();
     let request = Request::parse(client, RequestKind::Turn, body.into()).map_err(|error| format!("{error:?}"))?;
-    let back = convert::request(&request, vendor, "m").map_err(|refused| refused.to_string())?;
+    let back = convert::request(&request, vendor, model).map_err(|refused| refused.to_string())?;
     serde_json::from_slice(&back.body).map_err(|error| error.to_string())
 }
 
@@ -125,6 +133,32 @@ fn reasoning_of_chat_servers_comes_back_in_its_form() {
                 assert_eq!(joined(came, name), joined(given, name), "{fixture} through {client}");
             }
         }
+    }
+}
+
+#[test]
+fn geminis_signature_comes_back_with_its_call() {
+    let call = |index: u64, signature: Option<&str>| {
+        let mut call =
+            json!({"index": index, "id": "", "type": "function", "function": {"name": "read", "arguments": "{}"}});
+        if let Some(signature) = signature {
+            call["extra_content"] = json!({"google": {"thought_signature": signature}});
+        }
+        json!({"tool_calls": [call]})
+    };
+    let given = [call(0, Some("c2lnbmVk")), call(1, None), call(2, Some("YWdhaW4="))];
+    let stream = chat(&given, "tool_calls");
+    for client in [Dialect::Messages, Dialect::Responses] {
+        let request = back(Dialect::Chat, client, &stream).unwrap();
+        let calls = request["messages"][1]["tool_calls"].as_array().unwrap();
+        let signed: Vec<&Value> = calls.iter().map(|call| &call["extra_content"]).collect();
+        let expected = [0, 1, 2].map(|at: usize| &given[at]["tool_calls"][0]["extra_content"]);
+        assert_eq!(signed, expected, "through {client}");
+        let message = request["messages"][1].as_object().unwrap();
+        assert!(!message.contains_key("reasoning_details"), "{message:?}");
+        // OpenAI refuses what it does not know.
+        let elsewhere = back_at_model(Dialect::Chat, client, &stream, "gpt-5").unwrap();
+        assert!(!elsewhere.to_string().contains("c2lnbmVk"), "{elsewhere}");
     }
 }
 

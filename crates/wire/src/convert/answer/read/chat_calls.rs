@@ -6,8 +6,9 @@ use std::collections::HashMap;
 use serde::Deserialize;
 
 use super::chat::REASONING;
-use crate::convert::answer::event::{Delta, Event, Key, Kind};
+use crate::convert::answer::event::{Delta, Event, Key, Kind, Opaque};
 use crate::convert::answer::json_end::JsonEnd;
+use crate::convert::call_signature;
 use crate::turn::Unreadable;
 
 /// More calls than any answer has.
@@ -33,6 +34,7 @@ struct Call {
     name: String,
     free_text: bool,
     begun: bool,
+    signature: Option<String>,
     /// Arguments from before the name.
     early: String,
     json: JsonEnd,
@@ -49,6 +51,7 @@ pub(super) struct CallRead<'a> {
     function: Option<Function<'a>>,
     #[serde(borrow)]
     custom: Option<Custom<'a>>,
+    extra_content: Option<serde_json::Value>,
 }
 
 #[derive(Deserialize)]
@@ -122,6 +125,12 @@ impl Calls {
             None => self.begin(read.index, free_text)?,
         };
         self.last = Some(at);
+        if let Some(signature) = read.extra_content.as_ref().and_then(call_signature::read) {
+            match &mut self.all[at] {
+                Call { begun: true, .. } => out.push(Event::Dropped("thought_signature (behind its call)".into())),
+                call => call.signature = Some(signature),
+            }
+        }
         self.add(at, &id, &name, arguments, out)
     }
 
@@ -162,6 +171,7 @@ impl Calls {
             name: String::new(),
             free_text,
             begun: false,
+            signature: None,
             early: String::new(),
             json: JsonEnd::default(),
         });
@@ -205,6 +215,12 @@ impl Calls {
                 return Ok(());
             }
             call.begun = true;
+            if let Some(signature) = call.signature.take() {
+                let (key, element) = (Key::MAX - key, call_signature::element(&signature));
+                out.push(Event::Start(key, Kind::Thinking));
+                out.push(Event::Delta(key, Delta::Opaque(Opaque::Details(vec![element]))));
+                out.push(Event::End(key));
+            }
             let kind = Kind::Call { id: call.id.clone(), name: call.name.clone(), free_text: call.free_text };
             out.push(Event::Start(key, kind));
             let early = std::mem::take(&mut call.early);
