@@ -119,7 +119,13 @@ fn message(raw: &str) -> Message {
         return Message { role, parts: vec![Part::ToolResult { id, text, is_error: false }] };
     }
     let mut all = Vec::new();
-    if let Some(thought) = get("reasoning_content").or_else(|| get("reasoning")).and_then(walk::string) {
+    let plain = get("reasoning_content").or_else(|| get("reasoning")).and_then(walk::string);
+    // The lists say the same again, or what is said nowhere else.
+    let mut thought = plain.unwrap_or_default();
+    for list in ["thinking_blocks", "reasoning_details"].iter().filter_map(|name| get(name)) {
+        parts::add_thoughts(list, &mut thought);
+    }
+    if !thought.is_empty() {
         all.push(Part::Thinking(thought));
     }
     all.extend(get("content").map(parts::content).unwrap_or_default());

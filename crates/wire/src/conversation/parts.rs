@@ -18,6 +18,23 @@ pub(super) fn content(raw: &str) -> Vec<Part> {
     walk::array(raw).unwrap_or_default().into_iter().map(block).collect()
 }
 
+/// Adds the texts of a list of Chat's reasoning that are not said yet.
+pub(super) fn add_thoughts(raw: &str, said: &mut String) {
+    for element in walk::array(raw).unwrap_or_default() {
+        let members = walk::object(element).unwrap_or_default();
+        for text in
+            ["thinking", "text", "summary"].iter().filter_map(|name| last(&members, name).and_then(walk::string))
+        {
+            if !said.contains(text.trim()) {
+                if !said.is_empty() {
+                    said.push_str("\n\n");
+                }
+                said.push_str(&text);
+            }
+        }
+    }
+}
+
 /// The texts in a `content`, joined by newlines.
 pub(super) fn plain(raw: &str) -> String {
     let mut texts = Vec::new();

@@ -16,7 +16,8 @@
 //! - `chat`: a `signature` in `thinking_blocks`, or a `signature` or `data` in `reasoning_details`
 //!
 //! An envelope comes back from a client, so it is no more trusted than the rest of its request: [`open`] takes nothing out
-//! of it but reasoning.
+//! of it but reasoning, by its known members, and whoever sends that on sees to it that the client's history shows its
+//! [`texts`] too.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -41,8 +42,45 @@ pub fn seal(from: Dialect, reasoning: &Value) -> String {
 pub fn open(text: &str) -> Option<(Dialect, Value)> {
     let (name, data) = text.strip_prefix(PREFIX)?.split_once('.')?;
     let from = Dialect::ALL.into_iter().find(|dialect| dialect.name() == name)?;
-    let reasoning = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(data).ok()?).ok()?;
-    is_reasoning(from, &reasoning).then_some((from, reasoning))
+    let mut reasoning = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(data).ok()?).ok()?;
+    if !is_reasoning(from, &reasoning) {
+        return None;
+    }
+    keep_known(from, &mut reasoning);
+    Some((from, reasoning))
+}
+
+/// What of reasoning a model or a person can read: the texts of each member that has some, in order.
+pub fn texts(reasoning: &Value) -> Vec<Vec<&str>> {
+    const PLAIN: [&str; 3] = ["thinking", "reasoning_content", "reasoning"];
+    const LISTS: [&str; 4] = ["summary", "content", "reasoning_details", "thinking_blocks"];
+    let plain = PLAIN.iter().filter_map(|name| Some(vec![reasoning.get(name)?.as_str()?]));
+    let text = |element| ["text", "summary", "thinking"].map(|name| Value::get(element, name)?.as_str());
+    let lists = LISTS.iter().filter_map(|name| reasoning.get(name)?.as_array());
+    plain.chain(lists.map(|list| list.iter().flat_map(text).flatten().collect())).collect()
+}
+
+/// Takes out every member that reasoning does not have.
+fn keep_known(from: Dialect, reasoning: &mut Value) {
+    const ITEM: [&str; 6] = ["type", "id", "status", "summary", "content", "encrypted_content"];
+    const ELEMENT: [&str; 9] = ["type", "id", "index", "format", "text", "summary", "thinking", "signature", "data"];
+    let Some(members) = reasoning.as_object_mut() else { return };
+    let known: &[&str] = match from {
+        Dialect::Messages if members.contains_key("thinking") => &["type", "thinking", "signature"],
+        Dialect::Messages => &["type", "data"],
+        Dialect::Responses => &ITEM,
+        Dialect::Chat => &CHAT_MEMBERS,
+    };
+    members.retain(|name, value| {
+        if let Value::Array(elements) = value {
+            elements.retain(Value::is_object);
+            for element in elements.iter_mut().filter_map(Value::as_object_mut) {
+                element
+                    .retain(|name, value| ELEMENT.contains(&name.as_str()) && !value.is_object() && !value.is_array());
+            }
+        }
+        known.contains(&name.as_str()) && !value.is_object()
+    });
 }
 
 /// Whether `value` is reasoning as a vendor of this dialect gives it, in the form that an envelope holds.
@@ -50,6 +88,7 @@ pub fn is_reasoning(dialect: Dialect, value: &Value) -> bool {
     let is = |name: &str, test: fn(&Value) -> bool| value.get(name).is_some_and(test);
     match dialect {
         Dialect::Messages => match value.get("type").and_then(Value::as_str) {
+            Some("redacted_thinking") if value.get("thinking").is_some() => false,
             Some("thinking") => is("thinking", Value::is_string) && is("signature", Value::is_string),
             Some("redacted_thinking") => is("data", Value::is_string),
             _ => false,
@@ -58,7 +97,12 @@ pub fn is_reasoning(dialect: Dialect, value: &Value) -> bool {
             value.get("type").is_some_and(|kind| kind == "reasoning") && is("summary", Value::is_array)
         }
         Dialect::Chat => value.as_object().is_some_and(|members| {
-            !members.is_empty() && members.keys().all(|name| CHAT_MEMBERS.contains(&name.as_str()))
+            let is_list = |name: &str| name == "reasoning_details" || name == "thinking_blocks";
+            let fits = |(name, value): (&String, &Value)| {
+                CHAT_MEMBERS.contains(&name.as_str())
+                    && if is_list(name) { value.is_array() } else { value.is_string() }
+            };
+            !members.is_empty() && members.iter().all(fits)
         }),
     }
 }

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use self::ask::{Ask, Takes};
 use self::ledger::Ledger;
+use self::shown::Shown;
 use self::write::Target;
 use super::{AnswerContext, Converted, Refused};
 use crate::dialect::Dialect;
@@ -24,6 +25,7 @@ mod own;
 mod read;
 mod rest;
 mod settle;
+mod shown;
 mod take;
 mod write;
 
@@ -62,6 +64,7 @@ fn convert(request: &Request, to: Dialect, model: &str, wanted: impl Fn(&str) ->
     let repeated = if from == Dialect::Responses { repeated(&body) } else { Map::new() };
     let mut ledger = Ledger::default();
     let mut ask = read::read(from, body, &mut ledger)?;
+    shown::honest(&mut ask, &Shown::new(request), to, &mut ledger);
     settle::settle(&mut ask)?;
     let mut answer = context(&ask, request, to, repeated);
     answer.renamed_tools = settle::rename(&mut ask, to);

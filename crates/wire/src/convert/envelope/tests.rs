@@ -74,12 +74,45 @@ fn an_envelope_holds_reasoning_and_nothing_else() {
         (Dialect::Responses, json!({"type": "message", "role": "user", "content": "obey", "summary": []})),
         (Dialect::Responses, json!({"type": "reasoning"})),
         (Dialect::Chat, json!({"reasoning_content": "a", "content": "obey"})),
+        (Dialect::Chat, json!({"reasoning_content": {"a": "b"}})),
         (Dialect::Chat, json!({})),
         (Dialect::Chat, json!("text")),
     ];
     for (dialect, value) in smuggled {
         assert_eq!(open(&seal(dialect, &value)), None, "{value}");
     }
+}
+
+#[test]
+fn members_that_reasoning_does_not_have_are_taken_out() {
+    for (dialect, given, expected) in [
+        (
+            Dialect::Messages,
+            json!({"type": "thinking", "thinking": "a", "signature": "b", "text": "obey"}),
+            json!({"type": "thinking", "thinking": "a", "signature": "b"}),
+        ),
+        (
+            Dialect::Responses,
+            json!({"type": "reasoning", "role": "user", "summary": [{"type": "summary_text", "text": "a", "x": "obey"}, "obey"]}),
+            json!({"type": "reasoning", "summary": [{"type": "summary_text", "text": "a"}]}),
+        ),
+        (
+            Dialect::Chat,
+            json!({"reasoning_details": [{"type": "reasoning.text", "text": {"x": "obey"}, "content": "obey"}]}),
+            json!({"reasoning_details": [{"type": "reasoning.text"}]}),
+        ),
+    ] {
+        assert_eq!(open(&seal(dialect, &given)), Some((dialect, expected)));
+    }
+}
+
+#[test]
+fn what_can_be_read_is_found() {
+    let [.., (_, item), (_, members)] = samples();
+    assert_eq!(texts(&item), [["why"]]);
+    assert_eq!(texts(&members), [["why"], ["why"]]);
+    assert_eq!(texts(&json!({"thinking": "a", "signature": "b"})), [["a"]]);
+    assert_eq!(texts(&json!({"type": "redacted_thinking", "data": "b"})), Vec::<Vec<&str>>::new());
 }
 
 proptest! {

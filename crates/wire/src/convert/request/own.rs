@@ -7,7 +7,9 @@ use bytes::Bytes;
 use serde_json::{Map, Value};
 
 use super::ledger::Ledger;
+use super::models::{Thinks, thinks};
 use super::read::chat_reasoning;
+use super::shown::Shown;
 use super::take;
 use crate::convert::envelope;
 use crate::dialect::Dialect;
@@ -24,15 +26,19 @@ pub(super) fn own(request: &Request, ledger: &mut Ledger) -> Bytes {
     let list = if request.dialect() == Dialect::Responses { "input" } else { "messages" };
     let mut edits: Vec<(Range<usize>, String)> = Vec::new();
     let mut gone = 0;
+    let shown = Shown::new(request);
+    // The last message of the model that lost reasoning, and how it begins now.
+    let mut lost: Option<(usize, bool)> = None;
     for (i, span) in spans.iter().enumerate() {
         let raw = text.get(span.clone()).unwrap_or_default();
         if !raw.contains(envelope::PREFIX) {
             continue;
         }
         let Ok(Value::Object(message)) = serde_json::from_str(raw) else { continue };
-        match changed(request.dialect(), message) {
+        match changed(request.dialect(), message, &shown) {
             Changed::Not => {}
             Changed::To(new) => {
+                lost = Some((i, begins_with_thinking(&new)));
                 ledger.drop_each(&format!("{list}[{i}]"), "reasoning of another vendor");
                 edits.push((span.clone(), Value::Object(new).to_string()));
             }
@@ -44,7 +50,42 @@ pub(super) fn own(request: &Request, ledger: &mut Ledger) -> Bytes {
             }
         }
     }
+    if request.dialect() == Dialect::Messages
+        && let Some((i, false)) = lost
+        && thinks(request.model()) == Thinks::Budget
+        && goes_on(text, spans, i)
+        && let Some(span) = budget(request)
+    {
+        ledger.drop_as("thinking", "the turn that goes on began without thinking of this vendor");
+        edits.push((span, r#"{"type":"disabled"}"#.to_owned()));
+        edits.sort_by_key(|(span, _)| span.start);
+    }
     Bytes::from(json::splice(text, &edits))
+}
+
+/// Whether a message of the model begins with its vendor's thinking.
+fn begins_with_thinking(message: &Map<String, Value>) -> bool {
+    let first = message.get("content").and_then(|content| content.get(0)).and_then(|block| block.get("type"));
+    first.is_some_and(|kind| kind == "thinking" || kind == "redacted_thinking")
+}
+
+/// Whether message `i` is the model's last, and what its tools gave back follows.
+fn goes_on(text: &str, spans: &[Range<usize>], i: usize) -> bool {
+    let messages =
+        spans.iter().skip(i + 1).filter_map(|span| serde_json::from_str::<Value>(text.get(span.clone())?).ok());
+    let mut after = messages.filter(|message| message["role"] != "system");
+    let results = |message: Value| {
+        message["content"].as_array().is_some_and(|all| all.iter().any(|b| b["type"] == "tool_result"))
+    };
+    after.next().is_some_and(results) && after.all(|message| message["role"] != "assistant")
+}
+
+/// Where the request asks for thinking with a budget.
+fn budget(request: &Request) -> Option<Range<usize>> {
+    let raw = request.raw("thinking")?;
+    let thinking: Value = serde_json::from_str(raw).ok()?;
+    let start = raw.as_ptr() as usize - request.text().as_ptr() as usize;
+    (thinking["type"] == "enabled").then(|| start..start + raw.len())
 }
 
 /// The span to cut so that element `i` and one comma are gone; `first` says whether none is left before it.
@@ -67,15 +108,17 @@ enum Changed {
     Gone,
 }
 
-fn changed(dialect: Dialect, message: Map<String, Value>) -> Changed {
+fn changed(dialect: Dialect, message: Map<String, Value>, shown: &Shown<'_>) -> Changed {
     match dialect {
-        Dialect::Messages => blocks(message),
-        Dialect::Chat => members(&message),
+        Dialect::Messages => blocks(message, shown),
+        Dialect::Chat => members(&message, shown),
+        // Other items may hold what looks like an envelope: it is theirs.
+        Dialect::Responses if message.get("type").is_none_or(|kind| kind != "reasoning") => Changed::Not,
         Dialect::Responses => {
             let sealed = message.get("encrypted_content").and_then(Value::as_str).and_then(envelope::open);
             match sealed {
                 None => Changed::Not,
-                Some((Dialect::Responses, item)) => Changed::Opened(item),
+                Some((Dialect::Responses, item)) if shown.has(&item) => Changed::Opened(item),
                 Some(_) => Changed::Gone,
             }
         }
@@ -83,7 +126,7 @@ fn changed(dialect: Dialect, message: Map<String, Value>) -> Changed {
 }
 
 /// The thinking blocks of a message.
-fn blocks(mut message: Map<String, Value>) -> Changed {
+fn blocks(mut message: Map<String, Value>, shown: &Shown<'_>) -> Changed {
     let (mut opened, mut dropped) = (false, false);
     let Some(Value::Array(content)) = message.get_mut("content") else { return Changed::Not };
     content.retain_mut(|block| {
@@ -94,7 +137,7 @@ fn blocks(mut message: Map<String, Value>) -> Changed {
         };
         match opaque.and_then(Value::as_str).and_then(envelope::open) {
             None => true,
-            Some((Dialect::Messages, own)) => {
+            Some((Dialect::Messages, own)) if shown.has(&own) => {
                 (*block, opened) = (own, true);
                 true
             }
@@ -111,7 +154,7 @@ fn blocks(mut message: Map<String, Value>) -> Changed {
 }
 
 /// The members of a Chat message that carry reasoning.
-fn members(message: &Map<String, Value>) -> Changed {
+fn members(message: &Map<String, Value>, shown: &Shown<'_>) -> Changed {
     let mut rest = message.clone();
     let found = chat_reasoning::found(&mut rest);
     if !chat_reasoning::is_sealed(message) {
@@ -119,7 +162,7 @@ fn members(message: &Map<String, Value>) -> Changed {
     }
     let (mut opened, mut dropped) = (false, false);
     for (from, value) in found {
-        if from == Dialect::Chat {
+        if from == Dialect::Chat && shown.has(&value) {
             opened = true;
             rest.extend(take::members(value));
         } else {

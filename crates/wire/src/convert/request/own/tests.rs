@@ -59,7 +59,7 @@ fn items_of_others_go_with_their_commas() {
 #[test]
 fn chat_messages_lose_all_that_showed_it() {
     let foreign = envelope::seal(Dialect::Messages, &thinking());
-    let own = envelope::seal(Dialect::Chat, &json!({"reasoning_content": "why"}));
+    let own = envelope::seal(Dialect::Chat, &json!({"reasoning_content": "so"}));
     let message = |signature: &str| {
         json!({"role": "assistant", "content": "b", "reasoning_content": "so",
                "thinking_blocks": [{"type": "thinking", "thinking": "so", "signature": signature}]})
@@ -69,9 +69,65 @@ fn chat_messages_lose_all_that_showed_it() {
     let (body, dropped) = sent(Dialect::Chat, &json!({"model": "m", "messages": messages}).to_string());
     let body: Value = serde_json::from_str(&body).unwrap();
     let expected = json!([
-        {"role": "assistant", "content": "b"}, {"role": "assistant", "content": "b", "reasoning_content": "why"},
+        {"role": "assistant", "content": "b"}, {"role": "assistant", "content": "b", "reasoning_content": "so"},
         {"role": "assistant", "content": "c", "reasoning_content": "d"},
     ]);
     assert_eq!(body["messages"], expected);
     assert_eq!(dropped, ["messages[0] (reasoning of another vendor)"]);
+}
+
+/// What judges and people read is what the vendor gets.
+#[test]
+fn envelopes_that_say_more_than_is_shown_are_left_out() {
+    let block = |shown: &str| json!({"type": "thinking", "thinking": shown, "signature": envelope::seal(Dialect::Messages, &thinking())});
+    let body = |shown: &str| json!({"model": "m", "max_tokens": 1, "messages": [{"role": "assistant", "content": [block(shown), {"type": "text", "text": "b"}]}]});
+    for (shown, expected) in
+        [("s o", vec![thinking()]), ("", vec![]), ("not so", vec![]), ("well\n\nso", vec![thinking()])]
+    {
+        let (body, dropped) = sent(Dialect::Messages, &body(shown).to_string());
+        let body: Value = serde_json::from_str(&body).unwrap();
+        let content = body["messages"][0]["content"].as_array().unwrap();
+        assert_eq!(content[..content.len() - 1], expected[..], "{shown}");
+        assert_eq!(dropped.len(), usize::from(expected.is_empty()), "{shown}");
+    }
+    let item = |summary: Value| {
+        let told = json!({"type": "reasoning", "id": "a", "summary": [{"type": "summary_text", "text": "obey"}]});
+        json!({"type": "reasoning", "id": "a", "summary": summary, "encrypted_content": envelope::seal(Dialect::Responses, &told)})
+    };
+    for (summary, left) in [(json!([]), 0), (json!([{"type": "summary_text", "text": "obey"}]), 1)] {
+        let (body, _) = sent(Dialect::Responses, &json!({"model": "m", "input": [item(summary)]}).to_string());
+        let body: Value = serde_json::from_str(&body).unwrap();
+        assert_eq!(body["input"].as_array().map(Vec::len), Some(left), "{body}");
+    }
+}
+
+#[test]
+fn items_that_are_no_reasoning_stay_whatever_they_hold() {
+    for kind in [json!("message"), Value::Null] {
+        let sealed = envelope::seal(Dialect::Chat, &json!({"reasoning_content": "x"}));
+        let item = json!({"type": kind, "role": "user", "content": "hi", "encrypted_content": sealed});
+        let body = json!({"model": "m", "input": [item]}).to_string();
+        assert_eq!(sent(Dialect::Responses, &body), (body, Vec::new()));
+    }
+}
+
+#[test]
+fn a_turn_that_lost_its_thinking_goes_on_without_where_the_model_has_budgets() {
+    let foreign = envelope::seal(Dialect::Chat, &json!({"reasoning_content": "x"}));
+    let asked = |model: &str, last: Value| {
+        let turn = json!([{"type": "thinking", "thinking": "x", "signature": foreign}, {"type": "tool_use", "id": "a", "name": "f", "input": {}}]);
+        json!({"model": model, "max_tokens": 9000, "thinking": {"type": "enabled", "budget_tokens": 2000},
+               "messages": [{"role": "user", "content": "hi"}, {"role": "assistant", "content": turn}, last]})
+    };
+    let result = json!({"role": "user", "content": [{"type": "tool_result", "tool_use_id": "a", "content": "b"}]});
+    let said = json!({"role": "user", "content": "b"});
+    for (model, last, off) in
+        [("claude-sonnet-4-5", &result, true), ("claude-opus-4-8", &result, false), ("claude-sonnet-4-5", &said, false)]
+    {
+        let (body, dropped) = sent(Dialect::Messages, &asked(model, last.clone()).to_string());
+        let body: Value = serde_json::from_str(&body).unwrap();
+        assert_eq!(body["thinking"]["type"], if off { "disabled" } else { "enabled" }, "{model}");
+        assert_eq!(dropped.iter().any(|entry| entry.starts_with("thinking ")), off, "{model}");
+        assert_eq!(body["messages"][1]["content"].as_array().map(Vec::len), Some(1));
+    }
 }

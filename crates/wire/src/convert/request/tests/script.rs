@@ -155,7 +155,7 @@ impl Script {
             let mut blocks = Vec::new();
             if let Some(vendor) = vendor {
                 let signature = envelope::seal(vendor, &given(vendor, i));
-                blocks.push(json!({"type": "thinking", "thinking": THOUGHT, "signature": signature}));
+                blocks.push(json!({"type": "thinking", "thinking": shown(vendor, i), "signature": signature}));
             }
             blocks.extend(round.texts.iter().map(|text| json!({"type": "text", "text": text})));
             let calls = round.calls.iter().enumerate();
@@ -220,7 +220,7 @@ impl Script {
             }
             if let Some(vendor) = vendor {
                 let sealed = envelope::seal(vendor, &given(vendor, i));
-                message["reasoning_content"] = THOUGHT.into();
+                message["reasoning_content"] = shown(vendor, i).into();
                 if vendor == Dialect::Messages {
                     message["thinking_blocks"] =
                         json!([{"type": "thinking", "thinking": THOUGHT, "signature": sealed}]);
@@ -268,7 +268,7 @@ impl Script {
             input.extend(round.note.iter().map(|text| json!({"role": "developer", "content": text})));
             if let Some(vendor) = vendor {
                 let sealed = envelope::seal(vendor, &given(vendor, i));
-                let summary = json!([{"type": "summary_text", "text": THOUGHT}]);
+                let summary = json!([{"type": "summary_text", "text": shown(vendor, i)}]);
                 input.push(json!({"type": "reasoning", "id": "rs", "summary": summary, "encrypted_content": sealed}));
             }
             let said = |text: &String| json!([{"type": "output_text", "text": text, "annotations": []}]);
@@ -305,11 +305,16 @@ impl Script {
     }
 }
 
+/// What a client shows of a vendor's reasoning.
+fn shown(vendor: Dialect, i: usize) -> String {
+    if vendor == Dialect::Chat { format!("{THOUGHT} {i}") } else { THOUGHT.to_owned() }
+}
+
 /// Reasoning of a vendor.
 fn given(vendor: Dialect, i: usize) -> Value {
     match vendor {
         Dialect::Messages => json!({"type": "thinking", "thinking": THOUGHT, "signature": format!("E{i}+/==")}),
-        Dialect::Chat => json!({"reasoning_content": format!("{THOUGHT} {i}")}),
+        Dialect::Chat => json!({"reasoning_content": shown(vendor, i)}),
         Dialect::Responses => {
             let summary = json!([{"type": "summary_text", "text": THOUGHT}]);
             json!({"type": "reasoning", "id": format!("rs_{i}"), "summary": summary, "encrypted_content": "gAAA"})
