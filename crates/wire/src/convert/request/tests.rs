@@ -56,6 +56,9 @@ fn plain(role: Role, part: Part) -> (Role, Option<Part>) {
     match part {
         Part::Thinking(_) => (role, None),
         Part::Text(text) => {
+            if text == "[go on]" {
+                return (role, None);
+            }
             let inside = text.strip_prefix("<system>\n").and_then(|text| text.strip_suffix("\n</system>"));
             let role = if inside.is_some() { Role::System } else { role };
             (role, Some(Part::Text(inside.unwrap_or(&text).to_owned())))
@@ -70,6 +73,47 @@ fn plain(role: Role, part: Part) -> (Role, Option<Part>) {
 
 fn pairs() -> impl Iterator<Item = (Dialect, Dialect)> {
     Dialect::ALL.into_iter().flat_map(|from| Dialect::ALL.into_iter().map(move |to| (from, to))).filter(|(a, b)| a != b)
+}
+
+#[test]
+fn all_pieces_of_a_turns_reasoning_come_back() {
+    let piece = |text: &str, data: &str| {
+        let told =
+            json!({"reasoning_content": text, "reasoning_details": [{"type": "reasoning.encrypted", "data": data}]});
+        json!({"type": "thinking", "thinking": text, "signature": crate::convert::envelope::seal(Dialect::Chat, &told)})
+    };
+    let content = json!([piece("a", "1"), {"type": "text", "text": "said"}, piece("b", "2")]);
+    let body = json!({"model": "m", "max_tokens": 99, "messages": [{"role": "user", "content": "hi"}, {"role": "assistant", "content": content}]});
+    let message = &sent(Dialect::Messages, &body, Dialect::Chat)["messages"][1];
+    assert_eq!(message["reasoning_content"], "a\n\nb");
+    let data: Vec<&Value> =
+        message["reasoning_details"].as_array().unwrap().iter().map(|element| &element["data"]).collect();
+    assert_eq!(data, ["1", "2"]);
+}
+
+#[test]
+fn reasoning_that_nothing_follows_is_left_out() {
+    let told = json!({"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "g"});
+    let sealed = json!({"type": "thinking", "thinking": "", "signature": crate::convert::envelope::seal(Dialect::Responses, &told)});
+    let asked = |content: Value| {
+        let body = json!({"model": "m", "max_tokens": 99, "messages": [{"role": "user", "content": "hi"},
+            {"role": "assistant", "content": content}, {"role": "user", "content": "more"}]});
+        let items = sent(Dialect::Messages, &body, Dialect::Responses)["input"].clone();
+        items.as_array().unwrap().iter().map(|item| item["type"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(asked(json!([sealed])), ["message", "message"]);
+    assert_eq!(asked(json!([sealed, {"type": "text", "text": "a"}])), ["message", "reasoning", "message", "message"]);
+}
+
+#[test]
+fn a_history_that_ends_with_the_model_asks_for_a_new_turn() {
+    let body = json!({"model": "m", "messages": [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "hello "}]});
+    let messages = sent(Dialect::Chat, &body, Dialect::Messages)["messages"].clone();
+    assert_eq!(messages[2], json!({"role": "user", "content": [{"type": "text", "text": "[go on]"}]}));
+    let items = json!([{"role": "user", "content": "hi"}, {"role": "assistant", "content": "hello"}, {"role": "developer", "content": "short"}]);
+    let messages =
+        sent(Dialect::Responses, &json!({"model": "m", "input": items}), Dialect::Messages)["messages"].clone();
+    assert_eq!(messages.as_array().map(Vec::len), Some(3));
 }
 
 proptest! {

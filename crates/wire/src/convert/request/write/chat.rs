@@ -151,7 +151,7 @@ fn assistant(turn: Turn, target: &Target<'_>, ledger: &mut Ledger) -> Result<Opt
         match what {
             What::Text(text) if text.is_empty() => {}
             What::Text(text) => content.push(json!({"type": "text", "text": text})),
-            What::Reasoning(Dialect::Chat, Value::Object(members)) => message.extend(members),
+            What::Reasoning(Dialect::Chat, Value::Object(members)) => add(&mut message, members),
             What::Reasoning(..) => ledger.drop_each(&at, "reasoning of another vendor"),
             What::Call(call) => {
                 let (id, name) = (fit::id(Dialect::Chat, &call.id).into_owned(), call.name.clone());
@@ -174,6 +174,22 @@ fn assistant(turn: Turn, target: &Target<'_>, ledger: &mut Ledger) -> Result<Opt
     put(&mut message, "content", content);
     put(&mut message, "tool_calls", Some(calls).filter(|calls| !calls.is_empty()));
     Ok(Some(Value::Object(message)))
+}
+
+/// Adds reasoning to a message that may have some: a turn may hold it in several pieces.
+fn add(message: &mut Map<String, Value>, members: Map<String, Value>) {
+    for (name, value) in members {
+        match (message.get_mut(&name), value) {
+            (Some(Value::Array(before)), Value::Array(more)) => before.extend(more),
+            (Some(Value::String(before)), Value::String(more)) => {
+                before.push_str("\n\n");
+                before.push_str(&more);
+            }
+            (_, value) => {
+                message.insert(name, value);
+            }
+        }
+    }
 }
 
 fn tool(tool: &Tool) -> Value {

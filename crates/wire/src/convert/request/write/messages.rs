@@ -18,6 +18,10 @@ pub(super) fn write(mut ask: Ask, target: &Target<'_>, ledger: &mut Ledger) -> R
     let thinking = thinking::decide(&ask, target.model, limit.as_u64(), ledger);
     recall(&mut ask);
     let mut messages = messages(std::mem::take(&mut ask.turns), models::hears_system(target.model), ledger)?;
+    if messages.last().is_some_and(ends_with_model) {
+        // The other dialects ask for a new turn so, Messages for more of the last one, or nothing at all.
+        messages.push(json!({"role": "user", "content": [{"type": "text", "text": "[go on]"}]}));
+    }
     if messages.is_empty() {
         // A system prompt alone is a question in the other dialects.
         messages.push(json!({"role": "user", "content": std::mem::take(&mut system)}));
@@ -102,6 +106,12 @@ fn messages(turns: Vec<Turn>, hears: bool, ledger: &mut Ledger) -> Result<Vec<Va
     }
     hear(&mut out, &mut said);
     Ok(out.into_iter().map(|(role, content)| json!({"role": role, "content": content})).collect())
+}
+
+/// Whether the model spoke last, and waits for no tool.
+fn ends_with_model(last: &Value) -> bool {
+    let calls = || last["content"].as_array().is_some_and(|all| all.iter().any(|block| block["type"] == "tool_use"));
+    last["role"] == "assistant" && !calls()
 }
 
 /// Adds what the operator said since the model spoke: behind the user, or in his place where he said nothing.

@@ -135,6 +135,11 @@ fn items(input: &mut Vec<Value>, turn: Turn, ledger: &mut Ledger) -> Result<(), 
         input.push(item);
     }
     message(input, turn.role, &mut content);
+    // The vendor refuses reasoning that nothing follows.
+    while turn.role == Role::Assistant && input.last().is_some_and(|item| item["type"] == "reasoning") {
+        input.pop();
+        ledger.drop_each("input", "reasoning that nothing follows");
+    }
     Ok(())
 }
 
