@@ -46,16 +46,18 @@ async fn a_stored_response_is_judged_however_it_is_read() {
 /// Everything that could be read under an id, calls of every kind among it.
 #[tokio::test]
 async fn nothing_that_is_read_under_an_id_gets_a_call_out() {
-    let rig = Rig::new(judged(BAD, |_| call()), Some(judge())).await;
     for name in ["body_function_call", "body_custom_tool_call", "body_mcp_approval_request", "body_local_shell_call"] {
+        let rig = Rig::new(judged(BAD, |_| call()), Some(judge())).await;
         let fixture = fixtures::named(Dialect::Responses, name).expect("a fixture of that name");
         rig.upstream.store("resp_kept", &Reply::fixture(fixture));
         let told = got(&rig, "/v1/responses/resp_kept").await;
         let calls = ["read_file", "apply_patch", "9d99", "truncate"];
         assert!(calls.iter().all(|word| !told.text().contains(word)), "{name}: {}", told.text());
         assert_eq!((told.status, &told.json()["status"]), (200, &json!("completed")), "{name}");
+        // Who asks again gets no other verdict.
+        assert_eq!(got(&rig, "/v1/responses/resp_kept").await.status, 400, "{name}");
+        rig.stop().await;
     }
-    rig.stop().await;
 }
 
 #[tokio::test]
