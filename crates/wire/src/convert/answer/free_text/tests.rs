@@ -87,3 +87,12 @@ proptest! {
         prop_assert_eq!(unwrapped(&pieces), unwrapped(&[&together]));
     }
 }
+
+#[test]
+fn white_space_without_end_is_given_as_it_is() {
+    let mut unwrap = Unwrap::default();
+    let given = " ".repeat(MAX_OPENING + 10);
+    let text: String = given.chars().map(|c| unwrap.push(&c.to_string())).collect();
+    assert_eq!(text, given);
+    assert_eq!(unwrap.push("{\"input\":\"x\"}"), "{\"input\":\"x\"}");
+}
