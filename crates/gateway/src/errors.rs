@@ -188,8 +188,8 @@ impl GatewayError {
             Self::BadMethod(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::UnderReview => StatusCode::CONFLICT,
             Self::NoWebSocket => StatusCode::UPGRADE_REQUIRED,
-            Self::PathNotAllowed(_) | Self::NotForCaller(_) => StatusCode::FORBIDDEN,
-            Self::NoOwnKey(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            // Not 500, which some agents try many times over: nothing changes until somebody sets a key.
+            Self::PathNotAllowed(_) | Self::NotForCaller(_) | Self::NoOwnKey(_) => StatusCode::FORBIDDEN,
             Self::NoUpstream(_)
             | Self::Unreachable { .. }
             | Self::UpstreamBroken { .. }
@@ -212,13 +212,12 @@ impl GatewayError {
             | Self::BadMethod(_) => "invalid_request_error",
             Self::TooLarge(_) => "request_too_large",
             Self::NotFound(_) => "not_found_error",
-            Self::PathNotAllowed(_) | Self::NotForCaller(_) => "permission_error",
+            Self::PathNotAllowed(_) | Self::NotForCaller(_) | Self::NoOwnKey(_) => "permission_error",
             Self::PolicyBlocked(_) => "policy_blocked",
             Self::UnderReview => "conflict_error",
             Self::ConnectTimeout { .. } | Self::UpstreamTimeout { .. } => "timeout_error",
             Self::CannotRecord | Self::ShuttingDown => "overloaded_error",
             Self::NoUpstream(_)
-            | Self::NoOwnKey(_)
             | Self::Unreachable { .. }
             | Self::UpstreamBroken { .. }
             | Self::AnswerTooLarge { .. } => "api_error",

@@ -58,8 +58,14 @@ pub(crate) fn strip_hop_by_hop(headers: &mut HeaderMap) {
 
 /// Takes out of a request what is not for the upstream; credentials apart.
 pub(crate) fn strip_request(headers: &mut HeaderMap) {
+    /// With these some servers take a request for another one than the gateway has judged.
+    const OTHERWISE: [&str; 5] =
+        ["x-http-method-override", "x-http-method", "x-method-override", "x-original-url", "x-rewrite-url"];
     strip_hop_by_hop(headers);
     for name in [HOST, CONTENT_LENGTH, EXPECT] {
+        headers.remove(name);
+    }
+    for name in OTHERWISE {
         headers.remove(name);
     }
     if headers.keys().any(|name| name.as_str().starts_with(OWN_PREFIX)) {

@@ -6,7 +6,7 @@ mod entry;
 mod fetch;
 
 use futures_util::future::join_all;
-use http::HeaderMap;
+use http::{HeaderMap, StatusCode};
 use luthien_wire::Dialect;
 use serde_json::json;
 
@@ -77,6 +77,12 @@ async fn listed(
     for (upstream, fetched) in wanted.into_iter().zip(fetched) {
         match fetched {
             Fetched::List(entries) => lists.push((upstream, entries)),
+            // Whose key is not taken has no models, whatever rules name: some clients check their key so.
+            Fetched::Failed(Failed::Answered(head, body))
+                if head.status == StatusCode::UNAUTHORIZED && upstreams.is_callers(upstream, dialect) =>
+            {
+                return Err(Failed::Answered(head, body));
+            }
             Fetched::Failed(failure) => {
                 tracing::warn!(transaction = %transaction.id, upstream = upstream.name, why = %failure, "models not listed");
                 failed.push(json!({"upstream": upstream.name, "why": failure.to_string()}));

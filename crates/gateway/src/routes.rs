@@ -156,8 +156,10 @@ fn models_slashes(path: &str) -> String {
 /// A path that an upstream may read as another one than the gateway does.
 fn is_crooked(path: &str) -> bool {
     let lower = path.to_ascii_lowercase();
-    path.split('/').skip(1).any(|segment| matches!(segment, "" | "." | ".."))
-        || ["%2e", "%2f", "%5c", "\\"].iter().any(|trick| lower.contains(trick))
+    // Some servers leave out what follows a `;`, and some decode twice.
+    let plain = |segment: &str| segment.split(';').next().unwrap_or_default().to_owned();
+    path.split('/').skip(1).any(|segment| matches!(plain(segment).as_str(), "" | "." | ".."))
+        || ["%2e", "%2f", "%5c", "%25", "%3b", "\\"].iter().any(|trick| lower.contains(trick))
 }
 
 /// `*` at the end of a pattern stands for anything.
@@ -231,6 +233,9 @@ mod tests {
 
     #[test]
     fn a_path_that_could_be_read_in_two_ways_is_refused() {
+        for path in ["/v1/files/..;/messages", "/v1/models/..;x=1/responses", "/v1/files/%252e%252e/messages"] {
+            assert!(matches!(kind(path), Kind::Refused(GatewayError::NotFound(_))), "{path}");
+        }
         for path in ["/v1/files/../messages", "/v1/files/%2e%2e/messages", "/v1/files//x", "/v1/models/..%2Fmessages"] {
             assert!(matches!(kind(path), Kind::Refused(GatewayError::NotFound(_))), "{path}");
         }

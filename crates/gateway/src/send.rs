@@ -68,13 +68,32 @@ pub(crate) async fn send<'u>(
     let dialect = asking.route.dialect;
     // A stored prompt names its model itself, at the vendor that keeps it.
     let model = asking.request.as_ref().map(Request::model).filter(|model| !model.is_empty());
-    let mut left = upstreams.targets(dialect, model).into_iter();
-    let first = left.next().ok_or(GatewayError::NoUpstream(dialect))?;
+    let mut targets = upstreams.targets(dialect, model);
+    if let (Some(first), true) = (targets.first().map(|first| &first.upstream.name), is_bound(asking.request.as_ref()))
+    {
+        // Another vendor knows nothing of what this one keeps.
+        let first = first.clone();
+        targets.retain(|target| target.upstream.name == first);
+    }
+    let mut left = targets.into_iter();
     let mut headers = std::mem::take(&mut asking.head.headers);
     // Copied only where another attempt may need them.
     let spare = |headers: &mut HeaderMap, more: bool| if more { headers.clone() } else { std::mem::take(headers) };
-    let own = spare(&mut headers, left.len() > 0);
-    let mut ready = make_ready(keys, transaction, &asking, &first, own)?;
+    let mut refusal = None;
+    let mut ready = loop {
+        let Some(target) = left.next() else { return Err(refusal.unwrap_or(GatewayError::NoUpstream(dialect))) };
+        let own = spare(&mut headers, left.len() > 0);
+        match make_ready(keys, transaction, &asking, &target, own) {
+            Ok(ready) => break ready,
+            Err(error) => {
+                if left.len() > 0 {
+                    skipped(transaction, target.upstream, &error);
+                }
+                // What the first one minds is what the caller asked for.
+                refusal = refusal.or(Some(error));
+            }
+        }
+    };
     let mut failures: Vec<String> = Vec::new();
     loop {
         transaction.mark(UPSTREAM, ready.upstream.label.clone());
@@ -157,9 +176,16 @@ fn announce(transaction: &mut Transaction, ready: &Ready<'_>, from: Dialect) {
     }
 }
 
-/// A fallback that cannot be asked at all is passed over.
+/// The request goes on from what one vendor keeps, or is to be kept there.
+fn is_bound(request: Option<&Request>) -> bool {
+    let Some(request) = request.filter(|request| request.dialect() == Dialect::Responses) else { return false };
+    let says = |name: &str| request.raw(name).is_some_and(|value| !matches!(value, "null" | "false"));
+    ["previous_response_id", "conversation", "prompt", "background"].into_iter().any(says)
+}
+
+/// An upstream that cannot be asked at all is passed over where another one is left.
 fn skipped(transaction: &Transaction, upstream: &Upstream, error: &GatewayError) {
-    tracing::warn!(transaction = %transaction.id, upstream = upstream.name, %error, "a fallback cannot be asked");
+    tracing::warn!(transaction = %transaction.id, upstream = upstream.name, %error, "an upstream cannot be asked, its fallback is");
     let data = json!({"upstream": upstream.name, "why": error.to_string()});
     transaction.event("transaction.fallback_skipped", data);
 }

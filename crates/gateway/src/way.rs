@@ -297,7 +297,7 @@ fn blocked(
     message: String,
 ) -> Result<Answer, GatewayError> {
     transaction.note_evaluation(Evaluation::Intervened);
-    if matches!(route.kind, Kind::Turn | Kind::Compact) {
+    if route.kind == Kind::Turn {
         Ok(answer::blocked(transaction, request, &message))
     } else {
         Err(GatewayError::PolicyBlocked(message))

@@ -188,6 +188,53 @@ async fn a_fallback_that_cannot_be_asked_is_passed_over_and_the_record_says_why(
 }
 
 #[tokio::test]
+async fn where_the_first_cannot_be_asked_its_fallback_is_and_where_none_can_the_first_says_why() {
+    for both in [false, true] {
+        let (second, third) = (scripted(Answer::text("from the second")).await, scripted(Answer::text("x")).await);
+        let rig = Rig::with(Answer::text("x"), Vec::new(), |config| {
+            chain(config, &second, &third);
+            config.models = vec![rule("m", &[("third", None), ("second", None)])];
+            config.upstreams[3].key = None;
+            if both {
+                config.upstreams[2].key = None;
+            }
+        })
+        .await;
+        let exchange = rig.ask("/v1/messages", &asks(Dialect::Messages, "m", true)).await;
+        assert_eq!(exchange.status, if both { 403 } else { 200 });
+        let expected = if both { "`upstreams.third.api_key`" } else { "from the second" };
+        let body = text(exchange).await;
+        assert!(body.contains(expected), "{body}");
+        assert!(third.requests().is_empty());
+        rig.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn what_goes_on_from_one_vendors_store_has_no_other_vendor_as_a_fallback() {
+    for (name, value) in [
+        ("previous_response_id", json!("resp_1")),
+        ("conversation", json!({"id": "conv_1"})),
+        ("background", json!(true)),
+        ("background", json!(false)),
+    ] {
+        let second = scripted(Answer::text("x")).await;
+        let rig = Rig::with(Script::always(overloaded(529)), Vec::new(), |config| {
+            chain(config, &second, &second);
+            config.upstreams[2].dialects = Dialect::ALL.to_vec();
+            config.models = vec![rule("m", &[("openai", None), ("second", None)])];
+        })
+        .await;
+        let mut body = asks(Dialect::Responses, "m", false);
+        body[name] = value.clone();
+        let exchange = rig.ask("/v1/responses", &body).await;
+        let free = value == json!(false);
+        assert_eq!((exchange.status, second.requests().len()), if free { (200, 1) } else { (529, 0) }, "{body}");
+        rig.stop().await;
+    }
+}
+
+#[tokio::test]
 async fn where_no_fallback_can_be_asked_the_first_answer_is_the_answer() {
     let (second, third) = (scripted(Answer::text("x")).await, scripted(Answer::text("x")).await);
     let rig = Rig::with(Script::always(overloaded(529)), Vec::new(), |config| {

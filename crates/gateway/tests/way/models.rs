@@ -7,6 +7,8 @@ use luthien_testkit::client::{Exchange, get};
 use luthien_testkit::{Answer, Upstream};
 use luthien_wire::Dialect;
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::task::JoinSet;
 
 use crate::routing::{add, rule};
 use crate::support::{GATEWAY_KEY, KEY, Rig, SERVER_KEY, id};
@@ -141,6 +143,28 @@ async fn an_upstream_that_fails_is_left_out() {
         (&event.data["upstreams"], &event.data["failed"][0]["upstream"]),
         (&json!(["local"]), &json!("anthropic"))
     );
+    rig.stop().await;
+    local.stop().await;
+}
+
+#[tokio::test]
+async fn a_key_that_its_own_upstream_refuses_is_told_so() {
+    let refusing = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = refusing.local_addr().unwrap();
+    let mut refusal = JoinSet::new();
+    refusal.spawn(async move {
+        let (mut client, _) = refusing.accept().await.unwrap();
+        let mut head = [0; 4096];
+        let _ = client.read(&mut head).await.unwrap();
+        let answer =
+            "HTTP/1.1 401 Unauthorized\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\n{\"bad\":1}";
+        client.write_all(answer.as_bytes()).await.unwrap();
+    });
+    let (rig, local) = routed(|config| config.upstreams[0].base_url = format!("http://{address}")).await;
+    let exchange = get(&rig.url("/v1/models"), &[KEY, ANTHROPIC]).await.unwrap();
+    assert_eq!(exchange.status, 401);
+    assert_eq!(exchange.rest().await.unwrap(), "{\"bad\":1}");
+    refusal.join_next().await.unwrap().unwrap();
     rig.stop().await;
     local.stop().await;
 }

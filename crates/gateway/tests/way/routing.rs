@@ -164,9 +164,9 @@ async fn an_upstream_without_a_key_of_its_own_is_an_error_that_names_the_setting
     })
     .await;
     let exchange = rig.ask(path(dialect), &asks(dialect, "m", true)).await;
-    assert_eq!((exchange.status, exchange.header("x-should-retry")), (500, Some("false")));
+    assert_eq!((exchange.status, exchange.header("x-should-retry")), (403, Some("false")));
     let body: Value = serde_json::from_slice(&exchange.rest().await.unwrap()).unwrap();
-    assert_eq!(body["error"]["type"], "api_error");
+    assert_eq!(body["error"]["type"], "permission_error");
     assert!(body["error"]["message"].as_str().unwrap().contains("`upstreams.local.api_key`"), "{body}");
     assert!(local.requests().is_empty());
     rig.stop().await;
@@ -184,7 +184,7 @@ async fn a_rule_for_the_callers_own_upstream_keeps_the_callers_credential() {
     assert_eq!((sent.header("x-api-key"), &sent.json()["model"]), (Some(KEY.1), &json!("claude-haiku")));
     // The same rule, and the same server, for a caller of another dialect: its credential is for another vendor.
     let exchange = rig.ask("/v1/chat/completions", &asks(Dialect::Chat, "fast", false)).await;
-    assert_eq!(exchange.status, 500);
+    assert_eq!(exchange.status, 403);
     assert_eq!(rig.upstream.requests().len(), 1);
     rig.stop().await;
 }
