@@ -166,6 +166,10 @@ fn an_answer_that_nobody_saw_the_end_of_is_judged_when_it_is_read_unless_a_polic
         watching.settle(ending(Summary { intervened, ..PASSED }, false, false));
         drop(watching);
         assert_eq!(refused(&fates, "resp_9"), status);
+        // A reader who sees only the beginning closes nothing.
+        let mut reading = watch(&known, &fates, Of::Read);
+        assert_eq!(reading.came(CREATED.as_bytes()).is_ok(), !intervened);
+        reading.settle(ending(PASSED, false, false));
         // Nobody says of the call that a policy blocked it.
         let body = r#"{"model":"m","previous_response_id":"resp_9","input":[]}"#;
         let body = completed(&known, ALICE, body).unwrap();

@@ -164,7 +164,10 @@ impl CallWatch {
         if let (Some(conversation), Of::Turn) = (&self.vendors.conversation, self.of) {
             self.calls.now_open(self.caller, conversation, withheld.clone());
         }
-        self.calls.now_open(self.caller, &response, withheld);
+        // A reader who goes at once has closed nothing.
+        if complete || !withheld.is_empty() {
+            self.calls.now_open(self.caller, &response, withheld);
+        }
     }
 }
 
