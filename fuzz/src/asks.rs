@@ -33,7 +33,10 @@ fn converted(request: &Request, to: Dialect) -> Option<Request> {
         Err(error) if error.param.as_deref() == Some("max_tokens") => return None,
         Err(error) => panic!("{:?} to {to:?}: {error}: {body}", request.dialect()),
     };
-    assert_eq!(read.model(), "another/model");
+    // In Responses itself the vendor's stored prompt may name the model.
+    if to != request.dialect() || request.raw("model").is_some() {
+        assert_eq!(read.model(), "another/model");
+    }
     read.conversation();
     Some(read)
 }
