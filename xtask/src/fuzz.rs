@@ -16,6 +16,9 @@ pub(crate) struct Args {
     /// How long each target runs.
     #[arg(long, default_value_t = 60)]
     seconds: u32,
+    /// This many inputs in place of a time, the same ones each time: what was learned before is left aside.
+    #[arg(long)]
+    runs: Option<u32>,
     /// The targets; all if none is named.
     targets: Vec<String>,
 }
@@ -75,8 +78,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
                 loop {
                     let next = left.lock().ok().and_then(|mut left| left.next());
                     let Some(target) = next else { return };
-                    if let (Err(why), Ok(mut broken)) = (fuzz(&places, &programs, target, args.seconds), broken.lock())
-                    {
+                    if let (Err(why), Ok(mut broken)) = (fuzz(&places, &programs, target, args), broken.lock()) {
                         broken.push(why);
                     }
                 }
@@ -104,14 +106,18 @@ fn build(places: &Places) -> Result<PathBuf, Failure> {
     Ok(target.join(host).join("release"))
 }
 
-fn fuzz(places: &Places, programs: &Path, target: &Target, seconds: u32) -> Result<(), Failure> {
+fn fuzz(places: &Places, programs: &Path, target: &Target, args: &Args) -> Result<(), Failure> {
     let name = target.name;
     let folder = |path: PathBuf| match fs::create_dir_all(&path) {
         Ok(()) => Ok(path),
         Err(error) => Err(format!("cannot make {}: {error}", path.display())),
     };
     // What is found out about coverage is kept with what is built.
-    let corpus = folder(places.target.join("fuzz/corpus").join(name))?;
+    let corpus = places.target.join(if args.runs.is_some() { "fuzz/empty" } else { "fuzz/corpus" }).join(name);
+    if args.runs.is_some() && corpus.is_dir() {
+        fs::remove_dir_all(&corpus).map_err(|error| format!("cannot empty {}: {error}", corpus.display()))?;
+    }
+    let corpus = folder(corpus)?;
     let logs = folder(places.target.join("fuzz/logs"))?;
     let found = folder(places.root.join("fuzz/found").join(name))?;
     let log = logs.join(name);
@@ -119,9 +125,11 @@ fn fuzz(places: &Places, programs: &Path, target: &Target, seconds: u32) -> Resu
     let errors = output.try_clone().map_err(|error| format!("cannot write {}: {error}", log.display()))?;
 
     let mut fuzz = Command::new(programs.join(name));
-    fuzz.arg(format!("-max_total_time={seconds}"))
-        .arg(format!("-max_len={LARGEST}"))
-        .arg(format!("-timeout={SLOWEST}"));
+    match args.runs {
+        Some(runs) => fuzz.arg(format!("-runs={runs}")).arg("-seed=1"),
+        None => fuzz.arg(format!("-max_total_time={}", args.seconds)),
+    };
+    fuzz.arg(format!("-max_len={LARGEST}")).arg(format!("-timeout={SLOWEST}"));
     fuzz.arg(format!("-dict={}", places.root.join("fuzz/words.dict").display()));
     fuzz.arg(format!("-artifact_prefix={}/", found.display())).arg("-print_final_stats=1");
     fuzz.arg(&corpus).arg(&found);
@@ -131,7 +139,7 @@ fn fuzz(places: &Places, programs: &Path, target: &Target, seconds: u32) -> Resu
     let said = String::from_utf8_lossy(&said);
     if status.success() {
         let inputs = said.lines().find_map(|line| line.strip_prefix("stat::number_of_executed_units:"));
-        say(format_args!("fuzzed {name} for {seconds} s: {} inputs", inputs.unwrap_or(" unknown").trim()));
+        say(format_args!("fuzzed {name}: {} inputs", inputs.unwrap_or(" unknown").trim()));
         return Ok(());
     }
     let panic = said.lines().skip_while(|line| !line.contains("panicked at")).take(6).collect::<Vec<_>>().join("\n");

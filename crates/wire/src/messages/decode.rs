@@ -30,8 +30,8 @@ const EVENTS: [&[u8]; 8] = [
 pub struct Decoder {
     next: u32,
     last: u32,
-    /// The blocks whose arguments would be looked at by nobody: texts and thinking.
-    words: HashSet<u32>,
+    /// The blocks that are no calls: arguments of theirs would be looked at by nobody.
+    others: HashSet<u32>,
 }
 
 #[derive(Deserialize)]
@@ -121,7 +121,9 @@ impl Decoder {
         let read: Data<'_> = match serde_json::from_str(text) {
             Ok(read) => read,
             // No client knows such an event, so that what it carries means nothing to any.
-            Err(_) if !frame.event.is_empty() && !EVENTS.contains(&&*frame.event) => return What::Loose,
+            Err(_) if !frame.event.is_empty() && !EVENTS.contains(&&*frame.event) && !is_known(text) => {
+                return What::Loose;
+            }
             Err(error) => return What::Unreadable(Unreadable::from(&error)),
         };
         if !frame.event.is_empty() && frame.event != read.kind.as_bytes() {
@@ -146,10 +148,10 @@ impl Decoder {
                 self.last = index;
                 self.next = index.saturating_add(1);
                 let kind = block.kind();
-                if matches!(kind, Kind::Text | Kind::Thinking) {
-                    self.words.insert(index);
+                if matches!(kind, Kind::Call { .. }) {
+                    self.others.remove(&index);
                 } else {
-                    self.words.remove(&index);
+                    self.others.insert(index);
                 }
                 let piece = block.piece(&kind, raw);
                 What::Block { id: block_id(index), start: Some(kind), piece, end: false }
@@ -160,7 +162,7 @@ impl Decoder {
                 let piece = match &*delta.kind? {
                     "text_delta" => Piece::Text(delta.text?.into_owned()),
                     "thinking_delta" => Piece::Thinking(delta.thinking?.into_owned()),
-                    "input_json_delta" if self.words.contains(&index) => return None,
+                    "input_json_delta" if self.others.contains(&index) => return None,
                     "input_json_delta" => Piece::Arguments(delta.partial_json?.into_owned()),
                     _ => Piece::Other(text[json::member(text, "delta")?].to_owned()),
                 };
@@ -181,6 +183,13 @@ impl Decoder {
             _ => What::Loose,
         })
     }
+}
+
+/// The data calls itself an event that clients know, whatever else is wrong with it.
+fn is_known(data: &str) -> bool {
+    let read: Option<serde_json::Value> = serde_json::from_str(data).ok();
+    let kind = read.as_ref().and_then(|data| data.get("type")).and_then(serde_json::Value::as_str);
+    kind.is_some_and(|kind| EVENTS.contains(&kind.as_bytes()))
 }
 
 fn block_id(block: u32) -> BlockId {

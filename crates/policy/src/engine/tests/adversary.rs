@@ -140,3 +140,17 @@ async fn an_answer_that_is_cut_within_a_call_ends_as_an_error() {
     // Neither a call that looks whole nor a text after it.
     assert!(rest.starts_with("event: error\n") && rest.matches("event:").count() == 1, "{rest}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_result_that_takes_arguments_is_none() {
+    let block = r#"{"type":"mcp_tool_result","tool_use_id":"t","name":"bad","input":{}}"#;
+    let input = start()
+        + &ev(&format!(r#"{{"type":"content_block_start","index":0,"content_block":{block}}}"#))
+        + &ev(
+            r#"{"type":"content_block_delta","index":0,"delta":{"type":"input_json_delta","partial_json":"{\"leaks\":1}"}}"#,
+        )
+        + &ev(r#"{"type":"content_block_stop","index":0}"#)
+        + &stop("tool_use");
+    let out = run(&open(Dialect::Messages, vec![(block_tool("bad"), Mode::Enforce)]).reviews, &input).await;
+    assert!(!out.contains("leaks"), "{out}");
+}
