@@ -10,5 +10,6 @@ pub mod member;
 mod message;
 pub mod plan;
 mod policies;
+pub mod remote;
 #[cfg(test)]
 mod scripted;

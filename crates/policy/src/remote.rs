@@ -1,0 +1,73 @@
+//! Policy servers: policies that run outside this process. The gateway brings the transport; messages, deadlines and what
+//! a missing answer means are here.
+
+use std::fmt::Debug;
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+
+pub mod protocol;
+
+/// Where a policy server is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// `http://…`, `https://…`, or `unix:` and the path of a socket.
+    pub url: String,
+    /// The environment variable that holds the secret which is sent with each message.
+    pub secret_env: Option<String>,
+}
+
+/// Why a place cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unusable {
+    /// The field of the configuration that is wrong.
+    pub field: &'static str,
+    /// What is wrong with it.
+    pub why: String,
+}
+
+/// One message to a policy server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// Where it goes, below the server's URL.
+    pub path: &'static str,
+    /// The JSON that is posted; `None` asks by GET.
+    pub body: Option<Bytes>,
+    /// The largest answer that is read, in bytes.
+    pub largest: usize,
+}
+
+/// What came back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// The HTTP status.
+    pub status: u16,
+    /// The body.
+    pub body: Bytes,
+}
+
+/// Why nothing came back.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ServerError {
+    /// Nobody is there.
+    #[error("the policy server cannot be reached: {0}")]
+    Unreachable(String),
+    /// It broke off, or spoke something that is not HTTP.
+    #[error("the policy server broke off: {0}")]
+    Broken(String),
+    /// Its answer is too large.
+    #[error("the policy server's answer has more than {0} bytes")]
+    TooLarge(usize),
+}
+
+/// Gives ways to policy servers.
+pub trait PolicyServers: Send + Sync + Debug {
+    /// The way to one. Connects to nothing.
+    fn at(&self, place: &Place) -> Result<std::sync::Arc<dyn PolicyServer>, Unusable>;
+}
+
+/// The way to one policy server. One call is one HTTP exchange; deadlines and retries are the caller's.
+pub trait PolicyServer: Send + Sync + Debug {
+    /// Sends a message and waits for the whole answer.
+    fn send(&self, message: Message) -> BoxFuture<'_, Result<Reply, ServerError>>;
+}
