@@ -11,7 +11,8 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, Stream as _};
-use luthien_wire::sse::Splitter;
+use luthien_wire::logprobs;
+use luthien_wire::sse::{Frame, Splitter};
 use luthien_wire::stream::{Atom, Decoder, Encoder, Part, What};
 use luthien_wire::turn::{StopReason, Unreadable};
 
@@ -130,6 +131,7 @@ impl StreamReview {
         loop {
             match self.splitter.next_frame() {
                 Ok(Some(frame)) => {
+                    let frame = self.sifted(frame);
                     let mut atoms = std::mem::take(&mut self.atoms);
                     self.decoder.decode(frame, &mut atoms);
                     for atom in atoms.drain(..) {
@@ -156,6 +158,7 @@ impl StreamReview {
         if end == UpstreamEnd::Clean
             && let Some(frame) = self.splitter.finish()
         {
+            let frame = self.sifted(frame);
             let mut atoms = Vec::new();
             self.decoder.decode(frame, &mut atoms);
             for atom in atoms {
@@ -226,6 +229,17 @@ impl StreamReview {
                 Poll::Ready(None) | Poll::Pending => return,
             }
         }
+    }
+
+    /// The frame without log probabilities that spell what may yet be withheld.
+    fn sifted(&self, frame: Frame) -> Frame {
+        let inner = &self.emit.inner;
+        if !watches_answers(inner) {
+            return frame;
+        }
+        let Some(sifted) = logprobs::sift_frame(inner.context.dialect, &frame) else { return frame };
+        inner.note(|summary| summary.repaired = true);
+        sifted
     }
 
     fn atom(&mut self, atom: Atom) {

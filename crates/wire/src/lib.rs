@@ -10,6 +10,7 @@ pub mod conversation;
 pub mod convert;
 pub mod dialect;
 pub mod json;
+pub mod logprobs;
 pub mod messages;
 pub mod request;
 pub mod responses;

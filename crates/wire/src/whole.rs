@@ -5,7 +5,7 @@ use std::ops::Range;
 use crate::dialect::Dialect;
 use crate::stream::Kind;
 use crate::turn::{Block, BlockId, StopReason, ToolCall, Unreadable};
-use crate::{chat, messages, responses};
+use crate::{chat, logprobs, messages, responses};
 
 /// A whole answer, read.
 #[derive(Clone, Debug, PartialEq)]
@@ -70,13 +70,15 @@ pub fn decode(dialect: Dialect, body: &[u8]) -> Result<Whole, Unreadable> {
     }
 }
 
-/// The body with the choices that have an edit changed; the rest byte for byte. `edits` are in the order of the choices.
+/// The body with the choices that have an edit changed; the rest byte for byte, but for log probabilities of what is gone.
+/// `edits` are in the order of the choices.
 pub fn rewrite(dialect: Dialect, body: &str, whole: &Whole, edits: &[Option<Edit>]) -> Option<String> {
-    match dialect {
+    let out = match dialect {
         Dialect::Messages => messages::rewrite_whole(body, whole, edits),
         Dialect::Chat => chat::rewrite_whole(body, whole, edits),
         Dialect::Responses => responses::rewrite_whole(body, whole, edits),
-    }
+    }?;
+    Some(logprobs::sift(dialect, &out).unwrap_or(out))
 }
 
 /// A well-formed answer of the gateway's own, with one text.

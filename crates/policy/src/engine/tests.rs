@@ -2,6 +2,7 @@
 
 mod adversary;
 mod chat;
+mod logprobs;
 mod messages;
 mod numbered;
 mod property;

@@ -35,6 +35,9 @@ struct Choice<'a> {
     delta: Option<Delta<'a>>,
     #[serde(borrow)]
     finish_reason: Option<Cow<'a, str>>,
+    /// Read elsewhere; said twice, readers differ in which they take.
+    #[serde(rename = "logprobs")]
+    _logprobs: Option<IgnoredAny>,
     /// What stands there in an answer that is not streamed.
     message: Option<IgnoredAny>,
 }

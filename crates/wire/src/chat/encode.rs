@@ -90,8 +90,8 @@ fn part_data(atom: &Atom) -> Option<String> {
     if field != Field::Finish && choice.contains_key("finish_reason") {
         choice.insert("finish_reason".into(), Value::Null);
     }
-    if !matches!(field, Field::Content | Field::Refusal) && choice.contains_key("logprobs") {
-        choice.insert("logprobs".into(), Value::Null);
+    if let Some(logprobs) = choice.get_mut("logprobs") {
+        keep_own(logprobs, field);
     }
     chunk.insert("choices".into(), Value::Array(vec![Value::Object(choice)]));
     if atom.index + 1 < atom.of {
@@ -118,6 +118,18 @@ fn keep_field(delta: &mut Map<String, Value>, field: Field, first: bool) {
     if let (Field::ToolCall(at), Some(Value::Array(calls))) = (field, delta.get_mut("tool_calls")) {
         let call = calls.get_mut(at).map(Value::take);
         *calls = call.into_iter().collect();
+    }
+}
+
+/// Keeps the log probabilities of one field.
+fn keep_own(logprobs: &mut Value, field: Field) {
+    let own = match field {
+        Field::Content => "content",
+        Field::Refusal => "refusal",
+        Field::FunctionCall | Field::ToolCall(_) | Field::Finish | Field::Rest => return *logprobs = Value::Null,
+    };
+    for (_, other) in logprobs.as_object_mut().into_iter().flatten().filter(|(name, _)| *name != own) {
+        *other = Value::Null;
     }
 }
 

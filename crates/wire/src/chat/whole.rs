@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
@@ -25,6 +26,8 @@ struct Entry<'a> {
     message: Message<'a>,
     #[serde(borrow)]
     finish_reason: Option<Cow<'a, str>>,
+    #[serde(rename = "logprobs")]
+    _logprobs: Option<IgnoredAny>,
 }
 
 #[derive(Deserialize)]

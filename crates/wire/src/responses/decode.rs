@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -66,6 +67,9 @@ struct Event<'a> {
     input: Option<&'a RawValue>,
     #[serde(borrow)]
     response: Option<&'a RawValue>,
+    /// Read elsewhere; said twice, readers differ in which they take.
+    #[serde(rename = "logprobs")]
+    _logprobs: Option<IgnoredAny>,
 }
 
 #[derive(Deserialize)]

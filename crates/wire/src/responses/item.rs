@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
 use crate::stream::Kind;
@@ -48,6 +49,8 @@ pub(super) struct Content<'a> {
     text: Option<Cow<'a, str>>,
     #[serde(borrow)]
     refusal: Option<Cow<'a, str>>,
+    #[serde(rename = "logprobs")]
+    _logprobs: Option<IgnoredAny>,
 }
 
 impl<'a> Item<'a> {
