@@ -272,8 +272,7 @@ impl Answer {
                 )))
             }
             Content::WatchedConverted(source, reviews) => {
-                // Nobody keeps a converted answer under the id that the client sees: there is nothing to go on from.
-                let rewrite = Rewrite::new(source, reviews, None);
+                let rewrite = Rewrite::converted(source, reviews);
                 GatewayBody::RewriteConverted(Box::new(KeepAlive::new(
                     Delivery::converted(rewrite, transaction),
                     dialect,

@@ -100,7 +100,7 @@ definition::settings! {
     max_response_bytes: ByteSize = "64MiB", at "limits.max_response_bytes", env ["MAX_RESPONSE_BYTES"], from "1KiB" to "4GiB";
     /// The largest single event of a stream. An endless line is an error, not endless memory.
     max_event_bytes: ByteSize = "16MiB", at "limits.max_event_bytes", env ["MAX_EVENT_BYTES"], from "1KiB" to "1GiB";
-    /// How much of one turn may be held back for policies; what is larger is blocked.
+    /// How much of one turn may be held back, for policies or in a conversion; what is larger is blocked.
     max_held_bytes: ByteSize = "64MiB", at "limits.max_held_bytes", env ["MAX_HELD_BYTES"], from "1KiB" to "4GiB";
 
     /// How long a connection to an upstream may take. Longer means a broken network, not a slow model.

@@ -11,6 +11,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, Stream as _};
+use luthien_wire::Dialect;
 use luthien_wire::logprobs;
 use luthien_wire::sse::{Frame, Splitter};
 use luthien_wire::stream::{Atom, Decoder, Encoder, Part, What};
@@ -109,11 +110,25 @@ impl Reviews {
                 out: Output::default(),
                 acting: false,
                 head_sent: false,
+                converted: false,
                 held: 0,
                 failed: None,
                 inner,
             },
         }
+    }
+
+    /// Begins the review of a streamed answer that comes converted from another dialect. Where [`Self::hold_calls`] says so,
+    /// its texts may stand behind calls: they go out in front of them.
+    pub fn converted_stream(&self) -> StreamReview {
+        let mut review = self.stream();
+        review.emit.converted = self.0.context.dialect == Dialect::Messages;
+        review
+    }
+
+    /// The policies in force hold tool calls until the end of the answer.
+    pub fn hold_calls(&self) -> bool {
+        self.0.watch.tool_calls || self.0.watch.turn
     }
 }
 

@@ -56,7 +56,7 @@ impl Belonging<'_> {
         head.headers.remove(CONTENT_ENCODING);
         head.headers.remove(LOCATION);
         if stream {
-            let converter = StreamConverter::new(context, core.limits.event_bytes);
+            let converter = self.converter(context, reviews.as_ref());
             let source = self.source(transaction, body, &coded);
             let converted = Convert::stream(source, converter, transaction.happenings());
             return Ok(streamed(head, converted, reviews));
@@ -67,7 +67,7 @@ impl Belonging<'_> {
             return Ok(Answer { head, content: Content::Whole { bytes: Bytes::new(), outcome }, evaluated: None });
         }
         if succeeded && turn && self.wants_stream {
-            let converter = StreamConverter::new(context, core.limits.event_bytes);
+            let converter = self.converter(context, reviews.as_ref());
             return Ok(streamed(head, Convert::whole(&came, converter, transaction.happenings()), reviews));
         }
         head.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -106,6 +106,18 @@ impl Belonging<'_> {
         let reviewed = reviews.whole(converted.body).await;
         reviews.end();
         Ok(finished(transaction, head, reviewed.body, Some(evaluation(reviewed.summary))))
+    }
+
+    /// What makes the client's stream. Where the policies hold calls, they do so for the texts behind them too, and are asked
+    /// about each call as early as it comes.
+    fn converter(&self, context: AnswerContext, reviews: Option<&Reviews>) -> StreamConverter {
+        let limits = &self.core.limits;
+        let converter = StreamConverter::new(context, limits.event_bytes);
+        if reviews.is_some_and(Reviews::hold_calls) {
+            converter.calls_held_elsewhere()
+        } else {
+            converter.holding_calls(limits.held_bytes)
+        }
     }
 
     /// The upstream's stream, decoded, and recorded as it comes.

@@ -28,15 +28,19 @@ pub(crate) struct Rewrite<B> {
 impl<B> Rewrite<B> {
     /// `calls` learns which calls are withheld and what becomes of the answer.
     pub(crate) fn new(source: B, reviews: Reviews, calls: Option<CallWatch>) -> Self {
-        Self {
-            source: Some(source),
-            review: reviews.stream(),
-            reviews,
-            calls,
-            unmatched: Unmatched::default(),
-            error: None,
-            over: false,
-        }
+        let review = reviews.stream();
+        Self::of(source, review, reviews, calls)
+    }
+
+    /// The same for an answer that was converted. Nobody keeps one under the id that the client sees: there is nothing to go
+    /// on from.
+    pub(crate) fn converted(source: B, reviews: Reviews) -> Self {
+        let review = reviews.converted_stream();
+        Self::of(source, review, reviews, None)
+    }
+
+    fn of(source: B, review: StreamReview, reviews: Reviews, calls: Option<CallWatch>) -> Self {
+        Self { source: Some(source), review, reviews, calls, unmatched: Unmatched::default(), error: None, over: false }
     }
 }
 

@@ -134,6 +134,12 @@ impl Choice {
             && self.slots.iter().all(|slot| slot.decided() && !slot.changed)
     }
 
+    /// No text is behind one of the client's calls.
+    pub(super) fn texts_come_first(&self) -> bool {
+        let mut from_call = self.slots.iter().skip_while(|slot| slot.lane != Lane::Call);
+        from_call.all(|slot| slot.lane != Lane::Text)
+    }
+
     /// Content is in hand that has not gone out.
     pub(super) fn holds(&self) -> bool {
         self.slots.iter().any(|slot| slot.is_held() && !slot.done)

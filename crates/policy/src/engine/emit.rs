@@ -21,6 +21,8 @@ pub(super) struct Emitter {
     /// Something was held, changed or mended: from here frames are written for the strictest reader.
     pub(super) acting: bool,
     pub(super) head_sent: bool,
+    /// The answer was made a Messages answer of another dialect's: the order of its blocks need not be one that Messages has.
+    pub(super) converted: bool,
     /// Bytes in hand.
     pub(super) held: usize,
     /// A streaming member that blocks has panicked: nothing more may be written, and the answer ends with this message.
@@ -106,7 +108,8 @@ impl Emitter {
             if open {
                 return;
             }
-            let next = if self.inner.watch.turn && choice.untouched() {
+            let own_order = !self.converted || choice.texts_come_first();
+            let next = if self.inner.watch.turn && choice.untouched() && own_order {
                 // All was held and nothing changed: the upstream's own order stands.
                 choice.slots.iter().position(|slot| !slot.done)
             } else {

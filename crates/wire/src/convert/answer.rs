@@ -1,12 +1,14 @@
 //! Answers: read into a neutral form, written in the client's dialect.
 //!
 //! A reader makes events of a vendor's frames or body (`read`), they are put in sequence (`order`), fitted to what the client
-//! can hold (`fit`), and written (`write`): piece by piece for a stream, at once for a body (`build`).
+//! can hold (`fit`), and written (`write`): piece by piece for a stream, at once for a body (`build`). Where a client takes no
+//! text behind a call, a stream's calls wait (`hold`).
 
 mod build;
 mod event;
 mod fit;
 mod free_text;
+mod hold;
 mod json_end;
 mod order;
 mod read;
@@ -18,11 +20,13 @@ use bytes::{Bytes, BytesMut};
 
 use super::AnswerContext;
 use super::errors::{Class, Failure, envelope};
+use crate::dialect::Dialect;
 use crate::sse::{Frame, Splitter};
 use crate::turn::Unreadable;
 use build::Answer;
 use event::{EACH, Event, Kind};
 use fit::Fit;
+use hold::{Hold, TooMuch};
 use order::{Disorder, Order};
 use read::Reader;
 use write::Writer;
@@ -50,6 +54,8 @@ pub struct StreamConverter {
     reader: Reader,
     order: Order,
     fit: Fit,
+    /// For Messages clients, unless whoever reads on holds the calls.
+    hold: Option<Hold>,
     writer: Writer,
     said: usize,
     limit: usize,
@@ -58,19 +64,35 @@ pub struct StreamConverter {
 }
 
 impl StreamConverter {
-    /// A stream is about to come. Events of more than `limit` bytes are refused.
+    /// A stream is about to come. Events of more than `limit` bytes are refused. A Messages client gets the calls when the
+    /// answer has ended, since no text may follow them; up to `limit` bytes of them are held.
     pub fn new(context: AnswerContext, limit: usize) -> Self {
         Self {
             splitter: Splitter::new(limit),
             reader: Reader::new(context.from),
             order: Order::new(limit),
             fit: Fit::new(&context),
+            hold: (context.to == Dialect::Messages).then(|| Hold::new(limit)),
             writer: Writer::new(context),
             said: 0,
             limit: limit.saturating_mul(EVENTS_IN_ANSWER),
             ended: false,
             trouble: None,
         }
+    }
+
+    /// The same, with up to `limit` bytes of calls held.
+    #[must_use]
+    pub fn holding_calls(mut self, limit: usize) -> Self {
+        self.hold = self.hold.is_some().then(|| Hold::new(limit));
+        self
+    }
+
+    /// The same, with blocks written where they come: whoever reads on holds the calls and puts texts in front of them.
+    #[must_use]
+    pub fn calls_held_elsewhere(mut self) -> Self {
+        self.hold = None;
+        self
     }
 
     /// Takes bytes of the upstream, divided in any way; gives the client's events that follow from them. What cannot be read
@@ -169,18 +191,34 @@ impl StreamConverter {
             for event in ordered.drain(..) {
                 self.fit.push(event, &mut fitted);
             }
-            let mut unwritten = Vec::new();
-            for event in fitted.drain(..) {
-                self.writer.event(event, out, &mut unwritten);
-            }
-            for name in unwritten {
-                self.fit.drop(name);
-            }
+            let held = self.write(fitted.drain(..), out);
             if let Err(disorder) = result {
                 self.fail(&disorder.to_string(), out);
             }
+            if let Err(too_much) = held {
+                self.fail(&too_much.to_string(), out);
+            }
             self.ended |= done;
         }
+    }
+
+    /// Writes what need not wait.
+    fn write(&mut self, events: impl Iterator<Item = Event>, out: &mut BytesMut) -> Result<(), TooMuch> {
+        let (mut ready, mut unwritten) = (Vec::new(), Vec::new());
+        let mut result = Ok(());
+        for event in events {
+            match &mut self.hold {
+                Some(hold) => result = result.and(hold.push(event, &mut ready)),
+                None => ready.push(event),
+            }
+            for event in ready.drain(..) {
+                self.writer.event(event, out, &mut unwritten);
+            }
+        }
+        for name in unwritten {
+            self.fit.drop(name);
+        }
+        result
     }
 
     /// The gateway's own error, as the client's last event.

@@ -167,7 +167,7 @@ fn what_is_too_large_ends_with_an_error() {
 fn heads_and_names_count_as_well() {
     let name = "x".repeat(LIMIT / 2);
     let calls: Vec<Value> = (0..20).map(|at| call_delta(at, &format!("call_{at}_a"), &name, "{}")).collect();
-    let (_, converter) = converted(context(Dialect::Chat, Dialect::Messages), &chat(&calls, "stop"), 1 << 16);
+    let (_, converter) = converted(context(Dialect::Chat, Dialect::Responses), &chat(&calls, "stop"), 1 << 16);
     assert_eq!(converter.trouble(), Some("an answer of more than 8388608 bytes"));
     let block = |index: u64| json!({"type": "content_block_start", "index": index, "content_block": {"type": "odd"}});
     let begun = messages(&(0..10_002).map(block).collect::<Vec<_>>());

@@ -4,6 +4,7 @@ mod calls;
 mod details;
 mod golden;
 mod items;
+mod late;
 mod meaning;
 mod next_turn;
 mod round_trip;

@@ -2,13 +2,14 @@
 
 use luthien_wire::Dialect;
 use luthien_wire::answer;
+use luthien_wire::convert::StreamConverter;
 use luthien_wire::turn::Block;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
 use serde_json::{Value, json};
 
-use crate::answers::streamed;
+use crate::answers::{context, streamed};
 use crate::cuts::{cuts, pieces};
 use crate::said::{object, words};
 
@@ -49,14 +50,10 @@ impl Score {
         (self.text.concat(), calls.map(|(at, (input, _))| format!("call_{at:04} tool_{at} {input}")).collect())
     }
 
-    /// One event after the other: of the blocks that have begun, or the next block's first. With `text_first`, the text,
-    /// which is the first channel, ends before the others begin.
-    fn in_order(&self, channels: Vec<Channel>, text_first: bool) -> Vec<Value> {
+    /// One event after the other: of the blocks that have begun, or the next block's first.
+    fn in_order(&self, channels: Vec<Channel>) -> Vec<Value> {
         let mut channels: Vec<_> = channels.into_iter().map(std::collections::VecDeque::from).collect();
         let mut out: Vec<Value> = Vec::new();
-        if text_first {
-            out.extend(channels.remove(0));
-        }
         let mut order = self.order.iter().cycle();
         let mut begun = 0;
         while channels.iter().any(|channel| !channel.is_empty()) {
@@ -111,7 +108,7 @@ impl Score {
         self.with_noise(events.iter().map(named).collect(), &noise)
     }
 
-    fn chat(&self, text_first: bool) -> Vec<u8> {
+    fn chat(&self) -> Vec<u8> {
         let mut channels: Vec<Channel> = vec![self.text.iter().map(|text| json!({"content": text})).collect()];
         for (at, (input, cuts)) in self.calls.iter().enumerate() {
             let function = json!({"name": format!("tool_{at}"), "arguments": ""});
@@ -121,7 +118,7 @@ impl Score {
             channels.push(std::iter::once(begun).chain(parts).map(|call| json!({"tool_calls": [call]})).collect());
         }
         let mut deltas: Vec<Value> = vec![json!({"role": "assistant", "content": ""})];
-        for (delta, joins) in self.in_order(channels, text_first).into_iter().zip(self.joined.iter().cycle()) {
+        for (delta, joins) in self.in_order(channels).into_iter().zip(self.joined.iter().cycle()) {
             // Chunks may carry several fragments, each of another call.
             let place = delta["tool_calls"][0]["index"].clone();
             let others = deltas.last().and_then(|last| last["tool_calls"].as_array().cloned()).unwrap_or_default();
@@ -147,7 +144,7 @@ impl Score {
         self.with_noise(frames, &[": OPENROUTER PROCESSING\n\n", &empty, &nothing, "\n"])
     }
 
-    fn responses(&self, text_first: bool) -> Vec<u8> {
+    fn responses(&self) -> Vec<u8> {
         let response = |status: &str, output: Value| json!({"id": "resp_1", "object": "response", "created_at": 1, "model": "m", "status": status, "output": output});
         let text = self.text.concat();
         let part = |text: &str| json!({"type": "output_text", "text": text, "annotations": []});
@@ -182,7 +179,7 @@ impl Score {
             channels.push(events);
         }
         let mut events = vec![json!({"type": "response.created", "response": response("in_progress", json!([]))})];
-        events.extend(self.in_order(channels, text_first));
+        events.extend(self.in_order(channels));
         events.push(json!({"type": "response.completed", "response": response("completed", json!(output))}));
         for (number, event) in events.iter_mut().enumerate() {
             event["sequence_number"] = number.into();
@@ -196,11 +193,11 @@ impl Score {
         self.with_noise(events.iter().map(named).collect(), &noise)
     }
 
-    fn stream(&self, dialect: Dialect, text_first: bool) -> Vec<u8> {
+    fn stream(&self, dialect: Dialect) -> Vec<u8> {
         match dialect {
             Dialect::Messages => self.messages(),
-            Dialect::Chat => self.chat(text_first),
-            Dialect::Responses => self.responses(text_first),
+            Dialect::Chat => self.chat(),
+            Dialect::Responses => self.responses(),
         }
     }
 }
@@ -227,18 +224,28 @@ fn said(dialect: Dialect, stream: &[u8]) -> (String, Vec<String>) {
 proptest! {
     #[test]
     fn any_order_gives_the_same_blocks(score in score(), dialect in prop::sample::select(Dialect::ALL.to_vec())) {
-        let stream = score.stream(dialect, false);
+        let stream = score.stream(dialect);
         prop_assert_eq!(said(dialect, &stream), score.said(), "{}", String::from_utf8_lossy(&stream));
     }
 
-    /// To Messages with the text in front: behind a call it takes none.
     #[test]
     fn any_order_means_the_same_in_another_dialect(score in score(), order in Just(Dialect::ALL).prop_shuffle(), cuts in cuts()) {
         let [from, to, _] = order;
-        let stream = score.stream(from, to == Dialect::Messages);
+        let stream = score.stream(from);
         let out = streamed(from, to, &pieces(&stream, &cuts));
         prop_assert_eq!(said(to, &out), score.said(), "{}\n{}", String::from_utf8_lossy(&stream), String::from_utf8_lossy(&out));
         let read = luthien_testkit::accumulate::accumulate(to, &out);
         prop_assert!(read.is_ok(), "{:?}\n{}", read, String::from_utf8_lossy(&out));
+    }
+
+    /// Where somebody else holds the calls, each block stands where it came: none is lost, and none waits.
+    #[test]
+    fn any_order_keeps_all_where_calls_are_held_elsewhere(score in score(), from_chat in any::<bool>(), cuts in cuts()) {
+        let from = if from_chat { Dialect::Chat } else { Dialect::Responses };
+        let stream = score.stream(from);
+        let mut converter = StreamConverter::new(context(from, Dialect::Messages), 1 << 20).calls_held_elsewhere();
+        let mut out: Vec<u8> = pieces(&stream, &cuts).iter().flat_map(|piece| converter.push(piece)).collect();
+        out.extend_from_slice(&converter.finish());
+        prop_assert_eq!(said(Dialect::Messages, &out), score.said(), "{}", String::from_utf8_lossy(&out));
     }
 }

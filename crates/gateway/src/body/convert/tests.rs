@@ -1,8 +1,13 @@
 //! A converted stream ends where its source ends, and how.
 
+use std::time::Duration;
+
 use luthien_wire::Dialect;
 use luthien_wire::convert::AnswerContext;
 
+use super::super::Pieces;
+use super::super::keep_alive::{KeepAlive, Pingable};
+use super::super::pass::Pass;
 use super::super::testing::{Step, body, collect, source};
 use super::*;
 
@@ -12,6 +17,10 @@ const END: &str = "event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n";
 
 /// What a Messages client gets of a Chat source with these steps.
 async fn converted(steps: Vec<Step>) -> (String, Option<SourceError>) {
+    collect(convert(steps)).await
+}
+
+fn convert(steps: Vec<Step>) -> Convert {
     let context = AnswerContext {
         from: Dialect::Chat,
         to: Dialect::Messages,
@@ -26,7 +35,25 @@ async fn converted(steps: Vec<Step>) -> (String, Option<SourceError>) {
     };
     let source: Unconverted = Box::new(source(body(steps)));
     let converter = StreamConverter::new(context, 1 << 20);
-    collect(Convert { source: Some(source), ready: Bytes::new(), broke: None, converter, happenings: None }).await
+    Convert { source: Some(source), ready: Bytes::new(), broke: None, converter, happenings: None }
+}
+
+/// A stream as the client gets it, without a transaction.
+struct Unrecorded(Pass<Convert>);
+
+impl Body for Unrecorded {
+    type Data = Bytes;
+    type Error = SourceError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, SourceError>>> {
+        self.0.poll_piece(cx).map(|piece| piece.map(|piece| piece.map(|piece| Frame::data(piece.bytes))))
+    }
+}
+
+impl Pingable for Unrecorded {
+    fn may_ping(&self) -> bool {
+        self.0.may_ping()
+    }
 }
 
 #[tokio::test]
@@ -54,5 +81,25 @@ async fn an_answer_that_broke_off_has_no_end() {
 async fn what_cannot_be_read_is_the_last_thing() {
     let (text, error) = converted(vec![Step::Data(TEXT), Step::Data("data: {\n\n"), Step::Silence]).await;
     assert!(text.contains("event: error\n"), "{text}");
+    assert_eq!(error, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_ping_may_come_while_calls_are_held() {
+    let call = |arguments: &str| {
+        let call =
+            serde_json::json!({"index": 0, "id": "call_abc_def", "function": {"name": "a", "arguments": arguments}});
+        let choices = serde_json::json!([{"index": 0, "delta": {"tool_calls": [call]}}]);
+        let chunk = serde_json::json!({"id": "c", "created": 1, "model": "m", "choices": choices});
+        Step::Bytes(format!("data: {chunk}\n\n").into())
+    };
+    let wait = || Step::Wait(Duration::from_secs(10));
+    // Each part of the call comes before the client has waited for long; of none it gets to know.
+    let steps = vec![Step::Data(TEXT), call("{"), wait(), call(" "), wait(), call("}"), wait(), Step::Data(FINISH)];
+    let pass = Pass::new(convert(steps), Dialect::Messages, "t1".to_owned(), 1 << 20);
+    let (text, error) = collect(KeepAlive::new(Unrecorded(pass), Dialect::Messages, Duration::from_secs(15))).await;
+    let pings: Vec<usize> = text.match_indices("event: ping\n").map(|(at, _)| at).collect();
+    let call = text.find("tool_use").unwrap();
+    assert!(pings.len() == 1 && pings[0] < call && text.ends_with(END), "{text}");
     assert_eq!(error, None);
 }

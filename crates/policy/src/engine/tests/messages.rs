@@ -53,6 +53,22 @@ async fn text_after_a_held_call_overtakes_it_and_thinking_waits_in_place() {
     assert_eq!(run(&enforce(block_tool("other")).reviews, &input).await, expected);
 }
 
+#[rstest::rstest]
+#[case::calls(Watch { tool_calls: true, ..Watch::default() })]
+#[case::turn(Watch { turn: true, ..Watch::default() })]
+#[case::both(Watch { turn: true, tool_calls: true, ..Watch::default() })]
+#[tokio::test(start_paused = true)]
+async fn of_a_converted_answer_texts_always_go_first(#[case] watch: Watch) {
+    let input =
+        start() + &tool(0, "a", "{}") + &thinking(1) + &text(2, "later") + &tool(3, "b", "{}") + &stop("tool_use");
+    let expected =
+        start() + &text(0, "later") + &tool(1, "a", "{}") + &thinking(2) + &tool(3, "b", "{}") + &stop("tool_use");
+    let opened = enforce(Scripted { watch, ..block_tool("other") });
+    assert!(opened.reviews.hold_calls());
+    let out = pieces_of(opened.reviews.converted_stream(), &[input.as_bytes()], UpstreamEnd::Clean).await;
+    assert_eq!(String::from_utf8(out.concat()).unwrap(), expected);
+}
+
 #[tokio::test(start_paused = true)]
 async fn text_goes_out_before_any_verdict() {
     let opened = enforce(calls(|_| Answer::pass()));

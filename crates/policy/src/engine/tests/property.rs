@@ -227,6 +227,33 @@ proptest! {
     }
 
     #[test]
+    fn converted_answers_keep_all_and_have_their_texts_in_front(
+        parts in prop::collection::vec(piece(), 0..8),
+        watch in watches(),
+        cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..60),
+    ) {
+        let allowed: Vec<Piece> = parts.into_iter().map(|part| match part {
+            Piece::Text(_) => Piece::Text(false),
+            Piece::Call { delay, .. } => Piece::Call { blocked: false, delay },
+            Piece::Server { delay, .. } => Piece::Server { blocked: false, delay },
+            Piece::Thinking => Piece::Thinking,
+        }).collect();
+        let opened = open(Dialect::Messages, vec![(judge(allowed.clone(), watch), Mode::Enforce)]);
+        let chunks = cut(messages_stream(&allowed).as_bytes(), &cuts);
+        let chunks: Vec<&[u8]> = chunks.iter().map(Vec::as_slice).collect();
+        let out = block_on(pieces_of(opened.reviews.converted_stream(), &chunks, UpstreamEnd::Clean)).concat();
+        let message = accumulate_messages(&out);
+        prop_assert!(message.is_ok(), "{:?}\n{}", message, String::from_utf8_lossy(&out));
+        let message = message.unwrap();
+        let blocks = message["content"].as_array().unwrap();
+        let first_call = blocks.iter().position(|block| block["type"] == "tool_use").unwrap_or(blocks.len());
+        prop_assert!(blocks[first_call..].iter().all(|block| block["type"] != "text"), "{}", message);
+        for n in (0..allowed.len()).filter(|n| !matches!(allowed[*n], Piece::Thinking)) {
+            prop_assert!(message.to_string().contains(&marker(n, false)), "{} is missing from {}", n, message);
+        }
+    }
+
+    #[test]
     fn nothing_blocked_leaks_and_chat_stays_well_formed(
         parts in prop::collection::vec(piece(), 0..8),
         watch in watches(),

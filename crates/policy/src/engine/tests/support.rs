@@ -13,7 +13,7 @@ use luthien_wire::turn::{Block, BlockId, ToolCall};
 use tokio_util::task::TaskTracker;
 
 use crate::contract::*;
-use crate::engine::UpstreamEnd;
+use crate::engine::{StreamReview, UpstreamEnd};
 use crate::judge::{JudgeClient, JudgeError, JudgeRequest};
 use crate::member::Member;
 use crate::plan::{Decision, DecisionSink, Options, Plan, Reviews};
@@ -171,7 +171,11 @@ pub(super) fn open(dialect: Dialect, members: Vec<(Scripted, Mode)>) -> Opened {
 
 /// Feeds the chunks, takes what comes out after each, and ends cleanly. The outputs, piece by piece.
 pub(super) async fn pieces(reviews: &Reviews, chunks: &[&[u8]], end: UpstreamEnd) -> Vec<Bytes> {
-    let mut stream = reviews.stream();
+    pieces_of(reviews.stream(), chunks, end).await
+}
+
+/// The same of a review that has begun.
+pub(super) async fn pieces_of(mut stream: StreamReview, chunks: &[&[u8]], end: UpstreamEnd) -> Vec<Bytes> {
     let mut out = Vec::new();
     for chunk in chunks {
         stream.push(chunk);

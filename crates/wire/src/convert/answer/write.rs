@@ -38,7 +38,7 @@ impl Writer {
     /// Writes an event, of blocks that follow one another. What cannot be written is named in `dropped`.
     pub(super) fn event(&mut self, event: Event, out: &mut BytesMut, dropped: &mut Vec<&'static str>) {
         match self {
-            Self::Messages(writer) => writer.event(event, out, dropped),
+            Self::Messages(writer) => writer.event(event, out),
             Self::Chat(writer) => writer.event(event, out, dropped),
             Self::Responses(writer) => writer.event(event, out),
         }

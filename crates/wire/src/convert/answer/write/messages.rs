@@ -36,8 +36,6 @@ enum Open {
     /// A text that has said nothing yet: no block is opened for white space.
     Blank(String),
     Text,
-    /// A text behind a call, which no client takes.
-    Late,
     Thinking(Thought),
     Call,
 }
@@ -56,11 +54,11 @@ impl Writer {
         }
     }
 
-    pub(super) fn event(&mut self, event: Event, out: &mut BytesMut, dropped: &mut Vec<&'static str>) {
+    pub(super) fn event(&mut self, event: Event, out: &mut BytesMut) {
         match event {
             Event::Head(head) => self.head(&head, out),
             Event::Start(_, kind) => self.start(kind, out),
-            Event::Delta(_, delta) => self.delta(&delta, out, dropped),
+            Event::Delta(_, delta) => self.delta(&delta, out),
             Event::End(_) => self.end(out),
             Event::Usage(usage) => self.usage.add(usage),
             Event::Stop(stop) => self.stop = Some(stop),
@@ -90,7 +88,6 @@ impl Writer {
     fn start(&mut self, kind: Kind, out: &mut BytesMut) {
         self.refused |= kind == Kind::Refusal;
         match kind {
-            Kind::Text | Kind::Refusal if self.called => self.open = Open::Late,
             Kind::Text | Kind::Refusal => self.open = Open::Blank(String::new()),
             Kind::Thinking => {
                 self.block(&json!({"type": "thinking", "thinking": "", "signature": ""}), out);
@@ -118,7 +115,7 @@ impl Writer {
         put_text(out, "content_block_delta", &before, text, "}}");
     }
 
-    fn delta(&mut self, delta: &Delta, out: &mut BytesMut, dropped: &mut Vec<&'static str>) {
+    fn delta(&mut self, delta: &Delta, out: &mut BytesMut) {
         match (&mut self.open, delta) {
             (Open::Blank(blank), Delta::Text(more)) => {
                 blank.push_str(more);
@@ -131,7 +128,6 @@ impl Writer {
                 self.text("text_delta", "text", &text, out);
             }
             (Open::Text, Delta::Text(more)) => self.text("text_delta", "text", more, out),
-            (Open::Late, Delta::Text(more)) if !more.trim().is_empty() => dropped.push("text behind a tool call"),
             (Open::Thinking(thought), delta) => {
                 thought.add(delta);
                 if let Delta::Text(more) = delta {
@@ -147,7 +143,7 @@ impl Writer {
 
     fn end(&mut self, out: &mut BytesMut) {
         match std::mem::take(&mut self.open) {
-            Open::Nothing | Open::Blank(_) | Open::Late => return,
+            Open::Nothing | Open::Blank(_) => return,
             Open::Thinking(thought) => {
                 let signature = thought.sealed(self.context.from);
                 self.text("signature_delta", "signature", &signature, out);
