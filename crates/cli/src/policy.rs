@@ -101,6 +101,6 @@ fn check(file: &Path) -> Result<String, Failure> {
     let Some(policy) = loaded.policy_of_file()? else {
         return Ok("The settings are fine. The file names no policy, so everything would pass.\n".to_owned());
     };
-    let names: Vec<&str> = policy.members.iter().map(|member| member.policy.name()).collect();
+    let names: Vec<&str> = policy.tree.policies().into_iter().map(|policy| policy.name()).collect();
     Ok(format!("The settings and the policy are fine: {}\n", names.join(", ")))
 }

@@ -143,6 +143,10 @@ pub struct Timeouts {
     pub idle: Duration,
     /// One policy's answer, judges and their retries included.
     pub policy: Duration,
+    /// A person's answer, where the client waits for a whole answer or for the request to be sent.
+    pub person: Duration,
+    /// The same where the client reads a stream.
+    pub person_streamed: Duration,
     /// For a client to send a request's head, and how long an idle connection is kept.
     pub header_read: Duration,
     /// For a client to send a request's body, anew with every piece.
@@ -158,6 +162,8 @@ impl Default for Timeouts {
             first_byte: Duration::from_mins(10),
             idle: Duration::from_mins(5),
             policy: Duration::from_mins(1),
+            person: Duration::from_mins(4),
+            person_streamed: Duration::from_mins(10),
             header_read: Duration::from_mins(1),
             body_read: Duration::from_secs(30),
             keep_alive: Duration::from_secs(15),

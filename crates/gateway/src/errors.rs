@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::StatusCode;
+use luthien_policy::contract::{Refusal, RefusalKind};
 use luthien_record::model::Status;
 use luthien_wire::Dialect;
 use serde_json::{Value, json};
@@ -67,6 +68,9 @@ pub(crate) enum GatewayError {
     /// A policy refused a request whose answer is no turn.
     #[error("{0}")]
     PolicyBlocked(String),
+    /// A policy refused a request with an error.
+    #[error("{}", _0.message)]
+    PolicyRefused(Refusal),
     /// Another review of the same stored response is under way.
     #[error("this response is being reviewed for another request; try again shortly")]
     UnderReview,
@@ -165,7 +169,7 @@ impl GatewayError {
             | Self::NoUpstream(_)
             | Self::CannotRecord
             | Self::ShuttingDown => Fault::Gateway,
-            Self::PolicyBlocked(_) => Fault::Policy,
+            Self::PolicyBlocked(_) | Self::PolicyRefused(_) => Fault::Policy,
             Self::Unreachable { .. }
             | Self::ConnectTimeout { .. }
             | Self::UpstreamTimeout { .. }
@@ -177,6 +181,11 @@ impl GatewayError {
     /// The HTTP status.
     pub(crate) fn status(&self) -> StatusCode {
         match self {
+            Self::PolicyRefused(refusal) => match refusal.kind {
+                RefusalKind::Unauthenticated => StatusCode::UNAUTHORIZED,
+                RefusalKind::Forbidden => StatusCode::FORBIDDEN,
+                RefusalKind::Invalid => StatusCode::BAD_REQUEST,
+            },
             Self::NoCredential | Self::BadCredential(_) | Self::NoServerKey(_) => StatusCode::UNAUTHORIZED,
             Self::BadRequest(_) | Self::NoThreads | Self::BodyBroken | Self::PolicyBlocked(_) => {
                 StatusCode::BAD_REQUEST
@@ -202,6 +211,11 @@ impl GatewayError {
     /// The stable type in the envelope.
     pub(crate) fn kind(&self) -> &'static str {
         match self {
+            Self::PolicyRefused(refusal) => match refusal.kind {
+                RefusalKind::Unauthenticated => "authentication_error",
+                RefusalKind::Forbidden => "permission_error",
+                RefusalKind::Invalid => "invalid_request_error",
+            },
             Self::NoCredential | Self::BadCredential(_) | Self::NoServerKey(_) => "authentication_error",
             Self::BadRequest(_)
             | Self::NoThreads
@@ -244,7 +258,7 @@ impl GatewayError {
     pub(crate) fn record_status(&self) -> Status {
         match (self, self.fault()) {
             (Self::ShuttingDown, _) => Status::Interrupted,
-            (Self::PolicyBlocked(_), _) => Status::Completed,
+            (Self::PolicyBlocked(_) | Self::PolicyRefused(_), _) => Status::Completed,
             (_, Fault::Upstream) => Status::UpstreamError,
             _ => Status::Refused,
         }

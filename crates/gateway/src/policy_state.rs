@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use luthien_policy::catalogue::{self, LoadEnv, LoadError, Loaded, PolicySpec};
-use luthien_policy::member::Member;
 use luthien_policy::plan::Plan;
+use luthien_policy::tree::Tree;
 use luthien_record::Store;
 use luthien_record::store::{StoreError, StoredPolicy};
 use serde_json::json;
@@ -32,7 +32,7 @@ pub struct PolicyState {
     store: Store,
     env: LoadEnv,
     /// What stands before every chain.
-    guard: Vec<Member>,
+    guard: Tree,
     clock: Clock,
     turn: Mutex<()>,
 }
@@ -120,16 +120,16 @@ fn kept_time(clock: &Clock) -> Timestamp {
 }
 
 /// The members that stand before every chain.
-fn guard(options: &PolicyOptions) -> Result<Vec<Member>, LoadError> {
+fn guard(options: &PolicyOptions) -> Result<Tree, LoadError> {
     if !options.dogfood {
-        return Ok(Vec::new());
+        return Ok(Tree::none());
     }
     let spec = PolicySpec::new("dogfood_safety", json!({}));
-    Ok(catalogue::load(&spec, &options.env)?.members)
+    Ok(catalogue::load(&spec, &options.env)?.tree)
 }
 
-fn plan(guard: &[Member], loaded: Loaded) -> Plan {
-    Plan::new(guard.iter().cloned().chain(loaded.members).collect())
+fn plan(guard: &Tree, loaded: Loaded) -> Plan {
+    Plan::new(Tree::Serial(vec![guard.clone(), loaded.tree]))
 }
 
 fn active(loaded: &Loaded, by: &str, at: Timestamp) -> ActivePolicy {

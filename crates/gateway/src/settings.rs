@@ -112,6 +112,11 @@ definition::settings! {
     idle_timeout: Duration = "300s", at "timeouts.idle", env ["IDLE_TIMEOUT"], from "1s" to "24h";
     /// How long a policy may take over one decision, its judge included; then its `on_error` decides.
     policy_timeout: Duration = "60s", at "timeouts.policy", env ["POLICY_TIMEOUT"], from "100ms" to "1h";
+    /// How long a person may take over a decision that a policy leaves to people, where the client waits for a whole answer. Below
+    /// the five to ten minutes after which clients give up.
+    person_timeout: Duration = "4m", at "timeouts.person", env ["PERSON_TIMEOUT"], from "1s" to "1h";
+    /// The same where the client reads a stream, which is kept alive meanwhile.
+    person_timeout_streamed: Duration = "10m", at "timeouts.person_streamed", env ["PERSON_TIMEOUT_STREAMED"], from "1s" to "24h";
     /// How often a waiting client gets a sign of life. Below the 20 to 30 seconds after which load balancers give up.
     keep_alive_interval: Duration = "15s", at "timeouts.keep_alive", env ["KEEP_ALIVE_INTERVAL"], from "1s" to "5m";
     /// How long a client may take to send a request's head, the wait for the next request on an open connection included.

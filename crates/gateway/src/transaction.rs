@@ -242,7 +242,7 @@ impl DecisionSink for Recording {
             policy: decision.policy.to_string(),
             target: serde_json::to_value(&decision.target).unwrap_or_default(),
             action: decision.action.to_owned(),
-            mode: mode_name(decision.mode).to_owned(),
+            mode: if decision.overruled { "overruled" } else { mode_name(decision.mode) }.to_owned(),
             failed: decision.failed,
             score: decision.score,
             reason: decision.reason,

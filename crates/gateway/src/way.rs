@@ -11,6 +11,7 @@ use http::{Method, Request as HttpRequest, Response};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use luthien_policy::contract::{EventSink, ReviewContext};
+use luthien_policy::people::Nobody;
 use luthien_policy::plan::{Options, RequestOutcome, Reviews};
 use luthien_record::model::{Evaluation, Start};
 use luthien_record::recorder::Recorder;
@@ -118,7 +119,11 @@ async fn carry(
     if let (Some(request), Some(reviews)) = (&asked.request, &reviews) {
         match reviews.request(request.clone()).await {
             RequestOutcome::Blocked(message) => return blocked(transaction, route, request, message),
-            RequestOutcome::Send { request, changed: by_policy } => {
+            RequestOutcome::Refused(refusal) => {
+                transaction.note_evaluation(Evaluation::Intervened);
+                return Err(GatewayError::PolicyRefused(refusal));
+            }
+            RequestOutcome::Send { request, changed: by_policy, sending: _ } => {
                 asked.request = Some(request);
                 changed = by_policy;
             }
@@ -272,9 +277,12 @@ fn open_reviews(
     let context = Arc::new(ReviewContext {
         transaction_id: transaction.id.to_string(),
         session_id,
+        user_id: user_id(&asked.head.headers, core.trust_user_id_header),
+        credential: Some(uuid::Uuid::from_bytes(asked.caller.identity).simple().to_string()),
         dialect: route.dialect,
         request,
         judges: Arc::new(judges),
+        people: Arc::new(Nobody),
         events: EventSink::default(),
     });
     transaction.reviewed_in(Arc::clone(&context));
@@ -283,6 +291,8 @@ fn open_reviews(
     }
     let options = Options {
         policy_timeout: core.timeouts.policy,
+        person_timeout: core.timeouts.person,
+        person_timeout_streamed: core.timeouts.person_streamed,
         held_limit: core.limits.held_bytes,
         event_limit: core.limits.event_bytes,
     };

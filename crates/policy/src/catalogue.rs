@@ -10,7 +10,7 @@ use luthien_wire::json::quote;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::member::Member;
+use crate::tree::Tree;
 use entries::ENTRIES;
 
 pub use error::{LoadError, Problem, ProblemKind};
@@ -32,8 +32,8 @@ pub struct LoadEnv {
 /// A configuration that loaded.
 #[derive(Clone, Debug)]
 pub struct Loaded {
-    /// The policies in order, serial chains flattened. Members that are off are still here.
-    pub members: Vec<Member>,
+    /// The policies, put together. What is off is left out.
+    pub tree: Tree,
     /// The name for people.
     pub name: String,
     /// The native name, whichever name was asked for.
@@ -77,7 +77,7 @@ struct Entry {
     badges: &'static [&'static str],
     schema: fn() -> Value,
     example: fn() -> Value,
-    build: fn(&Loading<'_>) -> Result<Vec<Member>, LoadError>,
+    build: fn(&Loading<'_>) -> Result<Tree, LoadError>,
 }
 
 /// All built-in policies, in the order in which they are shown.
@@ -104,25 +104,24 @@ pub fn list() -> Vec<Listing> {
 /// wrapped once in `config`. Everything that is wrong is in the error, each with the path of its field below the config.
 pub fn load(spec: &PolicySpec, env: &LoadEnv) -> Result<Loaded, LoadError> {
     let entry = find(&spec.class, &[])?;
-    let members = build(entry, spec, env, Vec::new())?;
-    Ok(Loaded { members, name: entry.display_name.to_owned(), class_ref: entry.name.to_owned(), spec: spec.clone() })
+    let tree = build(entry, spec, env, Vec::new())?;
+    Ok(Loaded { tree, name: entry.display_name.to_owned(), class_ref: entry.name.to_owned(), spec: spec.clone() })
 }
 
-/// The members of one spec that stands at `path`, for chains.
-pub(crate) fn load_at(spec: &PolicySpec, env: &LoadEnv, path: &[String]) -> Result<Vec<Member>, LoadError> {
+/// The policies of one spec that stands at `path`, for chains.
+pub(crate) fn load_at(spec: &PolicySpec, env: &LoadEnv, path: &[String]) -> Result<Tree, LoadError> {
     let entry = find(&spec.class, path)?;
     build(entry, spec, env, [path, &["config".to_owned()]].concat())
 }
 
-fn build(entry: &Entry, spec: &PolicySpec, env: &LoadEnv, path: Vec<String>) -> Result<Vec<Member>, LoadError> {
+fn build(entry: &Entry, spec: &PolicySpec, env: &LoadEnv, path: Vec<String>) -> Result<Tree, LoadError> {
     let older = spec.class != entry.name;
     let mut loading = Loading::new(&spec.config, env, path, older);
     // luthien_control's type names are bare; those of luthien-proxy are a module and a class.
     if older && !spec.class.contains(':') {
         loading = loading.without_labels();
     }
-    let members = (entry.build)(&loading)?;
-    Ok(members.into_iter().map(|member| member.at_most(spec.mode)).collect())
+    Ok((entry.build)(&loading)?.at_most(spec.mode))
 }
 
 fn find(class: &str, path: &[String]) -> Result<&'static Entry, LoadError> {

@@ -10,11 +10,13 @@ use futures_util::future::BoxFuture;
 use luthien_wire::Dialect;
 use luthien_wire::request::Request;
 use luthien_wire::turn::{Block, BlockId, ToolCall};
+use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::judge::JudgeClient;
 use crate::message::tool_name;
+use crate::people::{People, Question};
 
 /// What a policy must see, which is also all that is held back for it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -129,6 +131,8 @@ pub enum Action {
     Replace(Vec<Block>),
     /// It is withheld; this text stands in its place.
     Block(String),
+    /// A person decides, about what the members after this one let out. Until then it is held.
+    Ask(Question),
 }
 
 impl Answer {
@@ -140,6 +144,11 @@ impl Answer {
     /// It is withheld, and the client sees `message` instead.
     pub fn block(message: impl Into<String>) -> Self {
         Self { action: Action::Block(message.into()), ..Self::default() }
+    }
+
+    /// It goes on if a person allows it.
+    pub fn ask(question: Question) -> Self {
+        Self { reason: Some(question.why.clone()), action: Action::Ask(question), ..Self::default() }
     }
 
     /// With the reason that the record keeps.
@@ -155,6 +164,12 @@ impl Answer {
 pub struct RequestAnswer {
     /// What is to happen.
     pub action: RequestAction,
+    /// Where it is to be sent and with what, if a policy says so. The last one that says it counts.
+    pub sending: Sending,
+    /// Texts to show the user with the answer, before any tool call. They need a member that watches tool calls or texts.
+    pub notices: Vec<String>,
+    /// The suspicion score, 0 to 1, if the policy has one.
+    pub score: Option<f64>,
     /// Why, for the record.
     pub reason: Option<String>,
     /// The answer follows from `on_error`, not from a verdict.
@@ -171,6 +186,54 @@ pub enum RequestAction {
     Replace(Request),
     /// It is not sent; the client gets a turn with this text.
     Block(String),
+    /// It is not sent; the client gets an error.
+    Refuse(Refusal),
+    /// A person decides, about what the members after this one make of it.
+    Ask(Question),
+}
+
+/// An error for the client, in its dialect.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// Whose fault it is.
+    pub kind: RefusalKind,
+    /// What the client is told.
+    pub message: String,
+}
+
+/// Kinds of errors that a policy may give.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RefusalKind {
+    /// The caller's credential is not accepted: 401.
+    Unauthenticated,
+    /// The caller may not do that: 403.
+    Forbidden,
+    /// The request is wrong: 400.
+    Invalid,
+}
+
+/// Where and how a request is sent, as far as policies say it.
+#[derive(Clone, Debug, Default)]
+pub struct Sending {
+    /// The configured upstream, by name.
+    pub upstream: Option<String>,
+    /// The credential that takes the place of the caller's.
+    pub credential: Option<SecretString>,
+}
+
+impl Sending {
+    /// With what `later` says in place of what this says.
+    pub(crate) fn take(&mut self, later: Self) {
+        self.upstream = later.upstream.or(self.upstream.take());
+        self.credential = later.credential.or(self.credential.take());
+    }
+}
+
+impl RequestAnswer {
+    /// It is not sent, and the client gets a turn with `message`.
+    pub fn block(message: impl Into<String>) -> Self {
+        Self { action: RequestAction::Block(message.into()), ..Self::default() }
+    }
 }
 
 /// A policy could not decide.
@@ -249,6 +312,12 @@ pub trait Review: Send + Sync {
         Box::pin(async { Ok(Answer::pass()) })
     }
 
+    /// Texts to show the user after the answer's own texts and before any tool call, asked once the choice has ended. Where calls
+    /// are not held (nobody watches them) there may be no such place any more.
+    fn closing(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// The response has ended; nothing more can be changed.
     fn end(&self) {}
 }
@@ -260,12 +329,18 @@ pub struct ReviewContext {
     pub transaction_id: String,
     /// The session, if the client named one.
     pub session_id: Option<String>,
+    /// The user, if the client named one and is believed.
+    pub user_id: Option<String>,
+    /// Who calls: a digest of the credential, as the record has it.
+    pub credential: Option<String>,
     /// The dialect the caller speaks.
     pub dialect: Dialect,
     /// The request as the client sent it.
     pub request: Request,
     /// Judges, with this caller's credential at hand.
     pub judges: Arc<dyn JudgeClient>,
+    /// Persons who decide what policies leave to them.
+    pub people: Arc<dyn People>,
     /// Where reviews put events for the record.
     pub events: EventSink,
 }

@@ -17,8 +17,8 @@ use luthien_wire::sse::{Frame, Splitter};
 use luthien_wire::stream::{Atom, Decoder, Encoder, Part, What};
 use luthien_wire::turn::{StopReason, Unreadable};
 
-use crate::contract::{Action, Mode, OnError, Target, TextWatch};
-use crate::plan::{Inner, Item, Outcome, Reviews, Summary};
+use crate::contract::{Action, Target};
+use crate::plan::{Inner, Item, Ledger, Outcome, Reviews, Summary};
 
 mod choice;
 mod emit;
@@ -128,12 +128,12 @@ impl Reviews {
 
     /// The policies in force hold tool calls until the end of the answer.
     pub fn hold_calls(&self) -> bool {
-        self.0.watch.tool_calls || self.0.watch.turn
+        self.0.watch().tool_calls || self.0.watch().turn
     }
 }
 
 fn watches_answers(inner: &Inner) -> bool {
-    inner.watch.text != TextWatch::None || inner.watch.tool_calls || inner.watch.turn
+    inner.watch().answers()
 }
 
 impl StreamReview {
@@ -440,14 +440,9 @@ impl StreamReview {
 
     /// Something cannot be read, or not be held: ends the answer where a policy that blocks watches it, else lets it pass.
     fn cannot_read(&mut self, why: &str, atom: Option<Atom>) {
-        let watching = |mode: Mode| {
-            let inner = &self.emit.inner;
-            let mut members = inner.members.iter().filter(move |m| m.mode == mode);
-            let sees = |m: &&crate::plan::Opened| m.watch.text != TextWatch::None || m.watch.tool_calls || m.watch.turn;
-            let closed = members.clone().find(|m| sees(m) && m.policy.on_error() == OnError::Block);
-            closed.or_else(|| members.find(sees))
-        };
-        let Some(member) = watching(Mode::Enforce) else {
+        let inner = &self.emit.inner;
+        let said = inner.speaker().map(|member| Ledger::enforced(inner).cannot_ask(member, &Target::Turn, why));
+        let Some(answer) = said else {
             if let Some(atom) = atom {
                 self.emit.pass(atom);
             } else {
@@ -458,7 +453,6 @@ impl StreamReview {
             }
             return;
         };
-        let answer = self.emit.inner.cannot_ask(member, &Target::Turn, why);
         match (answer.action, atom) {
             (Action::Block(message), _) => self.close(&message),
             (_, Some(atom)) => self.emit.pass(atom),

@@ -6,10 +6,11 @@ pub mod catalogue;
 pub mod contract;
 pub mod engine;
 pub mod judge;
-pub mod member;
 mod message;
+pub mod people;
 pub mod plan;
 mod policies;
 pub mod remote;
 #[cfg(test)]
 mod scripted;
+pub mod tree;

@@ -1,71 +1,82 @@
 //! A plan: the policies in force, in order, and how they are asked.
 //!
-//! Serial: each member sees what the former let out. Block messages and notices are not reviewed again. A shadow member is
-//! asked about a copy, on a task of its own, and its answer is only recorded.
+//! Serial: each member sees what the former let out. Parallel: all see the same, and a strategy makes one answer of theirs.
+//! Block messages and notices are not reviewed again. What is in the shadow is asked about a copy, on a task of its own, and its
+//! answers are only recorded.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tokio_util::task::TaskTracker;
 
-use crate::contract::{Mode, Policy, Review, ReviewContext, Target, TextWatch, Watch};
-use crate::member::Member;
+use crate::contract::{Mode, Policy, Review, ReviewContext, Target, Watch};
+use crate::tree::Tree;
 
 mod ask;
+mod group;
 mod items;
+mod ledger;
+mod person;
 mod request;
+mod steps;
 mod stream;
+mod turn;
 
 pub(crate) use items::{Item, Outcome};
+pub(crate) use ledger::Ledger;
 pub use request::RequestOutcome;
+use steps::{Resolved, Step};
 pub(crate) use stream::Panicked;
 
 /// The policies in force. Immutable; a stream keeps the plan it began with.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Plan {
-    members: Vec<Member>,
+    tree: Tree,
+    /// What is enforced watches this.
+    watch: Watch,
+    /// What any of it watches, what is in the shadow included.
+    sees: Watch,
+}
+
+impl Default for Plan {
+    fn default() -> Self {
+        Self::new(Tree::none())
+    }
 }
 
 impl Plan {
-    /// A plan of these members, in order. Members that are off are left out.
-    pub fn new(members: Vec<Member>) -> Self {
-        Self { members: members.into_iter().filter(|member| member.mode != Mode::Off).collect() }
+    /// A plan of these policies.
+    pub fn new(tree: Tree) -> Self {
+        let watch = tree.watches(false);
+        let sees = crate::tree::sum([watch, tree.watches(true)]);
+        Self { tree, watch, sees }
     }
 
-    /// What the enforced members watch, put together.
+    /// What the enforced members watch, put together; of branches, the most that any does.
     pub fn watches(&self) -> Watch {
-        sum(self.members.iter().filter(|m| m.mode == Mode::Enforce).map(|m| m.policy.watches()))
-    }
-
-    /// What all members watch, shadowed ones included.
-    fn sees(&self) -> Watch {
-        sum(self.members.iter().map(|m| m.policy.watches()))
+        self.watch
     }
 
     /// No member looks at the response, so that its bytes need no reading.
     pub fn is_idle(&self) -> bool {
-        let sees = self.sees();
-        sees.text == TextWatch::None && !sees.tool_calls && !sees.turn
+        !self.sees.answers()
     }
 
     /// An enforced member looks at the response, and may withhold or change it.
     pub fn guards_answers(&self) -> bool {
-        let watches = self.watches();
-        watches.text != TextWatch::None || watches.tool_calls || watches.turn
+        self.watch.answers()
     }
 
     /// Some member looks at the request.
     pub fn sees_requests(&self) -> bool {
-        self.sees().request
+        self.sees.request
     }
 
-    /// The members' names, in order, joined by `+`; `no_op` where there is none.
+    /// The members' names, in order, joined by `+`, groups as `parallel(a,b)` and `branch(a,b)`; `no_op` where there is none.
     pub fn names(&self) -> String {
-        if self.members.is_empty() {
-            return "no_op".into();
-        }
-        self.members.iter().map(|member| member.policy.name()).collect::<Vec<_>>().join("+")
+        let names = names(&self.tree);
+        if names.is_empty() { "no_op".into() } else { names }
     }
 
     /// Opens the reviews of one request.
@@ -76,39 +87,35 @@ impl Plan {
         tasks: TaskTracker,
         options: Options,
     ) -> Reviews {
-        // Made only where it is used: cloning costs each request.
-        let shadow = std::cell::LazyCell::new(|| {
-            Arc::new(ReviewContext { events: context.events.shadowed(), ..(*context).clone() })
-        });
-        let members = self.members.iter().map(|member| Opened {
-            policy: Arc::clone(&member.policy),
-            mode: member.mode,
-            watch: member.policy.watches(),
-            review: Arc::from(member.policy.review(if member.mode == Mode::Shadow { &shadow } else { &context })),
-            panicked: AtomicBool::new(false),
-        });
+        let (steps, members) = steps::open(&self.tree, &context);
         Reviews(Arc::new(Inner {
-            members: members.collect(),
-            watch: self.watches(),
-            sees: self.sees(),
+            steps,
+            members,
+            resolved: OnceLock::new(),
             context,
             sink,
             tasks,
             options,
             fresh: AtomicU32::new(0),
             summary: Mutex::default(),
+            notices: Mutex::default(),
         }))
     }
 }
 
-fn sum(watches: impl Iterator<Item = Watch>) -> Watch {
-    watches.fold(Watch::default(), |a, b| Watch {
-        request: a.request || b.request,
-        text: a.text.max(b.text),
-        tool_calls: a.tool_calls || b.tool_calls,
-        unreadable_calls: a.unreadable_calls || b.unreadable_calls,
-        turn: a.turn || b.turn,
-    })
+fn names(tree: &Tree) -> String {
+    let list = |trees: &mut dyn Iterator<Item = &Tree>, between| {
+        trees.map(names).filter(|name| !name.is_empty()).collect::<Vec<_>>().join(between)
+    };
+    match tree {
+        Tree::Policy(policy) => policy.name().to_owned(),
+        Tree::Serial(trees) => list(&mut trees.iter(), "+"),
+        Tree::Parallel(_, trees) => format!("parallel({})", list(&mut trees.iter(), ",")),
+        Tree::Branch(cases, default) => {
+            format!("branch({})", list(&mut cases.iter().map(|(_, tree)| tree).chain([&**default]), ","))
+        }
+        Tree::Shadow(tree) => names(tree),
+    }
 }
 
 /// Bounds of a review.
@@ -116,6 +123,10 @@ fn sum(watches: impl Iterator<Item = Watch>) -> Watch {
 pub struct Options {
     /// How long a decision may take, over all members.
     pub policy_timeout: Duration,
+    /// How long a person may take, where the client waits for a whole answer or for the request to be sent.
+    pub person_timeout: Duration,
+    /// The same where the client reads a stream, which is kept alive meanwhile.
+    pub person_timeout_streamed: Duration,
     /// The most bytes of one answer that may be held; beyond that it is blocked.
     pub held_limit: usize,
     /// The largest event of a stream, in bytes.
@@ -129,10 +140,12 @@ pub struct Decision {
     pub policy: &'static str,
     /// What it was about.
     pub target: Target,
-    /// `pass`, `replace` or `block`.
+    /// `pass`, `replace`, `drop`, `ask` or `block`; of requests also `refuse`, `route` and `credential`.
     pub action: &'static str,
-    /// Whether it was carried out.
+    /// Whether it was to be carried out.
     pub mode: Mode,
+    /// It was not, since others in the same group outweighed it.
+    pub overruled: bool,
     /// It follows from `on_error`.
     pub failed: bool,
     /// The suspicion score, 0 to 1.
@@ -168,52 +181,88 @@ pub struct Summary {
 #[derive(Clone)]
 pub struct Reviews(pub(crate) Arc<Inner>);
 
-/// A member and its review.
+/// A policy and its review.
 pub(crate) struct Opened {
     pub(crate) policy: Arc<dyn Policy>,
-    pub(crate) mode: Mode,
     pub(crate) watch: Watch,
     pub(crate) review: Arc<dyn Review>,
+    /// Its answers are carried out.
+    enforced: bool,
     /// Its streaming half has panicked.
     panicked: AtomicBool,
 }
 
 /// What reviews of one request share.
 pub(crate) struct Inner {
-    pub(crate) members: Vec<Opened>,
-    /// What enforced members watch: this is what is held.
-    pub(crate) watch: Watch,
-    /// What any member watches.
-    pub(crate) sees: Watch,
+    steps: Arc<[Step]>,
+    members: Vec<Opened>,
+    /// Settled once the request has been seen, since branches are taken by it.
+    resolved: OnceLock<Resolved>,
     pub(crate) context: Arc<ReviewContext>,
     sink: Arc<dyn DecisionSink>,
     tasks: TaskTracker,
     pub(crate) options: Options,
     fresh: AtomicU32,
     summary: Mutex<Summary>,
+    /// What policies had to say to the user about the request.
+    notices: Mutex<Vec<String>>,
 }
 
 impl Inner {
     /// Records a decision.
-    pub(crate) fn decided(&self, decision: Decision) {
-        if decision.mode == Mode::Enforce {
+    fn decided(&self, decision: Decision) {
+        if decision.mode == Mode::Enforce && !decision.overruled {
             self.note(|summary| {
                 summary.watched = true;
-                summary.intervened |= decision.action != "pass";
+                summary.intervened |= !matches!(decision.action, "pass" | "ask" | "route" | "credential");
                 summary.failed_open |= decision.failed && decision.action == "pass";
             });
         }
         self.sink.decided(decision);
     }
 
+    /// What enforced members watch: this is what is held.
+    pub(crate) fn watch(&self) -> Watch {
+        self.resolved().watch
+    }
+
+    /// What any member watches.
+    pub(crate) fn sees(&self) -> Watch {
+        self.resolved().sees
+    }
+
     /// A shadowed member watches texts, so that they have to be put together.
     pub(crate) fn shadows_text(&self) -> bool {
-        self.members.iter().any(|m| m.mode == Mode::Shadow && m.watch.text != TextWatch::None)
+        self.resolved().shadows_text
+    }
+
+    /// The enforced members that change texts as they stream, in order.
+    pub(crate) fn streaming(&self) -> impl Iterator<Item = &Opened> {
+        self.resolved().streaming.iter().filter_map(|at| self.members.get(*at))
+    }
+
+    /// The enforced member that says what becomes of an answer that nobody can read: one that blocks, if there is one.
+    pub(crate) fn speaker(&self) -> Option<&Opened> {
+        let enforced = || self.resolved().enforced.iter().filter_map(|at| self.members.get(*at));
+        let mut sees = enforced().filter(|member| member.watch.answers());
+        let blocks = |member: &&Opened| member.policy.on_error() == crate::contract::OnError::Block;
+        sees.clone().find(blocks).or_else(|| sees.next())
     }
 
     /// Changes the summary.
     pub(crate) fn note(&self, change: impl FnOnce(&mut Summary)) {
         change(&mut self.summary.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// What members want said at the end of an answer, and what they had to say about the request.
+    pub(crate) fn closing(&self) -> Vec<String> {
+        let mut notices = self.notices.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        for at in &self.resolved().enforced {
+            if let Some(member) = self.members.get(*at) {
+                notices.extend(self.closing_of(member));
+            }
+        }
+        notices
     }
 
     /// An id for a tool call that a policy made.

@@ -67,9 +67,12 @@ pub(crate) fn judged_by(judges: Arc<dyn JudgeClient>) -> Arc<ReviewContext> {
     Arc::new(ReviewContext {
         transaction_id: "t-1".to_owned(),
         session_id: None,
+        user_id: None,
+        credential: None,
         dialect: Dialect::Messages,
         request: Request::parse(Dialect::Messages, RequestKind::Turn, body).unwrap(),
         judges,
+        people: Arc::new(crate::people::Nobody),
         events: EventSink::default(),
     })
 }
@@ -77,8 +80,9 @@ pub(crate) fn judged_by(judges: Arc<dyn JudgeClient>) -> Arc<ReviewContext> {
 /// The one policy that this class and configuration load.
 pub(crate) fn policy(class: &str, config: Value) -> Arc<dyn Policy> {
     let loaded = load(&PolicySpec::new(class, config), &LoadEnv::default()).unwrap();
-    assert_eq!(loaded.members.len(), 1);
-    Arc::clone(&loaded.members[0].policy)
+    let policies = loaded.tree.policies();
+    assert_eq!(policies.len(), 1);
+    Arc::clone(policies[0])
 }
 
 /// Why this class and configuration do not load.

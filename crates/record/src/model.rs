@@ -130,9 +130,9 @@ pub struct Decision {
     pub policy: String,
     /// What it was about: `{"kind": "tool_call", "id": …, "name": …, "block": …}`, as the policy crate writes it.
     pub target: Value,
-    /// `pass`, `replace` or `block`.
+    /// `pass`, `replace`, `drop`, `ask` or `block`; of requests also `refuse`, `route` and `credential`.
     pub action: String,
-    /// `enforce` or `shadow`.
+    /// `enforce`, `shadow`, or `overruled` where others in the same group outweighed it.
     pub mode: String,
     /// The answer follows from `on_error`.
     pub failed: bool,

@@ -56,6 +56,8 @@ impl Settings {
             first_byte: self.first_byte_timeout,
             idle: self.idle_timeout,
             policy: self.policy_timeout,
+            person: self.person_timeout,
+            person_streamed: self.person_timeout_streamed,
             header_read: self.header_timeout,
             body_read: self.body_timeout,
             keep_alive: self.keep_alive_interval,

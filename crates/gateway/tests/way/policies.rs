@@ -48,7 +48,7 @@ impl Review for NoForbidden {
         } else {
             RequestAction::Replace(request.with_model("another"))
         };
-        Box::pin(async { Ok(RequestAnswer { action, reason: None, failed: false }) })
+        Box::pin(async { Ok(RequestAnswer { action, ..RequestAnswer::default() }) })
     }
 }
 

@@ -9,8 +9,8 @@ use luthien_gateway::config::{GatewayConfig, Limits, Network, Timeouts, Upstream
 use luthien_gateway::live::{ActivePolicy, LiveState};
 use luthien_gateway::{Gateway, Running};
 use luthien_policy::contract::{Mode, Policy};
-use luthien_policy::member::Member;
 use luthien_policy::plan::Plan;
+use luthien_policy::tree::Tree;
 use luthien_record::model::TransactionId;
 use luthien_record::store::TransactionDetail;
 use luthien_record::{Recorder, RecorderConfig};
@@ -76,20 +76,16 @@ impl Rig {
         policies: Vec<Arc<dyn Policy>>,
         change: impl FnOnce(&mut GatewayConfig),
     ) -> Self {
-        let members = policies.into_iter().map(|policy| Member { policy, mode: Mode::Enforce }).collect();
-        Self::with_plan(script, members, change).await
+        let tree = Tree::Serial(policies.into_iter().map(Tree::Policy).collect());
+        Self::with_plan(script, tree, change).await
     }
 
     /// With this policy in the shadow.
     pub(crate) async fn shadowed(script: impl Into<Script>, policy: Arc<dyn Policy>) -> Self {
-        Self::with_plan(script, vec![Member { policy, mode: Mode::Shadow }], |_| {}).await
+        Self::with_plan(script, Tree::Policy(policy).at_most(Mode::Shadow), |_| {}).await
     }
 
-    async fn with_plan(
-        script: impl Into<Script>,
-        members: Vec<Member>,
-        change: impl FnOnce(&mut GatewayConfig),
-    ) -> Self {
+    async fn with_plan(script: impl Into<Script>, tree: Tree, change: impl FnOnce(&mut GatewayConfig)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let upstream = Upstream::start().await.unwrap();
         upstream.default_script(script);
@@ -102,7 +98,7 @@ impl Rig {
             enabled_by: "test".to_owned(),
             mode: Mode::Enforce,
         };
-        let live = Arc::new(LiveState::new(Plan::new(members), active, 3));
+        let live = Arc::new(LiveState::new(Plan::new(tree), active, 3));
         let admin = AdminRuntime::start(axum::Router::new()).unwrap();
         let mut config = config(&upstream.base_url());
         change(&mut config);

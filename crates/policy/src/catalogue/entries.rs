@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 use super::{Entry, NoConfig};
 use crate::policies::simple_llm::presets;
 use crate::policies::{
-    all_caps, debug_logging, dogfood_safety, no_op, serial, simple_llm, string_replacement, tool_call_judge,
+    all_caps, debug_logging, dogfood_safety, no_op, parallel, serial, shadow, simple_llm, string_replacement,
+    tool_call_judge,
 };
 
 /// The schema of a configuration, without the name of its type, which says nothing to people.
@@ -209,6 +210,36 @@ pub(super) static ENTRIES: &[Entry] = &[
         schema: schema::<serial::Config>,
         example: || json!({"policies": [{"class": "no_op"}, {"class": "all_caps"}]}),
         build: serial::build,
+    },
+    Entry {
+        name: "parallel",
+        older: &["luthien_proxy.policies.multi_parallel_policy:MultiParallelPolicy"],
+        display_name: "Group",
+        short_description: "Several policies that see the same; one answer counts.",
+        description: "Asks its policies about the same thing at the same time, and makes one answer of theirs: the first \
+                      block, the one that lets least through, pass only if all or most pass, or what a designated one \
+                      says. The answers that do not count are recorded as overruled. Texts are held to their end.",
+        category: "composition",
+        badges: &[],
+        schema: schema::<parallel::Config>,
+        example: || {
+            json!({"policies": [{"class": "dogfood_safety"}, {"class": "tool_call_judge"}],
+                "consolidation_strategy": "first_block"})
+        },
+        build: parallel::build,
+    },
+    Entry {
+        name: "shadow",
+        older: &[],
+        display_name: "Shadow",
+        short_description: "Tries a policy out: recorded, nothing changed.",
+        description: "Asks its policy about copies and records what it would have done. Answers are neither held nor \
+                      changed by it, and its verdicts may come after the answer has gone.",
+        category: "composition",
+        badges: &["looks only"],
+        schema: schema::<shadow::Config>,
+        example: || json!({"policy": {"class": "all_caps"}}),
+        build: shadow::build,
     },
     Entry {
         name: "debug_logging",

@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_path_to_error::Segment;
 
-use super::{LoadEnv, LoadError, ProblemKind, range};
+use super::{LoadEnv, LoadError, PolicySpec, ProblemKind, load_at, range};
+use crate::tree::Tree;
 
 /// The configuration of a policy that has none.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, JsonSchema)]
@@ -59,6 +60,24 @@ impl<'a> Loading<'a> {
             }
             LoadError::one(loc, kind, msg)
         })
+    }
+
+    /// The policy that stands in `field`.
+    pub(crate) fn one(&self, field: &str, spec: &PolicySpec) -> Result<Tree, LoadError> {
+        load_at(spec, self.env, &self.at(&[field]))
+    }
+
+    /// The policies of a list that stands in `field`. All that is wrong in any of them is reported at once.
+    pub(crate) fn chain(&self, field: &str, specs: &[PolicySpec]) -> Result<Vec<Tree>, LoadError> {
+        let mut trees = Vec::new();
+        let mut problems = Vec::new();
+        for (index, spec) in specs.iter().enumerate() {
+            match load_at(spec, self.env, &self.at(&[field, &index.to_string()])) {
+                Ok(tree) => trees.push(tree),
+                Err(error) => problems.extend(error.problems),
+            }
+        }
+        if problems.is_empty() { Ok(trees) } else { Err(LoadError { problems }) }
     }
 
     /// The path of `field`, below where this configuration stands.

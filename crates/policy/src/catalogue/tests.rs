@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::contract::Mode;
+use crate::plan::Plan;
 
 fn loaded(class: &str, config: Value) -> Loaded {
     load(&PolicySpec::new(class, config), &LoadEnv::default()).unwrap()
@@ -45,13 +45,13 @@ fn a_class_far_from_all_gets_the_list() {
 
 #[test]
 fn config_may_be_wrapped_once() {
-    assert_eq!(loaded("serial", json!({"config": {"policies": [{"class": "no_op"}]}})).members.len(), 1);
+    assert_eq!(loaded("serial", json!({"config": {"policies": [{"class": "no_op"}]}})).tree.policies().len(), 1);
     assert!(refused("serial", json!({"config": {"config": {"policies": []}}})).starts_with("config: unknown field"));
 }
 
 #[test]
 fn no_config_is_an_empty_config() {
-    assert_eq!(loaded("no_op", Value::Null).members.len(), 1);
+    assert_eq!(loaded("no_op", Value::Null).tree.policies().len(), 1);
 }
 
 #[test]
@@ -89,8 +89,9 @@ fn a_chain_is_flattened_and_the_lower_mode_wins() {
     }))
     .unwrap();
     let loaded = load(&spec, &LoadEnv::default()).unwrap();
-    let got: Vec<_> = loaded.members.iter().map(|m| (m.policy.name(), m.mode)).collect();
-    assert_eq!(got, [("no_op", Mode::Off), ("all_caps", Mode::Shadow)]);
+    let plan = Plan::new(loaded.tree);
+    assert_eq!(plan.names(), "all_caps");
+    assert!(!plan.guards_answers() && !plan.is_idle());
     assert_eq!(loaded.spec, spec);
 }
 
@@ -161,7 +162,7 @@ fn policies_of_luthien_control_may_carry_their_name_and_type() {
     let chain = json!({"name": "all", "policies": [{"type": "NoopPolicy", "config": named.clone()}]});
     for class in ["SerialPolicy", "CompoundPolicy"] {
         let chain = loaded(class, chain.clone());
-        assert_eq!(chain.members.len(), 1);
+        assert_eq!(chain.tree.policies().len(), 1);
         assert_eq!(chain.spec.config["name"], "all");
     }
     assert!(refused("no_op", named).starts_with("name: unknown field"));

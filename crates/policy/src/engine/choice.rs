@@ -147,7 +147,7 @@ impl Choice {
 
     /// A block begins.
     pub(super) fn begin(&mut self, id: BlockId, kind: Kind, inner: &Inner) {
-        let watch = inner.watch;
+        let watch = inner.watch();
         let (lane, mut hold, call, tool) = match &kind {
             Kind::Text => (
                 Lane::Text,
@@ -174,7 +174,7 @@ impl Choice {
         if watch.turn {
             hold = Hold::Verdict;
         }
-        let sees = inner.sees;
+        let sees = inner.sees();
         let build = sees.tool_calls || sees.turn || sees.text == TextWatch::Whole || inner.shadows_text();
         self.slots.push(Slot {
             id,
@@ -265,6 +265,7 @@ impl Choice {
             slot.ended = true;
         }
         self.judge_waiting(inner, asked, cut_off);
+        self.notice(inner.closing());
         self.stop = Some((atom, reason));
         self.ask_about_turn(inner, asked);
     }
@@ -272,7 +273,7 @@ impl Choice {
     /// Once everything in it is decided, asks about the whole turn.
     pub(super) fn ask_about_turn(&mut self, inner: &Arc<Inner>, asked: &mut Asked) {
         let ready = self.stopped() && self.slots.iter().all(Slot::decided);
-        if !inner.sees.turn || self.turn != Turn::NotAsked || !ready {
+        if !inner.sees().turn || self.turn != Turn::NotAsked || !ready {
             return;
         }
         let mut blocks: Vec<Block> = Vec::new();
@@ -299,7 +300,7 @@ impl Choice {
 
     /// Members that watch the turn still have to decide.
     pub(super) fn awaits_turn(&self, inner: &Inner) -> bool {
-        inner.watch.turn && self.turn != Turn::Decided
+        inner.watch().turn && self.turn != Turn::Decided
     }
 
     /// Calls have begun to go out, and the choice has not ended.

@@ -11,7 +11,7 @@ use luthien_wire::stream::{Atom, Encoder, What};
 use super::StreamReview;
 use super::choice::{Choice, Hold, Lane, Slot};
 use super::output::Output;
-use crate::plan::Inner;
+use crate::plan::{Inner, Ledger};
 
 /// Writes what may go out. It stands beside the choices, so that both can be used at once.
 pub(super) struct Emitter {
@@ -109,7 +109,7 @@ impl Emitter {
                 return;
             }
             let own_order = !self.converted || choice.texts_come_first();
-            let next = if self.inner.watch.turn && choice.untouched() && own_order {
+            let next = if self.inner.watch().turn && choice.untouched() && own_order {
                 // All was held and nothing changed: the upstream's own order stands.
                 choice.slots.iter().position(|slot| !slot.done)
             } else {
@@ -245,9 +245,9 @@ impl Emitter {
         slot.start = None;
         slot.done = true;
         let began = slot.transform_began.unwrap_or_else(tokio::time::Instant::now);
-        for (member, likeness) in self.streaming().zip(&choice.slots[at].likeness) {
+        for (member, likeness) in self.inner.streaming().zip(&choice.slots[at].likeness) {
             if likeness.differs() {
-                self.inner.replaced(member, choice.slots[at].id, began);
+                Ledger::enforced(&self.inner).replaced(member, choice.slots[at].id, began);
             }
         }
     }

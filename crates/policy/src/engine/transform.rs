@@ -5,8 +5,7 @@ use luthien_wire::turn::BlockId;
 
 use super::choice::Choice;
 use super::emit::Emitter;
-use crate::contract::{Mode, TextWatch};
-use crate::plan::{Opened, Panicked};
+use crate::plan::{Ledger, Panicked};
 
 impl Emitter {
     /// A part of a text block, through the streaming members.
@@ -106,9 +105,10 @@ impl Emitter {
     /// What the streaming members make of a text; `None`: what it is.
     fn transform(&self, id: BlockId, text: &str, seen: &mut Vec<Likeness>) -> Result<Option<String>, Panicked> {
         let mut now: Option<String> = None;
-        for (at, member) in self.streaming().enumerate() {
+        let ledger = Ledger::enforced(&self.inner);
+        for (at, member) in self.inner.streaming().enumerate() {
             let before = now.as_deref().unwrap_or(text);
-            let new = self.inner.piece(member, id, before)?;
+            let new = ledger.piece(member, id, before)?;
             of(seen, at).saw(before, new.as_deref().unwrap_or(before));
             now = new.or(now);
         }
@@ -118,22 +118,18 @@ impl Emitter {
     /// Each member's rest goes through the members after it.
     fn transform_end(&self, id: BlockId, seen: &mut Vec<Likeness>) -> Result<String, Panicked> {
         let mut rest = String::new();
-        for (at, member) in self.streaming().enumerate() {
+        let ledger = Ledger::enforced(&self.inner);
+        for (at, member) in self.inner.streaming().enumerate() {
             let before = rest.clone();
             if !rest.is_empty()
-                && let Some(new) = self.inner.piece(member, id, &rest)?
+                && let Some(new) = ledger.piece(member, id, &rest)?
             {
                 rest = new;
             }
-            rest.push_str(&self.inner.rest(member, id)?);
+            rest.push_str(&ledger.rest(member, id)?);
             of(seen, at).saw(&before, &rest);
         }
         Ok(rest)
-    }
-
-    pub(super) fn streaming(&self) -> impl Iterator<Item = &Opened> {
-        let streams = |m: &&Opened| m.mode == Mode::Enforce && m.watch.text == TextWatch::Streamed;
-        self.inner.members.iter().filter(streams)
     }
 }
 

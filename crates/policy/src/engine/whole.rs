@@ -10,8 +10,8 @@ use luthien_wire::turn::{Block, StopReason, ToolForm};
 use luthien_wire::whole::{self, Choice, Edit, Out, Part};
 
 use super::{MOST_BLOCKS, watches_answers};
-use crate::contract::{Action, Mode, OnError, Target, TextWatch};
-use crate::plan::{Inner, Item, Outcome, Reviews, Summary};
+use crate::contract::{Action, Target};
+use crate::plan::{Inner, Item, Ledger, Outcome, Reviews, Summary};
 
 /// What becomes of a whole answer.
 #[derive(Clone, Debug)]
@@ -63,13 +63,10 @@ impl Reviews {
 
     /// What the client is told where an answer cannot be read; `None` where it may pass.
     fn cannot_read(&self, why: &str) -> Option<String> {
-        let inner = &self.0;
-        let sees = |m: &&crate::plan::Opened| m.watch.text != TextWatch::None || m.watch.tool_calls || m.watch.turn;
-        let mut members = inner.members.iter().filter(|m| m.mode == Mode::Enforce).filter(sees);
-        let member = members.clone().find(|m| m.policy.on_error() == OnError::Block).or_else(|| members.next())?;
-        match inner.cannot_ask(member, &Target::Turn, why).action {
+        let member = self.0.speaker()?;
+        match Ledger::enforced(&self.0).cannot_ask(member, &Target::Turn, why).action {
             Action::Block(message) => Some(message),
-            Action::Pass | Action::Replace(_) => None,
+            Action::Pass | Action::Replace(_) | Action::Ask(_) => None,
         }
     }
 }
@@ -84,10 +81,13 @@ async fn decide(inner: Arc<Inner>, choice: &Choice) -> Option<Edit> {
         asked.push(decide_part(Arc::clone(&inner), part, before));
     }
     let outcomes = join_all(asked).await;
-    let outcomes = covered(&inner, choice, outcomes);
+    let mut outcomes = covered(&inner, choice, outcomes);
+    if let Some(last) = outcomes.last_mut() {
+        last.notices.extend(inner.closing());
+    }
     let unchanged = outcomes.iter().all(|outcome| outcome.items.is_none() && outcome.notices.is_empty());
     let mut edit = (!unchanged).then(|| in_place(choice, &outcomes).unwrap_or_else(|| arrange(choice, outcomes)));
-    if inner.sees.turn {
+    if inner.sees().turn {
         let blocks = match &edit {
             None => choice.parts.iter().map(|part| part.block.clone()).collect(),
             Some(edit) => edit.blocks.iter().filter_map(|out| block_of(choice, out)).collect(),

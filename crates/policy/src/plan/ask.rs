@@ -6,7 +6,7 @@ use std::panic::AssertUnwindSafe;
 use futures_util::FutureExt as _;
 use tokio::time::{Instant, timeout_at};
 
-use super::{Decision, Inner, Opened};
+use super::{Decision, Inner, Ledger, Opened};
 use crate::contract::{Action, Answer, PolicyError, Target};
 
 impl Inner {
@@ -14,10 +14,12 @@ impl Inner {
     pub(crate) fn deadline(&self) -> Instant {
         Instant::now() + self.options.policy_timeout
     }
+}
 
+impl Ledger<'_> {
     /// The member's answer; its `on_error` where it gives none. Recorded. The member is first called within `question`, so that
     /// a panic there is caught as well.
-    pub(crate) async fn ask(
+    pub(super) async fn ask(
         &self,
         member: &Opened,
         target: &Target,
@@ -25,27 +27,28 @@ impl Inner {
         question: impl Future<Output = Result<Answer, PolicyError>> + Send,
     ) -> Answer {
         let asked = Instant::now();
-        let answer = match answered(deadline, self.options.policy_timeout, question).await {
+        let answer = match answered(deadline, self.inner.options.policy_timeout, question).await {
             Ok(answer) => answer,
             Err(why) => member.policy.failed(target, &why),
         };
-        self.record(member, target, &answer, asked);
+        self.record_answer(member, target, &answer, asked);
         answer
     }
 
     /// What stands in for the answer of a member that cannot be asked because of `why`. Recorded.
     pub(crate) fn cannot_ask(&self, member: &Opened, target: &Target, why: &str) -> Answer {
         let answer = member.policy.failed(target, why);
-        self.record(member, target, &answer, Instant::now());
+        self.record_answer(member, target, &answer, Instant::now());
         answer
     }
 
-    fn record(&self, member: &Opened, target: &Target, answer: &Answer, asked: Instant) {
-        self.decided(Decision {
+    fn record_answer(&self, member: &Opened, target: &Target, answer: &Answer, asked: Instant) {
+        self.record(Decision {
             policy: member.policy.name(),
             target: target.clone(),
             action: action_name(&answer.action),
-            mode: member.mode,
+            mode: self.mode,
+            overruled: false,
             failed: answer.failed,
             score: answer.score,
             reason: answer.reason.clone(),
@@ -71,7 +74,9 @@ pub(super) async fn answered<T>(
 fn action_name(action: &Action) -> &'static str {
     match action {
         Action::Pass => "pass",
+        Action::Replace(blocks) if blocks.is_empty() => "drop",
         Action::Replace(_) => "replace",
         Action::Block(_) => "block",
+        Action::Ask(_) => "ask",
     }
 }

@@ -2,12 +2,16 @@
 
 use std::sync::Arc;
 
+use futures_util::future::BoxFuture;
 use luthien_wire::turn::{Block, BlockId, ToolCall};
 use tokio::time::Instant;
 
-use super::{Decision, Inner, Opened, Panicked};
+use super::steps::Step;
+use super::{Decision, Inner, Ledger, Opened, Panicked};
 use crate::contract::{Action, Answer, BlockScope, Mode, Target, TextWatch};
 use crate::message::tool_name;
+use crate::people::Question;
+use crate::tree::Weight;
 
 /// A thing that goes out in place of a block.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,143 +29,185 @@ pub(crate) struct Outcome {
     pub(crate) items: Option<Vec<Item>>,
     /// Texts to show before any tool call.
     pub(crate) notices: Vec<String>,
-    /// The block itself was withheld.
-    pub(crate) blocked: bool,
     /// The policy whose block covers the turn's other calls.
     pub(crate) covers_turn: Option<&'static str>,
 }
 
+/// What the members are asked about.
+pub(super) struct About<'a> {
+    pub(super) id: BlockId,
+    pub(super) earlier: &'a Arc<Vec<Arc<Block>>>,
+    pub(super) deadline: Instant,
+}
+
+/// A block on its way through the members.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Passage {
+    pub(super) items: Vec<Item>,
+    pub(super) changed: bool,
+    pub(super) blocked: bool,
+    pub(super) notices: Vec<String>,
+    pub(super) covers_turn: Option<&'static str>,
+    /// What persons have to decide, if it is not blocked.
+    pub(super) questions: Vec<(&'static str, Question)>,
+}
+
+impl Passage {
+    pub(super) fn of(items: Vec<Item>) -> Self {
+        Self { items, ..Self::default() }
+    }
+
+    pub(super) fn weight(&self) -> Weight {
+        match self {
+            Self { blocked: true, .. } => Weight::Blocks,
+            Self { questions, .. } if !questions.is_empty() => Weight::Asks,
+            Self { changed: true, .. } => Weight::Changes,
+            _ => Weight::Passes,
+        }
+    }
+
+    /// It is withheld.
+    pub(super) fn withhold(&mut self, message: String) {
+        self.items = vec![Item::Message(message)];
+        (self.changed, self.blocked) = (true, true);
+    }
+}
+
 impl Inner {
-    /// Asks all members about a block.
+    /// Asks all members about a block, then persons if a member left it to them.
     pub(crate) async fn decide(self: Arc<Self>, id: BlockId, block: Block, earlier: Arc<Vec<Arc<Block>>>) -> Outcome {
-        let deadline = self.deadline();
-        let mut items = vec![Item::Block(block)];
-        let mut outcome = Outcome::default();
-        for at in 0..self.members.len() {
-            if self.members[at].mode == Mode::Shadow {
-                self.shadow(at, id, items.clone(), &earlier);
-                continue;
+        let about = About { id, earlier: &earlier, deadline: self.deadline() };
+        let target = target(id, &block);
+        let ledger = Ledger::enforced(&self);
+        let mut passage = self.run(&self.steps, &about, Passage::of(vec![Item::Block(block)]), &ledger).await;
+        if !passage.questions.is_empty() {
+            let shown = passage.items.iter().filter_map(|item| match item {
+                Item::Block(block) => Some(Arc::new(block.clone())),
+                Item::Message(_) => None,
+            });
+            let questions = std::mem::take(&mut passage.questions);
+            // What is withheld anyway is nobody's question.
+            let shown: Vec<_> = shown.collect();
+            if !shown.is_empty()
+                && let Err(denied) = self.ask_people(target, questions, shown, &ledger).await
+            {
+                passage.withhold(denied);
             }
-            let mut next = Vec::with_capacity(items.len());
-            for item in items {
-                self.one(&self.members[at], id, item, &earlier, deadline, &mut next, &mut outcome).await;
-            }
-            items = next;
         }
-        if outcome.items.is_some() {
-            outcome.items = Some(items);
-        }
-        outcome
+        let Passage { items, changed, notices, covers_turn, .. } = passage;
+        Outcome { items: changed.then_some(items), notices, covers_turn }
     }
 
-    /// Asks the shadow members about a block that nothing holds.
+    /// Asks those in the shadow about a block that nothing holds.
     pub(crate) fn only_shadow(self: &Arc<Self>, id: BlockId, block: &Block, earlier: &Arc<Vec<Arc<Block>>>) {
-        for at in 0..self.members.len() {
-            if self.members[at].mode == Mode::Shadow {
-                self.shadow(at, id, vec![Item::Block(block.clone())], earlier);
+        self.each_shadow(&self.steps, &mut |steps| self.shadow(steps, id, vec![Item::Block(block.clone())], earlier));
+    }
+
+    /// Every shadow of the chain.
+    pub(super) fn each_shadow(&self, steps: &[Step], visit: &mut dyn FnMut(&Arc<[Step]>)) {
+        for step in steps {
+            match step {
+                Step::Shadow(steps) => visit(steps),
+                Step::Branch(fork) => {
+                    for steps in fork.taken(&self.context.request, &self.context) {
+                        self.each_shadow(steps, visit);
+                    }
+                }
+                Step::Parallel(_, members) => members.iter().for_each(|steps| self.each_shadow(steps, visit)),
+                Step::One(_) => {}
             }
         }
     }
 
-    /// Asks one shadow member, on a task of its own that outlives the response.
-    fn shadow(self: &Arc<Self>, at: usize, id: BlockId, items: Vec<Item>, earlier: &Arc<Vec<Arc<Block>>>) {
-        let inner = Arc::clone(self);
-        let earlier = Arc::clone(earlier);
+    /// Asks those in the shadow, on a task of their own that outlives the response.
+    fn shadow(self: &Arc<Self>, steps: &Arc<[Step]>, id: BlockId, items: Vec<Item>, earlier: &Arc<Vec<Arc<Block>>>) {
+        let (inner, steps, earlier) = (Arc::clone(self), Arc::clone(steps), Arc::clone(earlier));
         self.tasks.spawn(async move {
-            let deadline = inner.deadline();
-            for item in items {
-                let mut unused = Vec::new();
-                let member = &inner.members[at];
-                inner.one(member, id, item, &earlier, deadline, &mut unused, &mut Outcome::default()).await;
-            }
+            let about = About { id, earlier: &earlier, deadline: inner.deadline() };
+            inner.run(&steps, &about, Passage::of(items), &Ledger::shadow(&inner)).await;
         });
     }
 
-    #[expect(clippy::too_many_arguments, reason = "one step of a loop that two callers share")]
-    async fn one(
-        &self,
-        member: &Opened,
-        id: BlockId,
-        item: Item,
-        earlier: &[Arc<Block>],
-        deadline: Instant,
-        next: &mut Vec<Item>,
-        outcome: &mut Outcome,
-    ) {
-        let answer = match &item {
-            Item::Block(Block::Text(text)) if member.watch.text == TextWatch::Whole => {
-                let target = Target::Text { block: id };
-                self.ask(member, &target, deadline, async { member.review.text(text, earlier).await }).await
-            }
-            Item::Block(Block::Text(text)) if member.watch.text == TextWatch::Streamed => {
-                match self.transform_whole(member, id, text) {
-                    Ok(new) if new == *text => Answer::pass(),
-                    Ok(new) => Answer { action: Action::Replace(vec![Block::Text(new)]), ..Answer::default() },
-                    Err(Panicked(message)) => Answer::block(message),
+    /// Through these steps in order.
+    pub(super) fn run<'a>(
+        self: &'a Arc<Self>,
+        steps: &'a [Step],
+        about: &'a About<'a>,
+        mut passage: Passage,
+        ledger: &'a Ledger<'a>,
+    ) -> BoxFuture<'a, Passage> {
+        Box::pin(async move {
+            for step in steps {
+                match step {
+                    Step::One(at) => {
+                        if let Some(member) = self.members.get(*at) {
+                            self.through(member, about, &mut passage, ledger).await;
+                        }
+                    }
+                    Step::Shadow(steps) => self.shadow(steps, about.id, passage.items.clone(), about.earlier),
+                    Step::Branch(fork) => {
+                        for steps in fork.taken(&self.context.request, &self.context) {
+                            passage = self.run(steps, about, passage, ledger).await;
+                        }
+                    }
+                    Step::Parallel(strategy, members) => {
+                        self.group(*strategy, members, about, &mut passage, ledger).await;
+                    }
                 }
             }
-            Item::Block(Block::ToolCall(call)) if member.watch.tool_calls => {
-                self.ask_about_call(member, id, call, earlier, deadline).await
-            }
-            _ => return next.push(item),
-        };
-        outcome.notices.extend(answer.notices);
+            passage
+        })
+    }
+
+    /// One member, about each item.
+    async fn through(&self, member: &Opened, about: &About<'_>, passage: &mut Passage, ledger: &Ledger<'_>) {
+        let items = std::mem::take(&mut passage.items);
+        for item in items {
+            let answer = match &item {
+                Item::Block(Block::Text(text)) if member.watch.text == TextWatch::Whole => {
+                    let target = Target::Text { block: about.id };
+                    let question = async { member.review.text(text, about.earlier).await };
+                    ledger.ask(member, &target, about.deadline, question).await
+                }
+                Item::Block(Block::Text(text)) if member.watch.text == TextWatch::Streamed => {
+                    match ledger.transform_whole(member, about.id, text) {
+                        Ok(new) if new == *text => Answer::pass(),
+                        Ok(new) => Answer { action: Action::Replace(vec![Block::Text(new)]), ..Answer::default() },
+                        Err(Panicked(message)) => Answer::block(message),
+                    }
+                }
+                Item::Block(Block::ToolCall(call)) if member.watch.tool_calls => {
+                    ledger.ask_about_call(member, about, call).await
+                }
+                _ => {
+                    passage.items.push(item);
+                    continue;
+                }
+            };
+            self.take(member, item, answer, passage);
+        }
+    }
+
+    /// Does to an item what a member has answered about it.
+    fn take(&self, member: &Opened, item: Item, answer: Answer, passage: &mut Passage) {
+        passage.notices.extend(answer.notices);
         match answer.action {
-            Action::Pass => next.push(item),
+            Action::Pass => passage.items.push(item),
+            Action::Ask(question) => {
+                passage.questions.push((member.policy.name(), question));
+                passage.items.push(item);
+            }
             Action::Block(message) => {
-                outcome.items = Some(Vec::new());
-                outcome.blocked = true;
+                (passage.changed, passage.blocked) = (true, true);
                 let covers = answer.scope == BlockScope::Turn;
-                outcome.covers_turn = covers.then(|| member.policy.name()).or(outcome.covers_turn);
-                next.push(Item::Message(message));
+                passage.covers_turn = covers.then(|| member.policy.name()).or(passage.covers_turn);
+                passage.items.push(Item::Message(message));
             }
             Action::Replace(blocks) => {
-                outcome.items = Some(Vec::new());
-                next.extend(blocks.into_iter().map(|block| Item::Block(self.named(block))));
+                passage.changed = true;
+                passage.items.extend(blocks.into_iter().map(|block| Item::Block(self.named(block))));
             }
         }
-    }
-
-    async fn ask_about_call(
-        &self,
-        member: &Opened,
-        id: BlockId,
-        call: &ToolCall,
-        earlier: &[Arc<Block>],
-        deadline: Instant,
-    ) -> Answer {
-        let target = Target::ToolCall { block: id, id: call.id.clone(), name: call.name.clone() };
-        match call.arguments {
-            Err(why) if !member.watch.unreadable_calls => {
-                self.cannot_ask(member, &target, &format!("the arguments are {why}"))
-            }
-            _ => self.ask(member, &target, deadline, async { member.review.tool_call(call, earlier).await }).await,
-        }
-    }
-
-    /// Runs a streaming member over a text that is held anyway. Recorded where it changes something.
-    fn transform_whole(&self, member: &Opened, id: BlockId, text: &str) -> Result<String, Panicked> {
-        let asked = Instant::now();
-        let mut new = self.piece(member, id, text)?.unwrap_or_else(|| text.to_owned());
-        new.push_str(&self.rest(member, id)?);
-        if new != text {
-            self.replaced(member, id, asked);
-        }
-        Ok(new)
-    }
-
-    /// Records that a streaming member changed a text.
-    pub(crate) fn replaced(&self, member: &Opened, id: BlockId, asked: Instant) {
-        self.decided(Decision {
-            policy: member.policy.name(),
-            target: Target::Text { block: id },
-            action: "replace",
-            mode: member.mode,
-            failed: false,
-            score: None,
-            reason: None,
-            took: asked.elapsed(),
-        });
     }
 
     /// What stands in place of a call that was allowed, where another one's block covers the turn. Recorded.
@@ -171,6 +217,7 @@ impl Inner {
             target: Target::ToolCall { block, id: id.to_owned(), name: name.to_owned() },
             action: "block",
             mode: Mode::Enforce,
+            overruled: false,
             failed: false,
             score: None,
             reason: Some("another call of the turn was blocked, and the block covers the turn".into()),
@@ -190,7 +237,7 @@ impl Inner {
     }
 
     /// The block with an id, if it is a call that a policy made without one.
-    fn named(&self, block: Block) -> Block {
+    pub(super) fn named(&self, block: Block) -> Block {
         match block {
             Block::ToolCall(call) if call.id.is_empty() => {
                 Block::ToolCall(ToolCall { id: self.fresh_call_id(), ..call })
@@ -198,40 +245,52 @@ impl Inner {
             other => other,
         }
     }
+}
 
-    /// Asks the members that watch whole turns. `None`: it goes on as it is.
-    pub(crate) async fn decide_turn(self: Arc<Self>, blocks: Vec<Block>) -> (Option<Vec<Item>>, Vec<String>) {
-        let deadline = self.deadline();
-        let mut now: Option<Vec<Item>> = None;
-        let mut blocks = Arc::new(blocks);
-        let mut notices = Vec::new();
-        for at in 0..self.members.len() {
-            let member = &self.members[at];
-            if !member.watch.turn {
-                continue;
+fn target(id: BlockId, block: &Block) -> Target {
+    match block {
+        Block::ToolCall(call) => Target::ToolCall { block: id, id: call.id.clone(), name: call.name.clone() },
+        Block::Text(_) | Block::Thinking(_) | Block::Opaque { .. } => Target::Text { block: id },
+    }
+}
+
+impl Ledger<'_> {
+    async fn ask_about_call(&self, member: &Opened, about: &About<'_>, call: &ToolCall) -> Answer {
+        let target = Target::ToolCall { block: about.id, id: call.id.clone(), name: call.name.clone() };
+        match call.arguments {
+            Err(why) if !member.watch.unreadable_calls => {
+                self.cannot_ask(member, &target, &format!("the arguments are {why}"))
             }
-            if member.mode == Mode::Shadow {
-                let (inner, blocks) = (Arc::clone(&self), Arc::clone(&blocks));
-                self.tasks.spawn(async move {
-                    let member = &inner.members[at];
-                    let asked = async { member.review.turn(&blocks).await };
-                    inner.ask(member, &Target::Turn, inner.deadline(), asked).await;
-                });
-                continue;
-            }
-            let asked = async { member.review.turn(&blocks).await };
-            let answer = self.ask(member, &Target::Turn, deadline, asked).await;
-            notices.extend(answer.notices);
-            match answer.action {
-                Action::Pass => {}
-                Action::Block(message) => return (Some(vec![Item::Message(message)]), notices),
-                Action::Replace(new) => {
-                    let new: Vec<Block> = new.into_iter().map(|block| self.named(block)).collect();
-                    now = Some(new.iter().cloned().map(Item::Block).collect());
-                    blocks = Arc::new(new);
-                }
+            _ => {
+                let question = async { member.review.tool_call(call, about.earlier).await };
+                self.ask(member, &target, about.deadline, question).await
             }
         }
-        (now, notices)
+    }
+
+    /// Runs a streaming member over a text that is held anyway. Recorded where it changes something.
+    fn transform_whole(&self, member: &Opened, id: BlockId, text: &str) -> Result<String, Panicked> {
+        let asked = Instant::now();
+        let mut new = self.piece(member, id, text)?.unwrap_or_else(|| text.to_owned());
+        new.push_str(&self.rest(member, id)?);
+        if new != text {
+            self.replaced(member, id, asked);
+        }
+        Ok(new)
+    }
+
+    /// Records that a streaming member changed a text.
+    pub(crate) fn replaced(&self, member: &Opened, id: BlockId, asked: Instant) {
+        self.record(Decision {
+            policy: member.policy.name(),
+            target: Target::Text { block: id },
+            action: "replace",
+            mode: self.mode,
+            overruled: false,
+            failed: false,
+            score: None,
+            reason: None,
+            took: asked.elapsed(),
+        });
     }
 }

@@ -5,13 +5,13 @@ use std::sync::atomic::Ordering;
 
 use luthien_wire::turn::BlockId;
 
-use super::{Inner, Opened};
+use super::{Inner, Ledger, Opened};
 use crate::contract::{Action, Target};
 
 /// A member that blocks has panicked: the text must not go on. Holds what the client is told.
 pub(crate) struct Panicked(pub(crate) String);
 
-impl Inner {
+impl Ledger<'_> {
     /// What a member makes of a piece; `None`: what it is.
     pub(crate) fn piece(&self, member: &Opened, id: BlockId, text: &str) -> Result<Option<String>, Panicked> {
         self.survive(member, id, || member.review.text_delta(id, text))
@@ -31,8 +31,19 @@ impl Inner {
             member.panicked.store(true, Ordering::Relaxed);
             match self.cannot_ask(member, &Target::Text { block: id }, "the policy panicked").action {
                 Action::Block(message) => Err(Panicked(message)),
-                Action::Pass | Action::Replace(_) => Ok(T::default()),
+                Action::Pass | Action::Replace(_) | Action::Ask(_) => Ok(T::default()),
             }
+        })
+    }
+}
+
+impl Inner {
+    /// What a member wants said at the end; nothing if it panics.
+    pub(super) fn closing_of(&self, member: &Opened) -> Vec<String> {
+        let target = Target::Turn;
+        catch_unwind(AssertUnwindSafe(|| member.review.closing())).unwrap_or_else(|_panic| {
+            Ledger::enforced(self).cannot_ask(member, &target, "the policy panicked");
+            Vec::new()
         })
     }
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use luthien_wire::turn::BlockId;
 
 use crate::catalogue::{LoadError, Loading, NoConfig};
-use crate::contract::{Mode, OnError, Policy, Review, ReviewContext, TextWatch, Watch};
-use crate::member::Member;
+use crate::contract::{OnError, Policy, Review, ReviewContext, TextWatch, Watch};
+use crate::tree::Tree;
 
 #[derive(Debug)]
 struct AllCaps;
@@ -40,9 +40,9 @@ impl Review for Upper {
 }
 
 /// Takes no settings.
-pub(crate) fn build(loading: &Loading<'_>) -> Result<Vec<Member>, LoadError> {
+pub(crate) fn build(loading: &Loading<'_>) -> Result<Tree, LoadError> {
     let NoConfig {} = loading.read()?;
-    Ok(vec![Member { policy: Arc::new(AllCaps), mode: Mode::Enforce }])
+    Ok(Tree::of(AllCaps))
 }
 
 #[cfg(test)]

@@ -10,8 +10,8 @@ use luthien_wire::turn::Block;
 
 use crate::catalogue::{LoadError, Loading, NoConfig};
 use crate::contract::{Answer, Mode, OnError, Policy, PolicyError, RequestAnswer, Review, ReviewContext, Watch};
-use crate::member::Member;
 use crate::message::clip;
+use crate::tree::Tree;
 use redact::Redactor;
 
 /// The most characters of a request or a block that one log line holds.
@@ -86,10 +86,10 @@ impl Review for Logging {
 }
 
 /// Runs as a shadow whatever its mode, so that nothing is held for it.
-pub(crate) fn build(loading: &Loading<'_>) -> Result<Vec<Member>, LoadError> {
+pub(crate) fn build(loading: &Loading<'_>) -> Result<Tree, LoadError> {
     let NoConfig {} = loading.read()?;
     let redactor = Redactor::new().map_err(|error| loading.refuse(&[], format!("redaction patterns: {error}")))?;
-    Ok(vec![Member { policy: Arc::new(DebugLogging { redactor: Arc::new(redactor) }), mode: Mode::Shadow }])
+    Ok(Tree::of(DebugLogging { redactor: Arc::new(redactor) }).at_most(Mode::Shadow))
 }
 
 #[cfg(test)]

@@ -14,9 +14,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::catalogue::{LoadError, Loading};
-use crate::contract::{Answer, Mode, Policy, PolicyError, Review, ReviewContext, Watch};
-use crate::member::Member;
+use crate::contract::{Answer, Policy, PolicyError, Review, ReviewContext, Watch};
 use crate::message::{SHOWN, clip, fill};
+use crate::tree::Tree;
 
 const MARK: &str = "⛔ BLOCKED";
 
@@ -98,7 +98,7 @@ impl Review for Guard {
 }
 
 /// Patterns are compiled here, so that a bad one is refused at load.
-pub(crate) fn build(loading: &Loading<'_>) -> Result<Vec<Member>, LoadError> {
+pub(crate) fn build(loading: &Loading<'_>) -> Result<Tree, LoadError> {
     let config: Config = loading.read()?;
     let mut patterns = Vec::with_capacity(config.blocked_patterns.len());
     for (index, source) in config.blocked_patterns.iter().enumerate() {
@@ -113,7 +113,7 @@ pub(crate) fn build(loading: &Loading<'_>) -> Result<Vec<Member>, LoadError> {
     }
     let tools = config.tool_names.iter().map(|name| name.to_lowercase()).collect();
     let policy = DogfoodSafety { rules: Arc::new(Rules { patterns, tools, message }) };
-    Ok(vec![Member { policy: Arc::new(policy), mode: Mode::Enforce }])
+    Ok(Tree::of(policy))
 }
 
 #[cfg(test)]

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use crate::catalogue::{LoadError, Loading, NoConfig};
-use crate::contract::{Mode, Policy, Review, ReviewContext, Watch};
-use crate::member::Member;
+use crate::contract::{Policy, Review, ReviewContext, Watch};
+use crate::tree::Tree;
 
 #[derive(Debug)]
 struct NoOp;
@@ -28,7 +28,7 @@ impl Policy for NoOp {
 impl Review for Nothing {}
 
 /// Takes no settings.
-pub(crate) fn build(loading: &Loading<'_>) -> Result<Vec<Member>, LoadError> {
+pub(crate) fn build(loading: &Loading<'_>) -> Result<Tree, LoadError> {
     let NoConfig {} = loading.read()?;
-    Ok(vec![Member { policy: Arc::new(NoOp), mode: Mode::Enforce }])
+    Ok(Tree::of(NoOp))
 }

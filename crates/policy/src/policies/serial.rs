@@ -3,8 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::catalogue::{LoadError, Loading, PolicySpec, load_at};
-use crate::member::Member;
+use crate::catalogue::{LoadError, Loading, PolicySpec};
+use crate::tree::Tree;
 
 /// The configuration of `serial`.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -14,16 +14,8 @@ pub(crate) struct Config {
     policies: Vec<PolicySpec>,
 }
 
-/// The members of all its policies, in order. All that is wrong in any of them is reported at once.
-pub(crate) fn build(loading: &Loading<'_>) -> Result<Vec<Member>, LoadError> {
+/// All its policies, in order. All that is wrong in any of them is reported at once.
+pub(crate) fn build(loading: &Loading<'_>) -> Result<Tree, LoadError> {
     let config: Config = loading.read()?;
-    let mut members = Vec::new();
-    let mut problems = Vec::new();
-    for (index, spec) in config.policies.iter().enumerate() {
-        match load_at(spec, loading.env, &loading.at(&["policies", &index.to_string()])) {
-            Ok(more) => members.extend(more),
-            Err(error) => problems.extend(error.problems),
-        }
-    }
-    if problems.is_empty() { Ok(members) } else { Err(LoadError { problems }) }
+    loading.chain("policies", &config.policies).map(Tree::Serial)
 }

@@ -13,12 +13,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::catalogue::{LoadError, Loading, range};
-use crate::contract::{
-    Action, Answer, Mode, OnError, Policy, PolicyError, Review, ReviewContext, Target, TextWatch, Watch,
-};
+use crate::contract::{Action, Answer, OnError, Policy, PolicyError, Review, ReviewContext, Target, TextWatch, Watch};
 use crate::judge::{Asker, DEFAULT_MODEL, InferenceProvider, Route, Ruling, Unfinished};
-use crate::member::Member;
 use crate::message::{clip, tool_name};
+use crate::tree::Tree;
 
 /// The configuration of `simple_llm`.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -263,7 +261,7 @@ impl Review for Rewriting {
 }
 
 /// A judge with the operator's instructions.
-pub(crate) fn build(loading: &Loading<'_>) -> Result<Vec<Member>, LoadError> {
+pub(crate) fn build(loading: &Loading<'_>) -> Result<Tree, LoadError> {
     member(loading, "simple_llm", loading.read()?, None)
 }
 
@@ -272,7 +270,7 @@ fn member(
     name: &'static str,
     config: Config,
     mark: Option<&'static str>,
-) -> Result<Vec<Member>, LoadError> {
+) -> Result<Tree, LoadError> {
     let provider = config.inference_provider.unwrap_or_default();
     let asker = Asker {
         route: Route::new(loading, config.api_base.as_deref(), &provider)?,
@@ -285,7 +283,7 @@ fn member(
     };
     let system = prompt::system(&config.instructions);
     let rewriter = Arc::new(Rewriter { name, asker, system, on_error: config.on_error, mark });
-    Ok(vec![Member { policy: Arc::new(SimpleLlm { rewriter }), mode: Mode::Enforce }])
+    Ok(Tree::of(SimpleLlm { rewriter }))
 }
 
 #[cfg(test)]

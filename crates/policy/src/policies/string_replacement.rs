@@ -15,9 +15,9 @@ use serde_json::json;
 
 use crate::catalogue::{LoadError, Loading, range};
 use crate::contract::{
-    Mode, OnError, Policy, PolicyError, RequestAction, RequestAnswer, Review, ReviewContext, TextWatch, Watch,
+    OnError, Policy, PolicyError, RequestAction, RequestAnswer, Review, ReviewContext, TextWatch, Watch,
 };
-use crate::member::Member;
+use crate::tree::Tree;
 use stage::{Line, Pair};
 
 /// The configuration of `string_replacement`.
@@ -189,11 +189,11 @@ impl Review for Replacing {
 }
 
 /// Literal replacements.
-pub(crate) fn build(loading: &Loading<'_>) -> Result<Vec<Member>, LoadError> {
+pub(crate) fn build(loading: &Loading<'_>) -> Result<Tree, LoadError> {
     let config: Config = loading.read()?;
     let pairs = config.replacements.into_iter().map(|r| Pair::new(&r.0, r.1, config.match_capitalization)).collect();
     let policy = StringReplacement { pairs, apply_to: config.apply_to };
-    Ok(vec![Member { policy: Arc::new(policy), mode: Mode::Enforce }])
+    Ok(Tree::of(policy))
 }
 
 #[cfg(test)]

@@ -24,8 +24,14 @@ impl DecisionSink for Unrecorded {
 
 fn open(policies: &Value, context: &Arc<ReviewContext>) -> Reviews {
     let spec = PolicySpec::new("serial", json!({"policies": policies}));
-    let plan = Plan::new(load(&spec, &LoadEnv::default()).unwrap().members);
-    let options = Options { policy_timeout: Duration::from_mins(1), held_limit: 64 << 20, event_limit: 16 << 20 };
+    let plan = Plan::new(load(&spec, &LoadEnv::default()).unwrap().tree);
+    let options = Options {
+        policy_timeout: Duration::from_mins(1),
+        person_timeout: Duration::from_mins(4),
+        person_timeout_streamed: Duration::from_mins(10),
+        held_limit: 64 << 20,
+        event_limit: 16 << 20,
+    };
     plan.open(Arc::clone(context), Arc::new(Unrecorded), TaskTracker::new(), options)
 }
 

@@ -12,10 +12,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::catalogue::{LoadError, Loading, range};
-use crate::contract::{Answer, BlockScope, Mode, Policy, PolicyError, Review, ReviewContext, Target, Watch};
+use crate::contract::{Answer, BlockScope, Policy, PolicyError, Review, ReviewContext, Target, Watch};
 use crate::judge::{Asker, DEFAULT_MODEL, Failure, InferenceProvider, Route, Unfinished, Verdict, conversation};
-use crate::member::Member;
 use crate::message::{SHOWN, clip, fill, readable_arguments, tool_name};
+use crate::tree::Tree;
 
 /// Tries after the first, for a judge that cannot be reached. An answer that is no verdict is not asked for again: that
 /// would give a call that steers its judge more than one throw.
@@ -232,7 +232,7 @@ impl Review for Judging {
 }
 
 /// A judge of tool calls. The operator's model goes before the configured one.
-pub(crate) fn build(loading: &Loading<'_>) -> Result<Vec<Member>, LoadError> {
+pub(crate) fn build(loading: &Loading<'_>) -> Result<Tree, LoadError> {
     let config: Config = loading.read()?;
     let provider = config.inference_provider.unwrap_or_default();
     let asker = Asker {
@@ -253,7 +253,7 @@ pub(crate) fn build(loading: &Loading<'_>) -> Result<Vec<Member>, LoadError> {
         feedback: config.feedback.unwrap_or(unsaid),
         scope: config.block_scope,
     };
-    Ok(vec![Member { policy: Arc::new(ToolCallJudge { judge: Arc::new(judge) }), mode: Mode::Enforce }])
+    Ok(Tree::of(ToolCallJudge { judge: Arc::new(judge) }))
 }
 
 #[cfg(test)]

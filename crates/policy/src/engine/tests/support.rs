@@ -15,8 +15,8 @@ use tokio_util::task::TaskTracker;
 use crate::contract::*;
 use crate::engine::{StreamReview, UpstreamEnd};
 use crate::judge::{JudgeClient, JudgeError, JudgeRequest};
-use crate::member::Member;
 use crate::plan::{Decision, DecisionSink, Options, Plan, Reviews};
+use crate::tree::Tree;
 
 /// Answers by a function of the block; each answer becomes ready after so many polls.
 pub(super) type Script = Arc<dyn Fn(&Block) -> (usize, Result<Answer, PolicyError>) + Send + Sync>;
@@ -155,16 +155,25 @@ pub(super) fn open(dialect: Dialect, members: Vec<(Scripted, Mode)>) -> Opened {
     let context = ReviewContext {
         transaction_id: "0190-1".into(),
         session_id: None,
+        user_id: None,
+        credential: None,
         dialect,
         request: Request::parse(dialect, RequestKind::Turn, Bytes::from_static(body.as_bytes())).unwrap(),
         judges: Arc::new(NoJudge),
+        people: Arc::new(crate::people::Nobody),
         events: EventSink::default(),
     };
-    let members = members.into_iter().map(|(policy, mode)| Member { policy: Arc::new(policy), mode });
+    let members = members.into_iter().map(|(policy, mode)| Tree::of(policy).at_most(mode));
     let decisions = Arc::new(Decisions::default());
-    let options = Options { policy_timeout: Duration::from_mins(1), held_limit: 64 << 20, event_limit: 16 << 20 };
+    let options = Options {
+        policy_timeout: Duration::from_mins(1),
+        person_timeout: Duration::from_mins(4),
+        person_timeout_streamed: Duration::from_mins(10),
+        held_limit: 64 << 20,
+        event_limit: 16 << 20,
+    };
     let tasks = TaskTracker::new();
-    let plan = Plan::new(members.collect());
+    let plan = Plan::new(Tree::Serial(members.collect()));
     let reviews = plan.open(Arc::new(context), Arc::clone(&decisions) as _, tasks.clone(), options);
     Opened { reviews, decisions, tasks }
 }

@@ -6,6 +6,7 @@ use serde_json::json;
 use super::*;
 use crate::catalogue::{LoadEnv, PolicySpec, load};
 use crate::scripted;
+use crate::tree::Tree;
 
 #[rstest]
 #[case("key sk-made-up-0123456789abcdef", "key [redacted]")]
@@ -22,7 +23,7 @@ fn credentials_are_redacted(#[case] text: &str, #[case] expected: &str) {
 #[test]
 fn it_runs_beside_the_traffic() {
     let loaded = load(&PolicySpec::new("debug_logging", json!({})), &LoadEnv::default()).unwrap();
-    assert_eq!(loaded.members[0].mode, Mode::Shadow);
+    assert!(matches!(loaded.tree, Tree::Shadow(_)));
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use super::{Config, member};
 use crate::catalogue::{LoadError, Loading, NoConfig};
 use crate::contract::OnError;
-use crate::member::Member;
+use crate::tree::Tree;
 
 const BLOCKED: &str = "[BLOCKED]";
 
@@ -47,44 +47,44 @@ delve, leverage, crucial, seamless, robust or tapestry, triads for rhythm, \"not
 empty intensifiers, headings and bullet points where a sentence does, emoji, and closing summaries. Keep every fact, \
 number, code block, command, path and link exactly as it is. A text that reads well already passes. Tool calls pass.";
 
-fn blocking(loading: &Loading<'_>, name: &'static str, instructions: &str) -> Result<Vec<Member>, LoadError> {
+fn blocking(loading: &Loading<'_>, name: &'static str, instructions: &str) -> Result<Tree, LoadError> {
     let NoConfig {} = loading.read()?;
     member(loading, name, Config::new(instructions, OnError::Block), Some(BLOCKED))
 }
 
-fn rewriting(loading: &Loading<'_>, name: &'static str, instructions: &str) -> Result<Vec<Member>, LoadError> {
+fn rewriting(loading: &Loading<'_>, name: &'static str, instructions: &str) -> Result<Tree, LoadError> {
     let NoConfig {} = loading.read()?;
     member(loading, name, Config::new(instructions, OnError::Pass), None)
 }
 
-pub(crate) fn block_dangerous_commands(loading: &Loading<'_>) -> Result<Vec<Member>, LoadError> {
+pub(crate) fn block_dangerous_commands(loading: &Loading<'_>) -> Result<Tree, LoadError> {
     blocking(loading, "block_dangerous_commands", DANGEROUS_COMMANDS)
 }
 
-pub(crate) fn block_sensitive_file_writes(loading: &Loading<'_>) -> Result<Vec<Member>, LoadError> {
+pub(crate) fn block_sensitive_file_writes(loading: &Loading<'_>) -> Result<Tree, LoadError> {
     blocking(loading, "block_sensitive_file_writes", SENSITIVE_FILE_WRITES)
 }
 
-pub(crate) fn block_web_requests(loading: &Loading<'_>) -> Result<Vec<Member>, LoadError> {
+pub(crate) fn block_web_requests(loading: &Loading<'_>) -> Result<Tree, LoadError> {
     blocking(loading, "block_web_requests", WEB_REQUESTS)
 }
 
-pub(crate) fn no_yapping(loading: &Loading<'_>) -> Result<Vec<Member>, LoadError> {
+pub(crate) fn no_yapping(loading: &Loading<'_>) -> Result<Tree, LoadError> {
     rewriting(loading, "no_yapping", NO_YAPPING)
 }
 
-pub(crate) fn no_apologies(loading: &Loading<'_>) -> Result<Vec<Member>, LoadError> {
+pub(crate) fn no_apologies(loading: &Loading<'_>) -> Result<Tree, LoadError> {
     rewriting(loading, "no_apologies", NO_APOLOGIES)
 }
 
-pub(crate) fn plain_dashes(loading: &Loading<'_>) -> Result<Vec<Member>, LoadError> {
+pub(crate) fn plain_dashes(loading: &Loading<'_>) -> Result<Tree, LoadError> {
     rewriting(loading, "plain_dashes", PLAIN_DASHES)
 }
 
-pub(crate) fn prefer_uv(loading: &Loading<'_>) -> Result<Vec<Member>, LoadError> {
+pub(crate) fn prefer_uv(loading: &Loading<'_>) -> Result<Tree, LoadError> {
     rewriting(loading, "prefer_uv", PREFER_UV)
 }
 
-pub(crate) fn deai(loading: &Loading<'_>) -> Result<Vec<Member>, LoadError> {
+pub(crate) fn deai(loading: &Loading<'_>) -> Result<Tree, LoadError> {
     rewriting(loading, "deai", DEAI)
 }

@@ -133,7 +133,7 @@ async fn the_operators_settings_go_before_the_configuration() {
     };
     let loaded = load(&PolicySpec::new("tool_call_judge", json!({"model": "theirs"})), &env).unwrap();
     let judge = Scripted::new([Ok(r#"{"probability": 0}"#)]);
-    let review = loaded.members[0].policy.review(&scripted::judged_by(judge.clone()));
+    let review = loaded.tree.policies()[0].review(&scripted::judged_by(judge.clone()));
     review.tool_call(&danger(), &[]).await.unwrap();
     let asked = judge.asked().remove(0);
     assert_eq!((asked.model.as_str(), asked.via), ("ours", JudgeRoute::ApiBase("http://ours".to_owned())));
