@@ -10,6 +10,7 @@ mod fit;
 mod free_text;
 mod hold;
 mod json_end;
+mod logprobs;
 mod order;
 mod read;
 mod thought;

@@ -105,7 +105,7 @@ fn context(ask: &Ask, request: &Request, to: Dialect, repeated: Map<String, Valu
 
 /// The members of a Responses request that its response repeats.
 fn repeated(body: &Map<String, Value>) -> Map<String, Value> {
-    const NAMES: [&str; 20] = [
+    const NAMES: [&str; 21] = [
         "background",
         "instructions",
         "max_output_tokens",
@@ -123,6 +123,7 @@ fn repeated(body: &Map<String, Value>) -> Map<String, Value> {
         "text",
         "tool_choice",
         "tools",
+        "top_logprobs",
         "top_p",
         "truncation",
         "user",

@@ -5,6 +5,7 @@ mod details;
 mod golden;
 mod items;
 mod late;
+mod logprobs;
 mod meaning;
 mod next_turn;
 mod round_trip;

@@ -9,6 +9,8 @@ mod divisions;
 #[cfg(test)]
 mod lens;
 #[cfg(test)]
+mod logprobs;
+#[cfg(test)]
 mod orders;
 #[cfg(test)]
 mod render;

@@ -1,5 +1,7 @@
 //! Puts a whole answer together from its events.
 
+use serde_json::Value;
+
 use super::event::{Citation, Delta, Event, Head, Kind, Stop, Usage};
 use super::thought::Thought;
 use crate::convert::errors::Failure;
@@ -22,6 +24,8 @@ pub(super) struct Block {
     /// Text, or a call's arguments; reasoning's text is in `thought`.
     pub(super) text: String,
     pub(super) citations: Vec<Citation>,
+    /// Of a text's tokens.
+    pub(super) logprobs: Vec<Value>,
     pub(super) thought: Thought,
     /// It is not whole.
     pub(super) cut: bool,
@@ -39,6 +43,7 @@ impl Answer {
                 kind,
                 text: String::new(),
                 citations: Vec::new(),
+                logprobs: Vec::new(),
                 thought: Thought::default(),
                 cut: false,
             }),
@@ -47,6 +52,10 @@ impl Answer {
                 match (&block.kind, delta) {
                     (Kind::Thinking, delta) => block.thought.add(&delta),
                     (_, Delta::Text(more) | Delta::Arguments(more)) => block.text.push_str(&more),
+                    (_, Delta::Spelt(more, tokens)) => {
+                        block.text.push_str(&more);
+                        block.logprobs.extend(tokens);
+                    }
                     (_, Delta::Citation(citation)) => block.citations.push(citation),
                     (_, Delta::Opaque(_)) => {}
                 }

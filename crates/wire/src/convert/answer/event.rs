@@ -75,6 +75,8 @@ impl Kind {
 pub(super) enum Delta {
     /// Text, refusal or reasoning.
     Text(String),
+    /// Text with the log probabilities of its tokens, which may be those of the text before it too.
+    Spelt(String, Vec<Value>),
     /// What a vendor needs to take its reasoning back.
     Opaque(Opaque),
     /// A source of the text.
@@ -88,6 +90,9 @@ impl Delta {
     pub(super) fn weight(&self) -> usize {
         match self {
             Self::Text(text) | Self::Arguments(text) => text.len(),
+            Self::Spelt(text, tokens) => {
+                text.len() + tokens.iter().map(|one| EACH + one.to_string().len()).sum::<usize>()
+            }
             Self::Opaque(Opaque::Signature(text) | Opaque::Redacted(text)) => EACH + text.len(),
             Self::Opaque(Opaque::Item(value)) => EACH + value.to_string().len(),
             Self::Opaque(Opaque::Details(values) | Opaque::Blocks(values)) => {

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 
 use super::event::{Delta, Event, Key, Kind, Stop};
 use super::free_text::{AROUND, Unwrap, escaped};
+use super::logprobs;
 use crate::convert::AnswerContext;
 use crate::dialect::Dialect;
 
@@ -85,6 +86,13 @@ impl Fit {
         }
     }
 
+    /// The same where there may be many of a kind.
+    fn drop_once(&mut self, name: &str) {
+        if !self.dropped.iter().any(|known| known == name) {
+            self.drop(name);
+        }
+    }
+
     /// Takes an event, adds what the client gets of it to `out`.
     pub(super) fn push(&mut self, event: Event, out: &mut Vec<Event>) {
         if !matches!(event, Event::Cut | Event::Usage(_) | Event::Dropped(_)) {
@@ -102,6 +110,16 @@ impl Fit {
                 out.push(event);
             }
             Event::Delta(key, Delta::Arguments(fragment)) => self.arguments(key, fragment, out),
+            Event::Delta(key, Delta::Spelt(text, _)) if self.to == Dialect::Messages => {
+                self.drop_once("logprobs");
+                if !text.is_empty() {
+                    out.push(Event::Delta(key, Delta::Text(text)));
+                }
+            }
+            Event::Delta(key, Delta::Spelt(text, tokens)) => {
+                let tokens = tokens.into_iter().map(|token| logprobs::fitted(token, self.to)).collect();
+                out.push(Event::Delta(key, Delta::Spelt(text, tokens)));
+            }
             Event::Delta(_, Delta::Citation(_)) if self.to == Dialect::Messages => self.drop("citation"),
             Event::Cut => {
                 self.cut = true;

@@ -21,7 +21,7 @@ impl Thought {
     /// What the block gains.
     pub(super) fn add(&mut self, delta: &Delta) {
         match delta {
-            Delta::Text(more) => self.text.push_str(more),
+            Delta::Text(more) | Delta::Spelt(more, _) => self.text.push_str(more),
             // The last one stands, as in the vendor's SDKs.
             Delta::Opaque(Opaque::Signature(signature)) => self.signature.clone_from(signature),
             Delta::Opaque(Opaque::Redacted(data)) => self.redacted = Some(data.clone()),

@@ -32,6 +32,8 @@ pub(super) struct Ask {
     /// How much is to be thought.
     pub(super) effort: Effort,
     pub(super) verbosity: Option<Value>,
+    /// Log probabilities of the answer's tokens are wanted.
+    pub(super) logprobs: Option<Logprobs>,
     /// The form of the answer.
     pub(super) format: Option<Format>,
     /// The end user, with where it stands.
@@ -199,6 +201,18 @@ pub(super) struct Effort {
     pub(super) native: Option<Value>,
     /// The member it came from.
     pub(super) at: &'static str,
+}
+
+/// How Responses asks for them.
+pub(super) const LOGPROBS: &str = "message.output_text.logprobs";
+
+/// Which log probabilities are wanted.
+#[derive(Debug)]
+pub(super) struct Logprobs {
+    /// Where that is said.
+    pub(super) at: String,
+    /// Of how many other tokens too.
+    pub(super) top: Option<Value>,
 }
 
 /// The form of an answer.

@@ -74,13 +74,9 @@ fn of_openai(name: &str, value: &Value, to: Dialect) -> Fate {
         // Both have a counterpart in Messages and are written there.
         "user" | "safety_identifier" | "prompt_cache_key" | "prompt_cache_retention" if messages => Fate::Nothing,
         "moderation" if messages => Fate::Drop,
-        "top_logprobs" => if_set(value, Fate::Refuse(LOGPROBS)),
         _ => Fate::Pass,
     }
 }
-
-/// Why nobody gets log probabilities.
-pub(super) const LOGPROBS: &str = "the upstream that answers this model gives no log probabilities";
 
 fn of_chat(name: &str, value: &Value, to: Dialect) -> Fate {
     match name {
@@ -92,7 +88,6 @@ fn of_chat(name: &str, value: &Value, to: Dialect) -> Fate {
         }
         "n" | "audio" | "modalities" => Fate::Nothing,
         "logit_bias" => if_set(value, Fate::Refuse("the upstream that answers this model cannot weigh single tokens")),
-        "logprobs" => if_set(value, Fate::Refuse(LOGPROBS)),
         "frequency_penalty"
         | "presence_penalty"
         | "seed"

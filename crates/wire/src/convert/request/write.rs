@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::super::Refused;
 use super::ask::{Ask, Call, Input, Part, Role, Shape, Tool, What};
-use super::ledger::Ledger;
+use super::ledger::{Ledger, refuse};
 use super::{models, rest};
 use crate::dialect::Dialect;
 
@@ -33,6 +33,9 @@ pub(super) fn write(
     let last = ask.turns.last().filter(|turn| turn.role == Role::Assistant && target.from == Dialect::Messages);
     if let Some(begun) = last.and_then(|turn| turn.parts.iter().rev().find(|part| says(part))) {
         ledger.drop_as(&begun.at, "the model may not go on with the answer that is begun");
+    }
+    if let Some(wanted) = ask.logprobs.as_ref().filter(|_| to == Dialect::Messages) {
+        return Err(refuse(&wanted.at, "the upstream that answers this model gives no log probabilities"));
     }
     let rest = rest::rest(target.from, to, std::mem::take(&mut ask.rest), ledger)?;
     let mut body = match to {

@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 use super::chat_calls::{CallRead, Calls};
 use super::chat_reasoning::{self, Reasoning};
 use crate::convert::answer::event::{Citation, Delta, Event, Head, Key, Kind, MAX_CITATIONS, Stop, Usage};
+use crate::convert::answer::logprobs;
 use crate::convert::answer::usage::{self, whole_number};
 use crate::convert::errors::Failure;
 use crate::dialect::Dialect;
@@ -19,6 +20,9 @@ const CONTENT: Key = 0;
 const REFUSAL: Key = 1;
 /// Reasoning; the calls' keys follow it.
 pub(super) const REASONING: Key = 2;
+
+/// More tokens than any server keeps its text back for.
+const MAX_AHEAD: usize = 1000;
 
 /// The reader.
 #[derive(Debug, Default)]
@@ -33,6 +37,9 @@ pub(in crate::convert::answer) struct Reader {
     /// They may come before the text that they belong to.
     citations: Vec<Citation>,
     others_dropped: bool,
+    /// Tokens whose text has not come yet.
+    ahead: Vec<Value>,
+    logprobs_dropped: bool,
     stopped: bool,
     done: bool,
 }
@@ -65,6 +72,7 @@ struct Choice<'a> {
     message: Option<Said<'a>>,
     #[serde(borrow)]
     finish_reason: Option<Cow<'a, str>>,
+    logprobs: Option<Value>,
     /// vLLM: the stop sequence that matched, or a token's number.
     stop_reason: Option<Value>,
     /// Moonshot's place for it.
@@ -167,7 +175,11 @@ impl Reader {
             return Ok(());
         }
         if let Some(said) = choice.delta.or(choice.message) {
+            let from = out.len();
             self.said(said, out)?;
+            if choice.logprobs.is_some() || !self.ahead.is_empty() {
+                self.spell(&choice.logprobs.unwrap_or_default(), from, out);
+            }
         }
         if let Some(usage) = choice.usage.filter(Value::is_object) {
             out.push(Event::Usage(usage::chat(&usage)));
@@ -182,10 +194,38 @@ impl Reader {
         for citation in self.citations.drain(..) {
             out.push(Event::Delta(CONTENT, Delta::Citation(citation)));
         }
+        if !std::mem::take(&mut self.ahead).is_empty() {
+            self.unspelt(out);
+        }
         self.calls.finish()?;
         self.stopped = true;
         out.push(Event::Stop(stop));
         Ok(())
+    }
+
+    /// Gives the tokens of a chunk to its text. What has run ahead of the text waits for it.
+    fn spell(&mut self, logprobs: &Value, from: usize, out: &mut Vec<Event>) {
+        let tokens = logprobs::tokens(logprobs.get("content")).cloned();
+        let (said, about) = (out.len() > from, out[from..].iter().rposition(|event| of(event) == Some(CONTENT)));
+        let unplaced = logprobs::tokens(logprobs.get("refusal")).next().is_some();
+        if let Some(at) = about {
+            let tokens = self.ahead.drain(..).chain(tokens).collect();
+            self.ahead = logprobs::spell(CONTENT, tokens, &mut out[..=from + at]);
+        } else if !said && self.ahead.len() < MAX_AHEAD {
+            self.ahead.extend(tokens);
+        } else if logprobs::tokens(logprobs.get("content")).next().is_some() {
+            self.unspelt(out);
+        }
+        if unplaced {
+            self.unspelt(out);
+        }
+    }
+
+    /// Tokens of what no other dialect spells (reasoning, calls, refusals), or of nothing.
+    fn unspelt(&mut self, out: &mut Vec<Event>) {
+        if !std::mem::replace(&mut self.logprobs_dropped, true) {
+            out.push(Event::Dropped("logprobs of other than text".into()));
+        }
     }
 
     fn said(&mut self, said: Said<'_>, out: &mut Vec<Event>) -> Result<(), Unreadable> {
@@ -229,6 +269,11 @@ impl Reader {
         }
         Ok(())
     }
+}
+
+/// The block that an event says more of.
+fn of(event: &Event) -> Option<Key> {
+    if let Event::Delta(key, Delta::Text(_)) = event { Some(*key) } else { None }
 }
 
 /// A content as a text, or as parts.

@@ -38,6 +38,7 @@ pub(super) struct Data<'a> {
     pub(super) arguments: Option<Value>,
     pub(super) input: Option<Value>,
     pub(super) annotation: Option<Value>,
+    pub(super) logprobs: Option<Value>,
     error: Option<Value>,
     code: Option<Value>,
     message: Option<Value>,

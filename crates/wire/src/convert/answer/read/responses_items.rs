@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::responses::Data;
 use super::responses_json::{ItemKind, array, citation, id_of, kind_of, missing, missing_arguments, text};
 use crate::convert::answer::event::{Delta, Event, Key, Kind, Opaque};
+use crate::convert::answer::logprobs::{self, tokens};
 use crate::turn::Unreadable;
 
 /// More items, or parts of an item, than any answer has.
@@ -47,6 +48,8 @@ struct Part {
     said: String,
     /// How many sources have been told.
     cited: usize,
+    /// How many tokens have been told.
+    spelt: usize,
     ended: bool,
 }
 
@@ -84,7 +87,10 @@ impl Items {
             }
             "response.content_part.added" => self.part(data, content, out)?,
             "response.output_text.delta" => {
+                let from = out.len();
                 self.say(data, ItemKind::Message, content, Kind::Text, text(data.delta.as_ref()), out)?;
+                let at = self.of(data, &[ItemKind::Message]);
+                self.spell(at, content, tokens(data.logprobs.as_ref()).cloned().collect(), from, out)?;
             }
             "response.refusal.delta" => {
                 self.say(data, ItemKind::Message, content, Kind::Refusal, text(data.delta.as_ref()), out)?;
@@ -95,7 +101,13 @@ impl Items {
             "response.reasoning_summary_text.delta" => {
                 self.say(data, ItemKind::Reasoning, summary, Kind::Thinking, text(data.delta.as_ref()), out)?;
             }
-            "response.output_text.done" => self.rest_of(data, content, Kind::Text, data.text.as_ref(), out)?,
+            "response.output_text.done" => {
+                let from = out.len();
+                self.rest_of(data, content, Kind::Text, data.text.as_ref(), out)?;
+                let at = self.of(data, &[ItemKind::Message]);
+                let more = self.unspelt(at, content, data.logprobs.as_ref());
+                self.spell(at, content, more, from, out)?;
+            }
             "response.refusal.done" => self.rest_of(data, content, Kind::Refusal, data.refusal.as_ref(), out)?,
             "response.reasoning_text.done" => {
                 self.rest_of(data, content, Kind::Thinking, data.text.as_ref(), out)?;
@@ -194,7 +206,7 @@ impl Items {
         }
         let key = self.next;
         self.next += 1;
-        item.parts.push(Part { at: place, key, said: String::new(), cited: 0, ended: false });
+        item.parts.push(Part { at: place, key, said: String::new(), cited: 0, spelt: 0, ended: false });
         out.push(Event::Start(key, kind));
         Ok(())
     }
@@ -256,7 +268,7 @@ impl Items {
                 if parts.len() >= MAX {
                     return Err(Unreadable::Contradiction);
                 }
-                parts.push(Part { at: place, key, said: String::new(), cited: 0, ended: false });
+                parts.push(Part { at: place, key, said: String::new(), cited: 0, spelt: 0, ended: false });
                 out.push(Event::Delta(key, Delta::Text("\n\n".to_owned())));
                 parts.len() - 1
             }
@@ -363,12 +375,47 @@ impl Items {
             };
             let said = self.all[at].parts.iter().find(|part| part.at == place);
             let more = missing(said.map_or("", |part| &part.said), all).to_owned();
+            let from = out.len();
             self.add(at, place, kind, &more, out)?;
+            let more = self.unspelt(Some(at), place, part.get("logprobs"));
+            self.spell(Some(at), place, more, from, out)?;
             // Sources are told as events, or only here.
             if let Some(known) = self.all[at].parts.iter().find(|part| part.at == place) {
                 let missing = array(part, "annotations").iter().skip(known.cited).filter_map(citation);
                 out.extend(missing.map(|citation| Event::Delta(known.key, Delta::Citation(citation))));
             }
+        }
+        Ok(())
+    }
+
+    /// The tokens of a text that have not been told, of a list that repeats all.
+    fn unspelt(&self, at: Option<usize>, place: (Place, u64), all: Option<&Value>) -> Vec<Value> {
+        let part = at.and_then(|at| self.all[at].parts.iter().find(|part| part.at == place));
+        tokens(all).skip(part.map_or(0, |part| part.spelt)).cloned().collect()
+    }
+
+    /// Gives tokens to the text that has come with them, since `from`.
+    fn spell(
+        &mut self,
+        at: Option<usize>,
+        place: (Place, u64),
+        tokens: Vec<Value>,
+        from: usize,
+        out: &mut Vec<Event>,
+    ) -> Result<(), Unreadable> {
+        let Some(at) = at.filter(|at| !tokens.is_empty() && self.all[*at].kind == ItemKind::Message) else {
+            return Ok(());
+        };
+        if self.all[at].parts.iter().all(|part| part.at != place) {
+            self.block(at, place, Kind::Text, out)?;
+        }
+        let Some(part) = self.all[at].parts.iter_mut().find(|part| part.at == place && !part.ended) else {
+            return Ok(());
+        };
+        part.spelt += tokens.len();
+        let alone = logprobs::spell(part.key, tokens, &mut out[from..]);
+        if !alone.is_empty() {
+            out.push(Event::Delta(part.key, Delta::Spelt(String::new(), alone)));
         }
         Ok(())
     }

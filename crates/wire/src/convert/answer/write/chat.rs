@@ -161,6 +161,13 @@ impl Writer {
                 self.written += characters(&more);
                 self.text("\"content\":", &more, "", out);
             }
+            (Open::Text(..), Delta::Spelt(more, tokens)) => {
+                self.written += characters(&more);
+                let logprobs = format!("\"logprobs\":{}", spelt(tokens));
+                let before = [self.around.0.as_str(), "{\"content\":"].concat();
+                let after = ["}", &self.around.1.replacen("\"logprobs\":null", &logprobs, 1)].concat();
+                put_text(out, "", &before, &more, &after);
+            }
             (Open::Text(_, sources), Delta::Citation(citation)) => sources.push(citation),
             (Open::Refusal, Delta::Text(more)) => self.text("\"refusal\":", &more, "", out),
             (Open::Thinking(thought), delta) => {
@@ -247,6 +254,11 @@ fn kept(thought: &Thought, from: Dialect) -> (&'static str, Value) {
     ("reasoning_details", json!({"type": "reasoning.encrypted", "data": envelope}))
 }
 
+/// The log probabilities of a text.
+fn spelt(tokens: Vec<Value>) -> Value {
+    json!({"content": Value::Array(tokens), "refusal": null})
+}
+
 fn annotation(source: &Citation, base: u64, length: u64) -> Value {
     let (start, end) = placed(source, base, length);
     let citation = json!({"start_index": start, "end_index": end, "url": source.url, "title": source.title});
@@ -269,7 +281,7 @@ pub(super) fn whole(context: &AnswerContext, answer: Answer, dropped: &mut Vec<&
     let reason = finish_reason(answer.stop.as_ref().unwrap_or(&Stop::End), answer.called(), context.legacy_functions);
     let usage = as_chat(answer.usage);
     let mut message = json!({"role": "assistant", "content": null, "refusal": null});
-    let (mut calls, mut annotations) = (Vec::new(), Vec::new());
+    let (mut calls, mut annotations, mut tokens) = (Vec::new(), Vec::new(), Vec::new());
     for block in answer.blocks {
         match block.kind {
             Kind::Text => {
@@ -277,6 +289,7 @@ pub(super) fn whole(context: &AnswerContext, answer: Answer, dropped: &mut Vec<&
                 let length = characters(&block.text);
                 annotations.extend(block.citations.iter().map(|source| annotation(source, base, length)));
                 append(&mut message["content"], &block.text, "");
+                tokens.extend(block.logprobs);
             }
             Kind::Refusal => append(&mut message["refusal"], &block.text, ""),
             Kind::Thinking => {
@@ -304,7 +317,8 @@ pub(super) fn whole(context: &AnswerContext, answer: Answer, dropped: &mut Vec<&
     if !calls.is_empty() {
         message["tool_calls"] = calls.into_iter().map(Value::Object).collect();
     }
-    let choice = json!({"index": 0, "message": message, "logprobs": null, "finish_reason": reason});
+    let logprobs = if tokens.is_empty() { Value::Null } else { spelt(tokens) };
+    let choice = json!({"index": 0, "message": message, "logprobs": logprobs, "finish_reason": reason});
     let mut out = json!({
         "id": names.id, "object": "chat.completion", "created": names.created, "model": names.model,
         "choices": [choice],

@@ -196,20 +196,8 @@ impl Writer {
     fn delta(&mut self, delta: Delta, out: &mut BytesMut) {
         let mut open = std::mem::take(&mut self.open);
         match (&mut open, delta) {
-            (Open::Message(message), Delta::Text(more)) => {
-                let index = message.parts.len();
-                if let Some(part) = &mut message.part {
-                    part.text.push_str(&more);
-                    message.length += characters(&more);
-                    let (name, after) = if part.refusal {
-                        ("response.refusal.delta", "}")
-                    } else {
-                        ("response.output_text.delta", ",\"logprobs\":[]}")
-                    };
-                    let place = format!("\"content_index\":{index},");
-                    self.put_delta(name, &message.id, &place, &more, after, out);
-                }
-            }
+            (Open::Message(message), Delta::Text(more)) => self.words(message, &more, Vec::new(), out),
+            (Open::Message(message), Delta::Spelt(more, tokens)) => self.words(message, &more, tokens, out),
             (Open::Message(message), Delta::Citation(citation)) => message.sources.push(citation),
             (Open::Reasoning { id, thought, shown }, delta) => {
                 thought.add(&delta);
@@ -233,6 +221,21 @@ impl Writer {
             _ => {}
         }
         self.open = open;
+    }
+
+    /// More of a message, with the log probabilities of its tokens.
+    fn words(&mut self, message: &mut Message, more: &str, tokens: Vec<Value>, out: &mut BytesMut) {
+        let place = format!("\"content_index\":{},", message.parts.len());
+        let Some(part) = &mut message.part else { return };
+        part.text.push_str(more);
+        message.length += characters(more);
+        if part.refusal {
+            return self.put_delta("response.refusal.delta", &message.id, &place, more, "}", out);
+        }
+        let spelt = (!tokens.is_empty()).then(|| format!(",\"logprobs\":{}}}", Value::from(tokens.as_slice())));
+        part.logprobs.extend(tokens);
+        let after = spelt.as_deref().unwrap_or(",\"logprobs\":[]}");
+        self.put_delta("response.output_text.delta", &message.id, &place, more, after, out);
     }
 
     fn end(&mut self, out: &mut BytesMut) {
@@ -289,7 +292,7 @@ impl Writer {
         let (name, fields) = if part.refusal {
             ("response.refusal.done", json!({"content_index": index, "refusal": part.text}))
         } else {
-            ("response.output_text.done", json!({"content_index": index, "text": part.text, "logprobs": []}))
+            ("response.output_text.done", json!({"content_index": index, "text": part.text, "logprobs": part.logprobs}))
         };
         self.put_of(name, &open.id, fields, out);
         let value = part.value();
@@ -344,6 +347,7 @@ pub(super) fn whole(context: &AnswerContext, answer: Answer) -> String {
                     let (base, length) = (characters(&part.text), characters(&block.text));
                     part.annotations.extend(block.citations.iter().map(|source| annotation(source, base, length)));
                     part.text.push_str(&block.text);
+                    part.logprobs.extend(block.logprobs);
                 }
             }
             Kind::Thinking => {

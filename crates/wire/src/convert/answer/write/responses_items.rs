@@ -18,6 +18,7 @@ pub(super) struct Part {
     pub(super) refusal: bool,
     pub(super) text: String,
     pub(super) annotations: Vec<Value>,
+    pub(super) logprobs: Vec<Value>,
 }
 
 impl Part {
@@ -25,7 +26,7 @@ impl Part {
         if self.refusal {
             json!({"type": "refusal", "refusal": self.text})
         } else {
-            json!({"type": "output_text", "text": self.text, "annotations": self.annotations, "logprobs": []})
+            json!({"type": "output_text", "text": self.text, "annotations": self.annotations, "logprobs": self.logprobs})
         }
     }
 }

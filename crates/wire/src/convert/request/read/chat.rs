@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::super::super::Refused;
-use super::super::ask::{Ask, Cache, Call, Effort, Format, Input, Outcome, Part, Role, Shape, Turn, What};
+use super::super::ask::{Ask, Cache, Call, Effort, Format, Input, Logprobs, Outcome, Part, Role, Shape, Turn, What};
 use super::super::ledger::{Ledger, refuse};
 use super::super::{effort, take};
 use super::{chat_parts as parts, chat_reasoning, messages_blocks as blocks, tools};
@@ -38,6 +38,7 @@ pub(super) fn read(ask: &mut Ask, body: &mut Map<String, Value>, ledger: &mut Le
     ask.verbosity = take::some(body, "verbosity");
     ask.format = take::some(body, "response_format").map(format).transpose()?.flatten();
     ask.effort = thought(body);
+    ask.logprobs = logprobs(body)?;
     ask.stream_options = take::object(body, "stream_options");
     ask.include_usage = take::flag(&mut ask.stream_options, "include_usage") == Some(true);
     ask.user = user(body);
@@ -45,6 +46,16 @@ pub(super) fn read(ask: &mut Ask, body: &mut Map<String, Value>, ledger: &mut Le
     ask.hinted = ledger.take(blocks::HINT);
     ask.cache = cache(body).or(ask.hinted.then_some(Cache { long: false }));
     Ok(())
+}
+
+/// `logprobs` and `top_logprobs`.
+fn logprobs(body: &mut Map<String, Value>) -> Result<Option<Logprobs>, Refused> {
+    let wanted = take::flag(body, "logprobs") == Some(true);
+    let top = take::some(body, "top_logprobs").filter(|top| *top != 0);
+    if !wanted && top.is_some() {
+        return Err(refuse("top_logprobs", "it says how many of what `logprobs` asks for, which is not set"));
+    }
+    Ok(wanted.then(|| Logprobs { at: "logprobs".to_owned(), top }))
 }
 
 /// Calls without an id of their own, until their results come.

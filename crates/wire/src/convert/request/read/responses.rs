@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::super::super::Refused;
-use super::super::ask::{Ask, Effort, Part, Role, Turn};
+use super::super::ask::{Ask, Effort, LOGPROBS, Logprobs, Part, Role, Turn};
 use super::super::ledger::{Ledger, refuse};
 use super::super::take;
 use super::{chat, responses_items as items, tools};
@@ -36,25 +36,27 @@ pub(super) fn read(ask: &mut Ask, body: &mut Map<String, Value>, ledger: &mut Le
         stop => stop.into_iter().collect(),
     };
     ask.stream_options = take::object(body, "stream_options");
-    include(&take::list(body, "include"), ledger)?;
+    let asked = include(&take::list(body, "include"), ledger);
+    let top = take::some(body, "top_logprobs").filter(|top| *top != 0);
+    let asked = asked.or_else(|| top.is_some().then(|| "top_logprobs".to_owned()));
+    ask.logprobs = asked.map(|at| Logprobs { at, top });
     output(ask, body, ledger)?;
     ask.user = chat::user(body);
     ask.cache = chat::cache(body);
     Ok(())
 }
 
-/// What is wanted beside the answer. Reasoning for the way back goes along anyway.
-fn include(wishes: &[Value], ledger: &mut Ledger) -> Result<(), Refused> {
+/// What is wanted beside the answer: where log probabilities are. Reasoning for the way back goes along anyway.
+fn include(wishes: &[Value], ledger: &mut Ledger) -> Option<String> {
+    let mut logprobs = None;
     for (i, wish) in wishes.iter().enumerate() {
         match wish.as_str().unwrap_or_default() {
             "reasoning.encrypted_content" => {}
-            "message.output_text.logprobs" => {
-                return Err(refuse("include", super::super::rest::LOGPROBS));
-            }
+            LOGPROBS => logprobs = Some(format!("include[{i}]")),
             wish => ledger.drop_as(&format!("include[{i}]"), wish),
         }
     }
-    Ok(())
+    logprobs
 }
 
 /// `text` and `reasoning`.

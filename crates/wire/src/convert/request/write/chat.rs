@@ -30,6 +30,10 @@ pub(super) fn write(mut ask: Ask, target: &Target<'_>, ledger: &mut Ledger) -> R
     put(&mut body, "reasoning_effort", effort);
     // Few servers know it, and this is what it is where nothing is said.
     put(&mut body, "verbosity", ask.verbosity.take().filter(|verbosity| verbosity != "medium"));
+    if let Some(wanted) = ask.logprobs.take() {
+        body.insert("logprobs".to_owned(), true.into());
+        put(&mut body, "top_logprobs", wanted.top);
+    }
     put(&mut body, "response_format", ask.format.take().map(|wanted| format(target.from, wanted)));
     put(&mut body, "service_tier", super::tier(target.from, &ask));
     if target.from == Dialect::Messages {

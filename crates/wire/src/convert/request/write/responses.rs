@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::super::super::Refused;
-use super::super::ask::{Ask, Choice, Format, Part, Role, Source, Tool, Turn, What};
+use super::super::ask::{Ask, Choice, Format, LOGPROBS, Part, Role, Source, Tool, Turn, What};
 use super::super::ledger::{Ledger, refuse};
 use super::super::{fit, media, models};
 use super::{Target, put};
@@ -62,9 +62,12 @@ pub(super) fn write(mut ask: Ask, target: &Target<'_>, ledger: &mut Ledger) -> R
         body.insert("stream_options".to_owned(), std::mem::take(&mut ask.stream_options).into());
     }
     // The history is the client's: what the upstream thought comes back in it, so it has to be given out.
-    if models::reasons(target.model) {
-        body.insert("include".to_owned(), json!(["reasoning.encrypted_content"]));
+    let mut include = Vec::from_iter(models::reasons(target.model).then_some("reasoning.encrypted_content"));
+    if let Some(wanted) = ask.logprobs.take() {
+        include.push(LOGPROBS);
+        put(&mut body, "top_logprobs", wanted.top);
     }
+    put(&mut body, "include", Some(include).filter(|include| !include.is_empty()));
     Ok(body)
 }
 
