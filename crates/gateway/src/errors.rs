@@ -39,6 +39,14 @@ pub(crate) enum GatewayError {
     /// The body is not what the endpoint takes.
     #[error("{0}")]
     BadRequest(String),
+    /// The request means something that the dialect of its upstream cannot say.
+    #[error("{message}")]
+    Unconvertible {
+        /// What it is, and what to do.
+        message: String,
+        /// The field's path in the caller's body.
+        param: Option<String>,
+    },
     /// The body or the number of messages is over the limit.
     #[error("Request too large: {0}")]
     TooLarge(String),
@@ -74,8 +82,10 @@ pub(crate) enum GatewayError {
     /// Another review of the same stored response is under way.
     #[error("this response is being reviewed for another request; try again shortly")]
     UnderReview,
-    /// No upstream speaks this dialect.
-    #[error("no upstream for {0} is configured: add one to the upstreams in luthien.yaml")]
+    /// No upstream serves this caller: none speaks the dialect, or one that is near to it, and no rule names the model.
+    #[error(
+        "no upstream serves this model to clients of {0}: ask for one that `/v1/models` lists; the operator can add upstreams, and rules for models, in luthien.yaml"
+    )]
     NoUpstream(Dialect),
     /// An upstream that is none of the caller's has no key of its own.
     #[error(
@@ -153,6 +163,8 @@ impl GatewayError {
             Self::NoCredential
             | Self::BadCredential(_)
             | Self::BadRequest(_)
+            | Self::Unconvertible { .. }
+            | Self::NoUpstream(_)
             | Self::TooLarge(_)
             | Self::UnknownEncoding(_)
             | Self::SlowBody(_)
@@ -166,7 +178,6 @@ impl GatewayError {
             Self::NoServerKey(_)
             | Self::NoOwnKey(_)
             | Self::PathNotAllowed(_)
-            | Self::NoUpstream(_)
             | Self::CannotRecord
             | Self::ShuttingDown => Fault::Gateway,
             Self::PolicyBlocked(_) | Self::PolicyRefused(_) => Fault::Policy,
@@ -187,22 +198,23 @@ impl GatewayError {
                 RefusalKind::Invalid => StatusCode::BAD_REQUEST,
             },
             Self::NoCredential | Self::BadCredential(_) | Self::NoServerKey(_) => StatusCode::UNAUTHORIZED,
-            Self::BadRequest(_) | Self::NoThreads | Self::BodyBroken | Self::PolicyBlocked(_) => {
-                StatusCode::BAD_REQUEST
-            }
+            Self::BadRequest(_)
+            | Self::Unconvertible { .. }
+            | Self::NoThreads
+            | Self::BodyBroken
+            | Self::PolicyBlocked(_) => StatusCode::BAD_REQUEST,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnknownEncoding(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::SlowBody(_) => StatusCode::REQUEST_TIMEOUT,
-            Self::NotFound(_) => StatusCode::NOT_FOUND,
+            Self::NotFound(_) | Self::NoUpstream(_) => StatusCode::NOT_FOUND,
             Self::BadMethod(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::UnderReview => StatusCode::CONFLICT,
             Self::NoWebSocket => StatusCode::UPGRADE_REQUIRED,
             // Not 500, which some agents try many times over: nothing changes until somebody sets a key.
             Self::PathNotAllowed(_) | Self::NotForCaller(_) | Self::NoOwnKey(_) => StatusCode::FORBIDDEN,
-            Self::NoUpstream(_)
-            | Self::Unreachable { .. }
-            | Self::UpstreamBroken { .. }
-            | Self::AnswerTooLarge { .. } => StatusCode::BAD_GATEWAY,
+            Self::Unreachable { .. } | Self::UpstreamBroken { .. } | Self::AnswerTooLarge { .. } => {
+                StatusCode::BAD_GATEWAY
+            }
             Self::ConnectTimeout { .. } | Self::UpstreamTimeout { .. } => StatusCode::GATEWAY_TIMEOUT,
             Self::CannotRecord | Self::ShuttingDown => StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -218,6 +230,7 @@ impl GatewayError {
             },
             Self::NoCredential | Self::BadCredential(_) | Self::NoServerKey(_) => "authentication_error",
             Self::BadRequest(_)
+            | Self::Unconvertible { .. }
             | Self::NoThreads
             | Self::BodyBroken
             | Self::UnknownEncoding(_)
@@ -225,16 +238,13 @@ impl GatewayError {
             | Self::NoWebSocket
             | Self::BadMethod(_) => "invalid_request_error",
             Self::TooLarge(_) => "request_too_large",
-            Self::NotFound(_) => "not_found_error",
+            Self::NotFound(_) | Self::NoUpstream(_) => "not_found_error",
             Self::PathNotAllowed(_) | Self::NotForCaller(_) | Self::NoOwnKey(_) => "permission_error",
             Self::PolicyBlocked(_) => "policy_blocked",
             Self::UnderReview => "conflict_error",
             Self::ConnectTimeout { .. } | Self::UpstreamTimeout { .. } => "timeout_error",
             Self::CannotRecord | Self::ShuttingDown => "overloaded_error",
-            Self::NoUpstream(_)
-            | Self::Unreachable { .. }
-            | Self::UpstreamBroken { .. }
-            | Self::AnswerTooLarge { .. } => "api_error",
+            Self::Unreachable { .. } | Self::UpstreamBroken { .. } | Self::AnswerTooLarge { .. } => "api_error",
         }
     }
 
@@ -267,13 +277,15 @@ impl GatewayError {
     /// The body in the caller's dialect. `id` is the transaction's.
     pub(crate) fn body(&self, dialect: Dialect, id: &str) -> Bytes {
         let body = dialect.error_body(self.kind(), &self.to_string(), id);
-        let code = match self {
-            Self::NoThreads => "thread_unsupported_request",
+        let (name, value) = match self {
+            Self::NoThreads => ("details", json!({"error_code": "thread_unsupported_request"})),
+            // Anthropic's envelope has no place for the field.
+            Self::Unconvertible { param: Some(param), .. } if dialect != Dialect::Messages => ("param", json!(param)),
             _ => return body.into(),
         };
         let mut body: Value = serde_json::from_slice(&body).unwrap_or_default();
         if let Some(error) = body.get_mut("error").and_then(Value::as_object_mut) {
-            error.insert("details".to_owned(), json!({"error_code": code}));
+            error.insert(name.to_owned(), value);
         }
         body.to_string().into()
     }

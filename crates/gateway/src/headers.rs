@@ -21,7 +21,7 @@ pub(crate) const POLICY: HeaderName = HeaderName::from_static("x-luthien-policy"
 pub(crate) const UPSTREAM: HeaderName = HeaderName::from_static("x-luthien-upstream");
 /// The upstreams that were asked before it and could not answer, and why.
 pub(crate) const FALLBACK: HeaderName = HeaderName::from_static("x-luthien-fallback");
-/// What was left out in a conversion: of the request, and of an answer in one piece.
+/// What was left out in a conversion, of the request and of the answer, and what was put in.
 pub(crate) const DROPPED: HeaderName = HeaderName::from_static("x-luthien-dropped");
 /// What tells clients not to try again.
 pub(crate) const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");

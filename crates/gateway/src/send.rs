@@ -55,6 +55,7 @@ struct Ready<'u> {
     sent: Bytes,
     dialect: Dialect,
     dropped: Vec<String>,
+    added: Vec<String>,
     answer: Option<AnswerContext>,
 }
 
@@ -158,21 +159,24 @@ fn make_ready<'u>(
     };
     let prepared = prepare(upstream, keys, outgoing)?;
     let sent = fitted.body.take().unwrap_or_else(|| received.decoded.clone());
-    let Fitted { dialect, dropped, answer, .. } = fitted;
-    Ok(Ready { upstream, request: prepared, sent, dialect, dropped, answer })
+    let Fitted { dialect, dropped, added, answer, .. } = fitted;
+    Ok(Ready { upstream, request: prepared, sent, dialect, dropped, added, answer })
 }
 
-/// Tells client and record that a request is converted, and what it has lost.
+/// Tells client and record that a request is converted, what it has lost, and what was put in.
 fn announce(transaction: &mut Transaction, ready: &Ready<'_>, from: Dialect) {
-    let (to, dropped) = (ready.dialect, &ready.dropped);
+    let (to, dropped, added) = (ready.dialect, &ready.dropped, &ready.added);
     if ready.answer.is_some() || !dropped.is_empty() {
-        let data = json!({"upstream": ready.upstream.name, "from": from, "to": to, "dropped": dropped});
+        let upstream = &ready.upstream.name;
+        let data = json!({"upstream": upstream, "from": from, "to": to, "dropped": dropped, "added": added});
         transaction.event("transaction.converted", data);
     }
-    if dropped.is_empty() {
-        transaction.unmark(DROPPED);
-    } else {
+    transaction.unmark(DROPPED);
+    if !dropped.is_empty() {
         transaction.mark(DROPPED, header_text(&dropped.join(", ")));
+    }
+    if !added.is_empty() {
+        transaction.mark_too(DROPPED, &format!("added: {}", added.join(", ")));
     }
 }
 

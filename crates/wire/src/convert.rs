@@ -26,6 +26,9 @@ pub struct Converted {
     /// What the target has no place for, each as the path of the field in the client's body (`tools[2]`, `top_k`), in order,
     /// with a few words in brackets where the path does not say what stood there.
     pub dropped: Vec<String>,
+    /// Words that the client did not write and the target needs, each as the path of its place in `body`, with the words in
+    /// brackets.
+    pub added: Vec<String>,
     /// What the conversion of the answer has to know.
     pub answer: AnswerContext,
 }

@@ -105,6 +105,7 @@ fn shown(request: &Request, kind: RequestKind, to: Dialect, model: &str) -> Stri
         Ok(converted) => {
             let mut lines = vec![laid_out(&converted.body)];
             lines.extend(converted.dropped.iter().map(|dropped| format!("dropped {dropped}")));
+            lines.extend(converted.added.iter().map(|added| format!("added {added}")));
             let answer = converted.answer;
             lines.extend(answer.free_text_tools.iter().map(|name| format!("free text {name}")));
             lines.extend(answer.renamed_tools.iter().map(|(there, here)| format!("{there} is {here}")));

@@ -22,6 +22,8 @@ pub(crate) struct Fitted {
     pub(crate) body: Option<Bytes>,
     /// What the request lost on the way.
     pub(crate) dropped: Vec<String>,
+    /// What the conversion has put in.
+    pub(crate) added: Vec<String>,
     /// What the answer has to be converted by, where it comes in another dialect than the client's.
     pub(crate) answer: Option<AnswerContext>,
 }
@@ -29,7 +31,7 @@ pub(crate) struct Fitted {
 impl Fitted {
     /// In the client's own dialect.
     fn same(route: &Route, body: Option<Bytes>, dropped: Vec<String>) -> Self {
-        Self { dialect: route.dialect, path: route.path.clone(), body, dropped, answer: None }
+        Self { dialect: route.dialect, path: route.path.clone(), body, dropped, added: Vec::new(), answer: None }
     }
 }
 
@@ -105,11 +107,12 @@ fn converted(
     };
     let converted =
         if counts { convert::count(request, dialect, model) } else { convert::request(request, dialect, model) };
-    let Converted { body, dropped, answer } = converted.map_err(refused)?;
+    let Converted { body, dropped, added, answer } = converted.map_err(refused)?;
     let answer = AnswerContext { id: id.0.simple().to_string(), ..answer };
-    Ok(Fitted { dialect, path: path.to_owned(), body: Some(body), dropped, answer: Some(answer) })
+    Ok(Fitted { dialect, path: path.to_owned(), body: Some(body), dropped, added, answer: Some(answer) })
 }
 
 fn refused(refused: Refused) -> GatewayError {
-    GatewayError::BadRequest(refused.message)
+    let Refused { message, param } = refused;
+    GatewayError::Unconvertible { message, param }
 }

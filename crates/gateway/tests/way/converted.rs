@@ -267,6 +267,52 @@ async fn what_has_no_counterpart_is_named_and_what_would_change_the_meaning_is_r
     rig.stop().await;
 }
 
+#[rstest]
+#[case(Dialect::Chat, "n", json!(2))]
+#[case(Dialect::Responses, "previous_response_id", json!("resp_1"))]
+#[tokio::test]
+async fn openais_clients_are_told_which_field_cannot_be_converted(
+    #[case] client: Dialect,
+    #[case] field: &str,
+    #[case] value: Value,
+) {
+    let (rig, _upstream) = far(Dialect::Messages, Answer::text("x"), Vec::new()).await;
+    let mut body = asks(client, "far", false);
+    body[field] = value;
+    let exchange = rig.ask(path(client), &body).await;
+    assert_eq!(exchange.status, 400);
+    let told: Value = serde_json::from_slice(&exchange.rest().await.unwrap()).unwrap();
+    assert_eq!(
+        (&told["error"]["type"], &told["error"]["param"]),
+        (&json!("invalid_request_error"), &json!(field)),
+        "{told}"
+    );
+    assert!(told["error"]["message"].as_str().unwrap().starts_with(&format!("{field}: ")), "{told}");
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn words_that_a_conversion_puts_in_are_named() {
+    let (rig, upstream) = far(Dialect::Messages, Answer::text("x"), Vec::new()).await;
+    let mut body = asks(Dialect::Chat, "far", false);
+    body["verbosity"] = json!("low");
+    body["messages"] = json!([
+        {"role": "assistant", "content": "Hello."},
+        {"role": "user", "content": "hi"},
+        {"role": "assistant", "content": "Well"},
+    ]);
+    let exchange = rig.ask("/v1/chat/completions", &body).await;
+    let named = ["messages[0] ([the conversation begins with the model])", "messages[4] ([go on])"];
+    let header = format!("verbosity, added: {}, {}", named[0], named[1]);
+    assert_eq!((exchange.status, exchange.header("x-luthien-dropped")), (200, Some(header.as_str())));
+    let record = rig.record(&id(&exchange)).await;
+    let event = record.events.iter().find(|event| event.event_type == "transaction.converted").unwrap();
+    assert_eq!((&event.data["dropped"], &event.data["added"]), (&json!(["verbosity"]), &json!(named)));
+    let sent: Value = serde_json::from_slice(&upstream.requests()[0].body).unwrap();
+    assert_eq!(sent["messages"][4]["content"][0]["text"], "[go on]");
+    rig.stop().await;
+}
+
 #[tokio::test]
 async fn what_one_dialect_of_an_upstream_cannot_say_another_may() {
     let (rig, upstream) = far_with(Dialect::Chat, Answer::text("x"), Vec::new(), |config| {

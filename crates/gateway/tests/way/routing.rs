@@ -254,3 +254,18 @@ async fn threads_of_a_vendor_are_refused_by_their_code_where_another_dialect_ser
     rig.stop().await;
     local.stop().await;
 }
+
+#[rstest]
+#[case(Dialect::Messages)]
+#[case(Dialect::Chat)]
+#[case(Dialect::Responses)]
+#[tokio::test]
+async fn what_nobody_serves_is_not_found(#[case] dialect: Dialect) {
+    let rig = Rig::with(Answer::text("x"), Vec::new(), |config| config.upstreams.clear()).await;
+    let exchange = rig.ask(path(dialect), &asks(dialect, "some-model", false)).await;
+    assert_eq!((exchange.status, exchange.header("x-should-retry")), (404, Some("false")));
+    let told: Value = serde_json::from_str(&text(exchange).await).unwrap();
+    assert_eq!(told["error"]["type"], "not_found_error");
+    assert!(told["error"]["message"].as_str().unwrap().starts_with("no upstream serves this model"), "{told}");
+    rig.stop().await;
+}

@@ -37,18 +37,19 @@ fn told(event: &Event) -> String {
     if let Some(summary) = event.data["summary"].as_str() {
         return summary.to_owned();
     }
-    let lost = |what: &str| {
-        let names = event.data["dropped"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    let listed = |name: &str, what: &str| {
+        let names = event.data[name].as_array().into_iter().flatten().filter_map(Value::as_str);
         let names = names.collect::<Vec<_>>().join(", ");
         if names.is_empty() { String::new() } else { format!("{what}{names}") }
     };
     match event.event_type.as_str() {
         "transaction.converted" => {
-            format!("converted from {} to {}{}", text("from"), text("to"), lost("; left out: "))
+            let (lost, put_in) = (listed("dropped", "; left out: "), listed("added", "; put in: "));
+            format!("converted from {} to {}{lost}{put_in}", text("from"), text("to"))
         }
         "transaction.answer_converted" => match event.data["error"].as_str() {
             Some(error) => format!("the answer could not be converted: {error}"),
-            None => format!("the answer was converted{}", lost("; left out: ")),
+            None => format!("the answer was converted{}", listed("dropped", "; left out: ")),
         },
         "transaction.fallback" => {
             format!("{} could not answer ({}), {} was asked", text("from"), text("why"), text("to"))

@@ -58,7 +58,7 @@ fn convert(request: &Request, to: Dialect, model: &str, wanted: impl Fn(&str) ->
         let mut ledger = Ledger::default();
         let body = own::own(&request.with_model(model), &mut ledger);
         let answer = context(&Ask::default(), request, to, Map::new());
-        return Ok(Converted { body, dropped: ledger.finish(), answer });
+        return Ok(Converted { body, dropped: ledger.finish(), added: Vec::new(), answer });
     }
     let body = parsed(request)?;
     let repeated = if from == Dialect::Responses { repeated(&body) } else { Map::new() };
@@ -74,7 +74,8 @@ fn convert(request: &Request, to: Dialect, model: &str, wanted: impl Fn(&str) ->
     let mut bytes = Vec::with_capacity(request.body().len() + request.body().len() / 8 + 1024);
     serde_json::to_writer(&mut bytes, &body)
         .map_err(|error| Refused { message: format!("the request cannot be written: {error}"), param: None })?;
-    Ok(Converted { body: Bytes::from(bytes), dropped: ledger.finish(), answer })
+    let added = ledger.added();
+    Ok(Converted { body: Bytes::from(bytes), dropped: ledger.finish(), added, answer })
 }
 
 /// The body as members. Half a surrogate pair, which agents leave behind when they cut texts, is read as what UTF-8 has for it.

@@ -185,8 +185,7 @@ async fn what_was_only_converted_is_no_change() {
     let (_folder, recorder) = recorder().await;
     let went = stream(&[item("I will."), function_call("ls")], true);
     let flight = converted(&recorder, 1, &asked(&[ask("my key is 123")]), &calling("I will.", "ls"), &went);
-    let data =
-        json!({"upstream": "anthropic", "from": "responses", "to": "messages", "dropped": ["tools[1]", "store"]});
+    let data = json!({"upstream": "anthropic", "from": "responses", "to": "messages", "dropped": ["tools[1]", "store"], "added": ["messages[2] ([go on])"]});
     flight.event(Event { event_type: "transaction.converted".into(), at: second(1), data });
     flight.finish(end(1));
     recorder.settled().await;
@@ -197,7 +196,7 @@ async fn what_was_only_converted_is_no_change() {
     assert_eq!((&turn.original_request_messages, &turn.original_response_messages), (&None, &None));
     assert_eq!(contents(&turn.request_messages)[3], (MessageType::User, "my key is 123"));
     let note = &turn.annotations[0];
-    let told = "converted from responses to messages; left out: tools[1], store";
+    let told = "converted from responses to messages; left out: tools[1], store; put in: messages[2] ([go on])";
     assert_eq!((note.policy_name.as_str(), note.summary.as_str()), ("gateway", told));
     assert!(markdown(&shown).contains("> Gateway: converted from responses to messages"));
 

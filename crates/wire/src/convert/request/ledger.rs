@@ -1,11 +1,12 @@
-//! What a conversion leaves out, gathered for the client and the record.
+//! What a conversion leaves out and what it puts in, gathered for the client and the record.
 
 use super::super::Refused;
 
-/// What was dropped, in order.
+/// What was dropped, in order, and what was added.
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
     entries: Vec<Entry>,
+    added: Vec<String>,
     /// What came when there was no room for names.
     unnamed: usize,
 }
@@ -61,7 +62,19 @@ impl Ledger {
         }
     }
 
-    /// All of it, in order.
+    /// Words were put in that the client did not write; `at` is their place in what is sent.
+    pub(super) fn add(&mut self, at: &str, words: &str) {
+        if self.added.len() < ENTRIES {
+            self.added.push(format!("{} ({})", plain(at), plain(words)));
+        }
+    }
+
+    /// All that was added, in order.
+    pub(super) fn added(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.added)
+    }
+
+    /// All that was dropped, in order.
     pub(super) fn finish(self) -> Vec<String> {
         let word = |Entry { at, what, more }| match (what.is_empty(), more) {
             (true, _) => at,

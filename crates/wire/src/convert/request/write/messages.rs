@@ -9,6 +9,12 @@ use super::super::{fit, models};
 use super::{Target, messages_thinking as thinking, put, schemas};
 use crate::dialect::Dialect;
 
+/// The user's line where a history ends with the model.
+const GO_ON: &str = "[go on]";
+
+/// The user's line where a history begins with the model.
+const BEGINS: &str = "[the conversation begins with the model]";
+
 pub(super) fn write(mut ask: Ask, target: &Target<'_>, ledger: &mut Ledger) -> Result<Map<String, Value>, Refused> {
     let mut body = Map::new();
     body.insert("model".to_owned(), target.model.into());
@@ -20,7 +26,8 @@ pub(super) fn write(mut ask: Ask, target: &Target<'_>, ledger: &mut Ledger) -> R
     let mut messages = messages(std::mem::take(&mut ask.turns), models::hears_system(target.model), ledger)?;
     if messages.last().is_some_and(ends_with_model) {
         // The other dialects ask for a new turn so, Messages for more of the last one, or nothing at all.
-        messages.push(json!({"role": "user", "content": [{"type": "text", "text": "[go on]"}]}));
+        ledger.add(&format!("messages[{}]", messages.len()), GO_ON);
+        messages.push(json!({"role": "user", "content": [{"type": "text", "text": GO_ON}]}));
     }
     if messages.is_empty() {
         // A system prompt alone is a question in the other dialects.
@@ -98,7 +105,8 @@ fn messages(turns: Vec<Turn>, hears: bool, ledger: &mut Ledger) -> Result<Vec<Va
         match out.last_mut() {
             Some((last, before)) if *last == role => before.extend(blocks),
             None if model => {
-                out.push(("user", vec![json!({"type": "text", "text": "[the conversation begins with the model]"})]));
+                ledger.add("messages[0]", BEGINS);
+                out.push(("user", vec![json!({"type": "text", "text": BEGINS})]));
                 out.push((role, blocks));
             }
             _ => out.push((role, blocks)),
