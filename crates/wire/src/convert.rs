@@ -6,9 +6,11 @@
 
 mod answer;
 mod call_signature;
+mod citation;
 pub mod envelope;
 mod errors;
 mod request;
+mod search;
 
 use bytes::Bytes;
 use serde_json::{Map, Value};

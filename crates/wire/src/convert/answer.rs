@@ -15,7 +15,7 @@ mod order;
 mod read;
 mod thought;
 mod usage;
-mod write;
+pub(super) mod write;
 
 use bytes::{Bytes, BytesMut};
 

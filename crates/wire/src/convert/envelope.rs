@@ -15,6 +15,9 @@
 //! - `responses`: the `encrypted_content` of a `reasoning` item
 //! - `chat`: a `signature` in `thinking_blocks`, or a `signature` or `data` in `reasoning_details`
 //!
+//! Two more things of Anthropic's travel so, through clients of Responses: the sealed parts of what a web search found
+//! (`search.rs`) and of a citation (`citation.rs`).
+//!
 //! An envelope comes back from a client, so it is no more trusted than the rest of its request: [`open`] takes nothing out
 //! of it but reasoning, by its known members, and whoever sends that on sees to it that the client's history shows its
 //! [`texts`] too.
@@ -40,14 +43,24 @@ pub fn seal(from: Dialect, reasoning: &Value) -> String {
 /// Whose reasoning an envelope holds, and what it is; `None` where `text` is none of ours, is damaged, or holds anything
 /// else than reasoning.
 pub fn open(text: &str) -> Option<(Dialect, Value)> {
-    let (name, data) = text.strip_prefix(PREFIX)?.split_once('.')?;
-    let from = Dialect::ALL.into_iter().find(|dialect| dialect.name() == name)?;
-    let mut reasoning = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(data).ok()?).ok()?;
+    let (from, mut reasoning) = unsealed(text)?;
     if !is_reasoning(from, &reasoning) {
         return None;
     }
     keep_known(from, &mut reasoning);
     Some((from, reasoning))
+}
+
+/// Whose an envelope is, and whatever stands in it: its reader takes out what it knows, by name.
+pub(super) fn unsealed(text: &str) -> Option<(Dialect, Value)> {
+    let (name, data) = text.strip_prefix(PREFIX)?.split_once('.')?;
+    let from = Dialect::ALL.into_iter().find(|dialect| dialect.name() == name)?;
+    Some((from, serde_json::from_slice(&URL_SAFE_NO_PAD.decode(data).ok()?).ok()?))
+}
+
+/// What stands where Anthropic has something sealed and another vendor has nothing.
+pub(super) fn nothing() -> String {
+    seal(Dialect::Responses, &Value::Object(serde_json::Map::new()))
 }
 
 /// What of reasoning a model or a person can read: the texts of each member that has some, in order.

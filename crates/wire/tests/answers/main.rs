@@ -9,6 +9,7 @@ mod logprobs;
 mod meaning;
 mod next_turn;
 mod round_trip;
+mod searches;
 mod splits;
 mod streams;
 mod support;

@@ -21,9 +21,31 @@ fn said(value: Value) -> Value {
             let numbered = |name: &str| name == "index" && !is_choice;
             Value::Object(kept.filter(|(name, value)| !value.is_null() && !numbered(name)).collect::<Map<_, _>>())
         }
-        Value::Array(values) => values.into_iter().map(said).collect(),
+        Value::Array(values) => uncut(values.into_iter().map(said).collect()),
         other => other,
     }
+}
+
+/// Blocks without the cuts that a body of Messages has where sources begin and end: a stream tells sources behind the text.
+fn uncut(values: Vec<Value>) -> Value {
+    let is_text = |value: &Value| value["type"] == "text" && value["text"].is_string();
+    let mut out: Vec<Value> = Vec::new();
+    for mut value in values {
+        let sources = value.get_mut("citations").and_then(Value::as_array_mut);
+        for source in sources.into_iter().flatten() {
+            *source = source["url"].take();
+        }
+        match out.last_mut().filter(|last| is_text(last) && is_text(&value)) {
+            Some(last) => {
+                let texts = [&last["text"], &value["text"]].map(|text| text.as_str().unwrap_or_default());
+                last["text"] = texts.concat().into();
+                let all = [&last["citations"], &value["citations"]].into_iter().filter_map(Value::as_array).flatten();
+                last["citations"] = all.cloned().collect();
+            }
+            None => out.push(value),
+        }
+    }
+    out.into()
 }
 
 #[test]

@@ -2,9 +2,11 @@
 
 use serde_json::Value;
 
-use super::event::{Citation, Delta, Event, Head, Kind, Stop, Usage};
+use super::event::{Delta, Event, Head, Kind, Stop, Usage};
 use super::thought::Thought;
+use crate::convert::citation::Citation;
 use crate::convert::errors::Failure;
+use crate::convert::search::Found;
 
 /// A whole answer without its dialect.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -27,6 +29,8 @@ pub(super) struct Block {
     /// Of a text's tokens.
     pub(super) logprobs: Vec<Value>,
     pub(super) thought: Thought,
+    /// What a search gave.
+    pub(super) found: Option<Found>,
     /// It is not whole.
     pub(super) cut: bool,
 }
@@ -45,6 +49,7 @@ impl Answer {
                 citations: Vec::new(),
                 logprobs: Vec::new(),
                 thought: Thought::default(),
+                found: None,
                 cut: false,
             }),
             Event::Delta(_, delta) => {
@@ -57,6 +62,7 @@ impl Answer {
                         block.logprobs.extend(tokens);
                     }
                     (_, Delta::Citation(citation)) => block.citations.push(citation),
+                    (_, Delta::Found(found)) => block.found = Some(found),
                     (_, Delta::Opaque(_)) => {}
                 }
             }
@@ -81,16 +87,4 @@ impl Answer {
     pub(super) fn refused(&self) -> bool {
         self.blocks.iter().any(|block| block.kind == Kind::Refusal)
     }
-}
-
-/// Sources with the characters they stand for, counted from `base` characters before the block. One without a range stands
-/// for the whole block.
-pub(super) fn placed(citation: &Citation, base: u64, length: u64) -> (u64, u64) {
-    let (start, end) = citation.range.unwrap_or((0, length));
-    (base.saturating_add(start), base.saturating_add(end))
-}
-
-/// How many characters a text has.
-pub(super) fn characters(text: &str) -> u64 {
-    text.chars().count() as u64
 }

@@ -2,7 +2,9 @@
 
 use serde_json::Value;
 
+use crate::convert::citation::Citation;
 use crate::convert::errors::Failure;
+use crate::convert::search::Found;
 
 /// A block, as its reader numbers it. No two blocks of an answer have the same key.
 pub(super) type Key = u64;
@@ -62,11 +64,21 @@ pub(super) enum Kind {
         /// The arguments are free text, not JSON.
         free_text: bool,
     },
+    /// A web search that the vendor runs. Its arguments are what a Messages call has as input.
+    Search {
+        /// Empty where the upstream gave none.
+        id: String,
+    },
 }
 
 impl Kind {
     pub(super) fn is_call(&self) -> bool {
         matches!(self, Self::Call { .. })
+    }
+
+    /// It cannot be broken off for another block.
+    pub(super) fn is_one(&self) -> bool {
+        matches!(self, Self::Call { .. } | Self::Search { .. })
     }
 }
 
@@ -83,6 +95,8 @@ pub(super) enum Delta {
     Citation(Citation),
     /// A fragment of a call's arguments.
     Arguments(String),
+    /// What a search gave.
+    Found(Found),
 }
 
 impl Delta {
@@ -98,7 +112,8 @@ impl Delta {
             Self::Opaque(Opaque::Details(values) | Opaque::Blocks(values)) => {
                 values.iter().map(|value| EACH + value.to_string().len()).sum()
             }
-            Self::Citation(citation) => EACH + citation.url.len() + citation.title.len(),
+            Self::Citation(citation) => EACH + citation.weight(),
+            Self::Found(found) => EACH + found.weight(),
         }
     }
 }
@@ -118,27 +133,6 @@ pub(super) enum Opaque {
     Blocks(Vec<Value>),
 }
 
-/// A source that a text names.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Citation {
-    pub(super) url: String,
-    pub(super) title: String,
-    /// The characters of the block that it stands for; all of them where the upstream does not say.
-    pub(super) range: Option<(u64, u64)>,
-}
-
-impl Citation {
-    /// No source is longer; sources are kept until their text ends.
-    const MAX: usize = 8 << 10;
-
-    /// `None` where there is no address, or one that is none.
-    pub(super) fn new(url: Option<&str>, title: Option<&str>, range: Option<(u64, u64)>) -> Option<Self> {
-        let (url, title) = (url.filter(|url| !url.is_empty())?, title.unwrap_or_default());
-        let fits = url.len() + title.len() <= Self::MAX;
-        fits.then(|| Self { url: url.to_owned(), title: title.to_owned(), range })
-    }
-}
-
 /// More sources than any answer names.
 pub(super) const MAX_CITATIONS: usize = 1000;
 
@@ -152,6 +146,8 @@ pub(super) struct Usage {
     /// The answer's, reasoning included.
     pub(super) output: Option<u64>,
     pub(super) reasoning: Option<u64>,
+    /// How often the vendor searched the web.
+    pub(super) searches: Option<u64>,
 }
 
 impl Usage {
@@ -162,6 +158,7 @@ impl Usage {
         self.cache_write = more.cache_write.or(self.cache_write);
         self.output = more.output.or(self.output);
         self.reasoning = more.reasoning.or(self.reasoning);
+        self.searches = more.searches.or(self.searches);
     }
 
     /// The upstream has told the cost.

@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use super::event::{Delta, Event, Key, Kind, Stop};
 use super::free_text::{AROUND, Unwrap, escaped};
 use super::logprobs;
-use crate::convert::AnswerContext;
+use crate::convert::{AnswerContext, search};
 use crate::dialect::Dialect;
 
 /// What a name in the record may have.
@@ -42,6 +42,9 @@ pub(super) struct Fit {
     refused: bool,
     cut: bool,
     call: Option<Call>,
+    /// How many searches of the vendor's there were, and whether one is open.
+    searches: usize,
+    searching: bool,
     /// A call has ended: what comes next tells whether it was cut off.
     ending: Option<(Key, Call)>,
     /// What the client's dialect has no place for.
@@ -73,6 +76,8 @@ impl Fit {
             refused: false,
             cut: false,
             call: None,
+            searches: 0,
+            searching: false,
             ending: None,
             dropped: Vec::new(),
         }
@@ -105,6 +110,12 @@ impl Fit {
                     out.push(Event::Delta(key, Delta::Arguments(AROUND.0.to_owned())));
                 }
             }
+            Event::Start(key, Kind::Search { id }) => self.start_search(key, &id, out),
+            Event::Delta(..) if self.searching => self.of_search(event, out),
+            Event::End(_) if self.searching => {
+                self.of_search(event, out);
+                self.searching = false;
+            }
             Event::Start(_, Kind::Refusal) => {
                 self.refused = true;
                 out.push(event);
@@ -120,7 +131,6 @@ impl Fit {
                 let tokens = tokens.into_iter().map(|token| logprobs::fitted(token, self.to)).collect();
                 out.push(Event::Delta(key, Delta::Spelt(text, tokens)));
             }
-            Event::Delta(_, Delta::Citation(_)) if self.to == Dialect::Messages => self.drop("citation"),
             Event::Cut => {
                 self.cut = true;
                 out.push(event);
@@ -154,6 +164,29 @@ impl Fit {
         // Results are told apart by the ids of their calls.
         let id = if lasts(self.to, &id) && self.ids.insert(id.clone()) { id } else { self.own_id() };
         Event::Start(key, Kind::Call { id, name, free_text })
+    }
+
+    /// A search that the vendor runs, for clients that know such a thing.
+    fn start_search(&mut self, key: Key, id: &str, out: &mut Vec<Event>) {
+        self.searching = true;
+        if self.to == Dialect::Chat {
+            self.drop("web search");
+            return;
+        }
+        self.searches += 1;
+        let own = || {
+            let prefix = if self.to == Dialect::Messages { search::FOREIGN } else { "ws_" };
+            format!("{prefix}{}_{}", self.id, self.searches)
+        };
+        let told = search::id(self.to, id).filter(|_| !self.ids.contains(id)).unwrap_or_else(own);
+        self.ids.insert(id.to_owned());
+        out.push(Event::Start(key, Kind::Search { id: told }));
+    }
+
+    fn of_search(&self, event: Event, out: &mut Vec<Event>) {
+        if self.to != Dialect::Chat {
+            out.push(event);
+        }
     }
 
     fn own_id(&self) -> String {

@@ -1,7 +1,8 @@
 //! Puts blocks in sequence: whatever overlaps upstream, one block is open at a time.
 //!
 //! Text and reasoning can be broken off and go on as a block of their own, so that they are never kept. A call cannot: what
-//! comes beside an open call waits until the call ends, or until its arguments are a whole JSON value.
+//! comes beside an open call waits until the call ends, or until its arguments are a whole JSON value; beside a search of
+//! the vendor's, until what it found is told.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -43,15 +44,16 @@ pub(super) struct Order {
 #[derive(Debug)]
 struct Open {
     key: Key,
-    is_call: bool,
-    free_text: bool,
+    is_one: bool,
+    /// A call whose arguments are JSON.
+    has_json: bool,
     json: JsonEnd,
 }
 
 impl Open {
     /// It can be closed for another block.
     fn may_end(&self) -> bool {
-        !self.is_call || (!self.free_text && self.json.ended())
+        !self.is_one || (self.has_json && self.json.ended())
     }
 }
 
@@ -101,7 +103,7 @@ impl Order {
                     return Err(Disorder::TooMany);
                 }
                 self.known.insert(key, kind.clone());
-                if kind.is_call() {
+                if kind.is_one() {
                     self.begin(key, kind, None, out)?;
                 }
             }
@@ -133,7 +135,7 @@ impl Order {
             return self.check();
         }
         match self.known.get(&key) {
-            Some(Kind::Call { .. }) => match &delta {
+            Some(Kind::Call { .. } | Kind::Search { .. }) => match &delta {
                 Delta::Arguments(fragment) if fragment.trim().is_empty() => Ok(()),
                 _ => Err(Unreadable::Contradiction.into()),
             },
@@ -195,8 +197,8 @@ impl Order {
     }
 
     fn open(&mut self, key: Key, kind: Kind, deltas: Vec<Delta>, out: &mut Vec<Event>) {
-        let free_text = matches!(kind, Kind::Call { free_text: true, .. });
-        let mut open = Open { key, is_call: kind.is_call(), free_text, json: JsonEnd::default() };
+        let has_json = matches!(kind, Kind::Call { free_text: false, .. });
+        let mut open = Open { key, is_one: kind.is_one(), has_json, json: JsonEnd::default() };
         out.push(Event::Start(key, kind));
         for delta in deltas {
             if let Delta::Arguments(fragment) = &delta {

@@ -28,7 +28,7 @@ impl Thought {
             Delta::Opaque(Opaque::Item(item)) => self.item = Some(item.clone()),
             Delta::Opaque(Opaque::Details(more)) => more.iter().for_each(|element| join(&mut self.details, element)),
             Delta::Opaque(Opaque::Blocks(more)) => more.iter().for_each(|element| join(&mut self.blocks, element)),
-            Delta::Citation(_) | Delta::Arguments(_) => {}
+            Delta::Citation(_) | Delta::Arguments(_) | Delta::Found(_) => {}
         }
     }
 

@@ -23,6 +23,7 @@ pub(super) fn messages(usage: &Value) -> Usage {
         cache_write: number(usage, "/cache_creation_input_tokens"),
         output: number(usage, "/output_tokens"),
         reasoning: number(usage, "/output_tokens_details/thinking_tokens"),
+        searches: number(usage, "/server_tool_use/web_search_requests"),
     }
 }
 
@@ -58,7 +59,8 @@ fn openai(
     reasoning: Option<u64>,
 ) -> Usage {
     let cached = cache_read.unwrap_or(0).saturating_add(cache_write.unwrap_or(0));
-    Usage { input: prompt.map(|prompt| prompt.saturating_sub(cached)), cache_read, cache_write, output, reasoning }
+    let input = prompt.map(|prompt| prompt.saturating_sub(cached));
+    Usage { input, cache_read, cache_write, output, reasoning, searches: None }
 }
 
 /// A Messages usage.
@@ -74,6 +76,9 @@ pub(super) fn as_messages(usage: Usage) -> Value {
     out["output_tokens"] = usage.output.unwrap_or(0).into();
     if let Some(reasoning) = usage.reasoning.filter(|reasoning| *reasoning > 0) {
         out["output_tokens_details"] = json!({"thinking_tokens": reasoning});
+    }
+    if let Some(searches) = usage.searches.filter(|searches| *searches > 0) {
+        out["server_tool_use"] = json!({"web_search_requests": searches});
     }
     out
 }

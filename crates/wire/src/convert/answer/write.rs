@@ -2,6 +2,7 @@
 
 mod chat;
 mod messages;
+pub(in crate::convert) mod messages_text;
 mod names;
 mod responses;
 mod responses_items;

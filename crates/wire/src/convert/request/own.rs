@@ -1,5 +1,6 @@
 //! A request for an upstream of its own dialect, whose history was partly given by others: envelopes among its reasoning
-//! are opened where they hold this dialect's, and left out where they hold another's. Every other byte stays.
+//! are opened where they hold this dialect's, and left out where they hold another's; what tells of another's web searches
+//! loses what only the gateway knows, or goes where the vendor would refuse it. Every other byte stays.
 
 use std::ops::Range;
 
@@ -11,7 +12,7 @@ use super::models::{Thinks, thinks};
 use super::read::chat_reasoning;
 use super::shown::Shown;
 use super::take;
-use crate::convert::envelope;
+use crate::convert::{citation, envelope, search};
 use crate::dialect::Dialect;
 use crate::json;
 use crate::request::Request;
@@ -19,7 +20,10 @@ use crate::request::Request;
 /// The body without envelopes.
 pub(super) fn own(request: &Request, ledger: &mut Ledger) -> Bytes {
     let body = request.body();
-    if memchr::memmem::find(body, envelope::PREFIX.as_bytes()).is_none() {
+    let ours = |text: &[u8]| {
+        [envelope::PREFIX, search::FOREIGN].iter().any(|mark| memchr::memmem::find(text, mark.as_bytes()).is_some())
+    };
+    if !ours(body) {
         return body.clone();
     }
     let (text, spans) = (request.text(), request.message_spans());
@@ -31,20 +35,22 @@ pub(super) fn own(request: &Request, ledger: &mut Ledger) -> Bytes {
     let mut lost: Option<(usize, bool)> = None;
     for (i, span) in spans.iter().enumerate() {
         let raw = text.get(span.clone()).unwrap_or_default();
-        if !raw.contains(envelope::PREFIX) {
+        if !ours(raw.as_bytes()) {
             continue;
         }
         let Ok(Value::Object(message)) = serde_json::from_str(raw) else { continue };
+        let searched = raw.contains(search::FOREIGN);
+        let what = if searched { "what another vendor thought or searched" } else { "reasoning of another vendor" };
         match changed(request.dialect(), message, &shown) {
             Changed::Not => {}
             Changed::To(new) => {
                 lost = Some((i, begins_with_thinking(&new)));
-                ledger.drop_each(&format!("{list}[{i}]"), "reasoning of another vendor");
+                ledger.drop_each(&format!("{list}[{i}]"), what);
                 edits.push((span.clone(), Value::Object(new).to_string()));
             }
             Changed::Opened(new) => edits.push((span.clone(), new.to_string())),
             Changed::Gone => {
-                ledger.drop_each(&format!("{list}[{i}]"), "reasoning of another vendor");
+                ledger.drop_each(&format!("{list}[{i}]"), what);
                 edits.push((without(spans, i, gone == i), String::new()));
                 gone += 1;
             }
@@ -102,7 +108,7 @@ enum Changed {
     Not,
     /// Something of another vendor is out.
     To(Map<String, Value>),
-    /// Only this dialect's own came out of envelopes.
+    /// Only this dialect's own came out of envelopes, and what is ours.
     Opened(Value),
     /// The whole element is another vendor's reasoning.
     Gone,
@@ -112,8 +118,7 @@ fn changed(dialect: Dialect, message: Map<String, Value>, shown: &Shown<'_>) -> 
     match dialect {
         Dialect::Messages => blocks(message, shown),
         Dialect::Chat => members(&message, shown),
-        // Other items may hold what looks like an envelope: it is theirs.
-        Dialect::Responses if message.get("type").is_none_or(|kind| kind != "reasoning") => Changed::Not,
+        Dialect::Responses if message.get("type").is_none_or(|kind| kind != "reasoning") => item(message),
         Dialect::Responses => {
             let sealed = message.get("encrypted_content").and_then(Value::as_str).and_then(envelope::open);
             match sealed {
@@ -125,11 +130,27 @@ fn changed(dialect: Dialect, message: Map<String, Value>, shown: &Shown<'_>) -> 
     }
 }
 
-/// The thinking blocks of a message.
+/// An item that is no reasoning. But for searches and sources, what looks like an envelope in it is its own.
+fn item(mut item: Map<String, Value>) -> Changed {
+    let mut stripped = item.get("type").is_some_and(|kind| kind == "web_search_call") && search::strip(&mut item);
+    if let Some(Value::Array(parts)) = item.get_mut("content") {
+        for part in parts.iter_mut().filter_map(Value::as_object_mut) {
+            stripped |= citation::strip(part);
+        }
+    }
+    if stripped { Changed::Opened(Value::Object(item)) } else { Changed::Not }
+}
+
+/// The thinking blocks of a message, and those that tell of searches.
 fn blocks(mut message: Map<String, Value>, shown: &Shown<'_>) -> Changed {
     let (mut opened, mut dropped) = (false, false);
     let Some(Value::Array(content)) = message.get_mut("content") else { return Changed::Not };
     content.retain_mut(|block| {
+        if search::is_foreign(block) {
+            dropped = true;
+            return false;
+        }
+        opened |= block.as_object_mut().is_some_and(citation::strip);
         let opaque = match block.get("type").and_then(Value::as_str) {
             Some("thinking") => block.get("signature"),
             Some("redacted_thinking") => block.get("data"),

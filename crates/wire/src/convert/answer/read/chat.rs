@@ -9,9 +9,10 @@ use serde_json::value::RawValue;
 
 use super::chat_calls::{CallRead, Calls};
 use super::chat_reasoning::{self, Reasoning};
-use crate::convert::answer::event::{Citation, Delta, Event, Head, Key, Kind, MAX_CITATIONS, Stop, Usage};
+use crate::convert::answer::event::{Delta, Event, Head, Key, Kind, MAX_CITATIONS, Stop, Usage};
 use crate::convert::answer::logprobs;
 use crate::convert::answer::usage::{self, whole_number};
+use crate::convert::citation::Citation;
 use crate::convert::errors::Failure;
 use crate::dialect::Dialect;
 use crate::turn::Unreadable;
@@ -244,7 +245,7 @@ impl Reader {
         }
         words(&mut self.refusal, REFUSAL, Kind::Refusal, &said.refusal.unwrap_or_default(), out);
         for annotation in said.annotations.iter().flatten() {
-            match citation(annotation) {
+            match annotation.get("url_citation").and_then(Citation::of_openai) {
                 Some(citation) if self.citations.len() < MAX_CITATIONS => {
                     // A source of nothing yet belongs to the text that follows.
                     if !std::mem::replace(&mut self.content, true) {
@@ -325,11 +326,4 @@ fn meaning(reason: &str, sequence: Option<&Value>) -> Stop {
         "end_turn" | "eos" | "eos_token" => Stop::End,
         other => Stop::Other(other.to_owned()),
     }
-}
-
-fn citation(annotation: &Value) -> Option<Citation> {
-    let source = annotation.get("url_citation")?;
-    let text = |name: &str| source.get(name).and_then(Value::as_str);
-    let number = |name: &str| source.get(name).and_then(Value::as_u64);
-    Citation::new(text("url"), text("title"), number("start_index").zip(number("end_index")))
 }

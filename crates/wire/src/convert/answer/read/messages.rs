@@ -7,9 +7,11 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::convert::answer::event::{Citation, Delta, Event, Head, Key, Kind, MAX_CITATIONS, Opaque, Stop};
+use crate::convert::answer::event::{Delta, Event, Head, Key, Kind, MAX_CITATIONS, Opaque, Stop};
 use crate::convert::answer::usage;
+use crate::convert::citation::Citation;
 use crate::convert::errors::Failure;
+use crate::convert::search::{self, Found};
 use crate::dialect::Dialect;
 use crate::turn::Unreadable;
 
@@ -33,6 +35,8 @@ pub(in crate::convert::answer) struct Reader {
     next: Key,
     /// Open blocks by their index on the wire.
     blocks: HashMap<u64, Block>,
+    /// Searches by their ids, until what they found is told.
+    searches: HashMap<String, Key>,
     next_index: u64,
     last_index: u64,
     stop: Option<Box<StopRead>>,
@@ -44,7 +48,10 @@ pub(in crate::convert::answer) struct Reader {
 struct Block {
     /// `None` for a block that no other dialect has.
     key: Option<Key>,
+    /// It has arguments.
     is_call: bool,
+    /// What it gave comes in a block of its own.
+    is_search: bool,
     /// The arguments in the block's start, used where no delta brings any.
     input: Option<String>,
     /// They come before the text that they belong to.
@@ -114,6 +121,19 @@ struct ContentBlock<'a> {
     #[serde(borrow)]
     input: Option<&'a RawValue>,
     citations: Option<Vec<Value>>,
+    #[serde(borrow)]
+    tool_use_id: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    content: Option<&'a RawValue>,
+    caller: Option<Value>,
+}
+
+impl ContentBlock<'_> {
+    /// A web search that the model itself asked for; others belong to code that the vendor runs.
+    fn is_search(&self) -> bool {
+        let direct = self.caller.as_ref().and_then(|caller| caller.get("type")).is_none_or(|kind| kind == "direct");
+        self.name.as_deref() == Some(search::TOOL) && direct
+    }
 }
 
 #[derive(Deserialize)]
@@ -237,21 +257,31 @@ impl Reader {
                 name: block.name.unwrap_or_default().into_owned(),
                 free_text: false,
             },
+            "server_tool_use" if block.is_search() => {
+                Kind::Search { id: block.id.as_deref().unwrap_or_default().to_owned() }
+            }
             other => {
-                out.push(Event::Dropped(named(other, block.name.as_deref())));
-                self.blocks.insert(index, Block { key: None, is_call: false, input: None, citations: Vec::new() });
+                if !self.found(&block, out) {
+                    out.push(Event::Dropped(named(other, block.name.as_deref())));
+                }
+                let nothing = Block { key: None, is_call: false, is_search: false, input: None, citations: Vec::new() };
+                self.blocks.insert(index, nothing);
                 return Ok(());
             }
         };
         let key = self.next;
         self.next += 1;
-        let input = block.input.filter(|_| kind.is_call()).map(|input| arguments(input.get()));
+        let input = block.input.filter(|_| kind.is_one()).map(|input| arguments(input.get()));
+        let is_search = matches!(kind, Kind::Search { .. });
+        if let Kind::Search { id } = &kind {
+            self.searches.insert(id.clone(), key);
+        }
         // A block of the same number has been left open: the new one takes its place.
         let mut citations = Vec::new();
         for citation in block.citations.iter().flatten() {
             cite(&mut citations, citation, out);
         }
-        let block_now = Block { key: Some(key), is_call: kind.is_call(), input, citations };
+        let block_now = Block { key: Some(key), is_call: kind.is_one(), is_search, input, citations };
         if let Some(Block { key: Some(old), .. }) = self.blocks.insert(index, block_now) {
             out.push(Event::End(old));
         }
@@ -267,6 +297,18 @@ impl Reader {
             out.push(Event::Delta(key, Delta::Opaque(Opaque::Redacted(data.into_owned()))));
         }
         Ok(())
+    }
+
+    /// What a search gave ends it; `false` for any other block.
+    fn found(&mut self, block: &ContentBlock<'_>, out: &mut Vec<Event>) -> bool {
+        if block.kind != "web_search_tool_result" {
+            return false;
+        }
+        let Some(key) = self.searches.remove(block.tool_use_id.as_deref().unwrap_or_default()) else { return false };
+        let content = block.content.and_then(|content| serde_json::from_str(content.get()).ok()).unwrap_or_default();
+        out.push(Event::Delta(key, Delta::Found(Found::of_messages(&content))));
+        out.push(Event::End(key));
+        true
     }
 
     fn delta(&mut self, index: u64, delta: &DeltaRead<'_>, out: &mut Vec<Event>) -> Result<(), Unreadable> {
@@ -302,12 +344,16 @@ impl Reader {
 
     fn block_stop(&mut self, index: u64, out: &mut Vec<Event>) {
         // Servers without indices end blocks that have none left.
-        let Some(Block { key: Some(key), input, citations, .. }) = self.blocks.remove(&index) else { return };
+        let Some(Block { key: Some(key), is_search, input, citations, .. }) = self.blocks.remove(&index) else {
+            return;
+        };
         if let Some(input) = input.filter(|input| !is_empty_object(input)) {
             out.push(Event::Delta(key, Delta::Arguments(input)));
         }
         out.extend(citations.into_iter().map(|citation| Event::Delta(key, Delta::Citation(citation))));
-        out.push(Event::End(key));
+        if !is_search {
+            out.push(Event::End(key));
+        }
     }
 
     fn stop(&mut self, more: StopRead, out: &mut Vec<Event>) {
@@ -348,7 +394,7 @@ fn push_text(key: Key, text: &str, out: &mut Vec<Event>) {
 /// Only sources with an address have a counterpart elsewhere.
 fn cite(into: &mut Vec<Citation>, citation: &Value, out: &mut Vec<Event>) {
     let text = |name: &str| citation.get(name).and_then(Value::as_str);
-    match Citation::new(text("url"), text("title"), None) {
+    match Citation::of_messages(citation) {
         Some(citation) if into.len() < MAX_CITATIONS => into.push(citation),
         _ => out.push(Event::Dropped(format!("citation ({})", text("type").unwrap_or_default()))),
     }

@@ -116,8 +116,10 @@ impl Reader {
         self.head(Some(response), out);
         let output = response.get("output").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
         self.items.rest(output, out)?;
-        if let Some(usage) = response.get("usage").filter(|usage| usage.is_object()) {
-            out.push(Event::Usage(usage::responses(usage)));
+        let told = response.get("usage").filter(|usage| usage.is_object()).map(usage::responses);
+        let searches = self.items.searched();
+        if told.is_some() || searches.is_some() {
+            out.push(Event::Usage(Usage { searches, ..told.unwrap_or_default() }));
         }
         let reason = response.pointer("/incomplete_details/reason").and_then(Value::as_str);
         let stop = match (status, reason) {

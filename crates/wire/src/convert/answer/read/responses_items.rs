@@ -8,9 +8,11 @@ use std::collections::HashMap;
 use serde_json::Value;
 
 use super::responses::Data;
-use super::responses_json::{ItemKind, array, citation, id_of, kind_of, missing, missing_arguments, text};
+use super::responses_json::{ItemKind, array, id_of, kind_of, missing, missing_arguments, text};
 use crate::convert::answer::event::{Delta, Event, Key, Kind, Opaque};
 use crate::convert::answer::logprobs::{self, tokens};
+use crate::convert::citation::Citation;
+use crate::convert::search::{self, Found};
 use crate::turn::Unreadable;
 
 /// More items, or parts of an item, than any answer has.
@@ -27,6 +29,7 @@ pub(super) struct Items {
     by_index: HashMap<u64, usize>,
     by_id: HashMap<String, usize>,
     called: bool,
+    searched: u64,
     next: Key,
 }
 
@@ -63,6 +66,11 @@ impl Items {
     /// The answer has a call that the client is to run.
     pub(super) fn called(&self) -> bool {
         self.called
+    }
+
+    /// How often the vendor searched the web, if it did.
+    pub(super) fn searched(&self) -> Option<u64> {
+        Some(self.searched).filter(|searched| *searched > 0)
     }
 
     /// An event of an item or its parts; others say nothing.
@@ -188,6 +196,7 @@ impl Items {
                 let call = Kind::Call { id: text("call_id"), name: text("name"), free_text };
                 self.block(at, (Place::Content, 0), call, out)?;
             }
+            ItemKind::Search => self.block(at, (Place::Content, 0), Kind::Search { id: text("id") }, out)?,
             ItemKind::Other => {
                 let kind = text("type");
                 let name = text("name");
@@ -325,12 +334,11 @@ impl Items {
     fn annotation(&mut self, data: &Data<'_>, place: (Place, u64), annotation: &Value, out: &mut Vec<Event>) {
         let item = self.of(data, &[ItemKind::Message]);
         let part = item.and_then(|at| self.all[at].parts.iter_mut().find(|part| part.at == place));
-        match (part, citation(annotation)) {
-            (Some(part), Some(citation)) => {
-                part.cited += 1;
-                out.push(Event::Delta(part.key, Delta::Citation(citation)));
-            }
-            _ => out.push(Event::Dropped(format!("annotation ({})", text(annotation.get("type"))))),
+        if let Some(part) = part {
+            part.cited += 1;
+            out.push(cited(part.key, annotation));
+        } else {
+            out.push(uncited(annotation));
         }
     }
 
@@ -352,6 +360,7 @@ impl Items {
                     }
                 }
             }
+            ItemKind::Search => self.end_search(at, item, out),
             ItemKind::Other => {}
         }
         let mut last = None;
@@ -363,6 +372,14 @@ impl Items {
             last = Some(part.key);
         }
         Ok(())
+    }
+
+    fn end_search(&mut self, at: usize, item: &Value, out: &mut Vec<Event>) {
+        let Some(key) = self.all[at].parts.first().map(|part| part.key) else { return };
+        let input = search::input(item.get("action").unwrap_or(&Value::Null));
+        self.searched += u64::from(input.get("type").is_none());
+        out.push(Event::Delta(key, Delta::Arguments(input.to_string())));
+        out.push(Event::Delta(key, Delta::Found(Found::of_item(item).0)));
     }
 
     fn end_message(&mut self, at: usize, item: &Value, out: &mut Vec<Event>) -> Result<(), Unreadable> {
@@ -381,8 +398,8 @@ impl Items {
             self.spell(Some(at), place, more, from, out)?;
             // Sources are told as events, or only here.
             if let Some(known) = self.all[at].parts.iter().find(|part| part.at == place) {
-                let missing = array(part, "annotations").iter().skip(known.cited).filter_map(citation);
-                out.extend(missing.map(|citation| Event::Delta(known.key, Delta::Citation(citation))));
+                let missing = array(part, "annotations").iter().skip(known.cited);
+                out.extend(missing.map(|annotation| cited(known.key, annotation)));
             }
         }
         Ok(())
@@ -438,4 +455,17 @@ impl Items {
         }
         Ok(())
     }
+}
+
+/// A source of a block.
+fn cited(key: Key, annotation: &Value) -> Event {
+    match Citation::of_openai(annotation) {
+        Some(citation) => Event::Delta(key, Delta::Citation(citation)),
+        None => uncited(annotation),
+    }
+}
+
+/// A source without an address, or of no text.
+fn uncited(annotation: &Value) -> Event {
+    Event::Dropped(format!("annotation ({})", text(annotation.get("type"))))
 }

@@ -2,7 +2,6 @@
 
 use serde_json::Value;
 
-use crate::convert::answer::event::Citation;
 use crate::turn::Unreadable;
 
 /// What an item is.
@@ -13,6 +12,8 @@ pub(super) enum ItemKind {
     Reasoning,
     Call,
     FreeCall,
+    /// A web search that the vendor ran.
+    Search,
     /// Nothing that other dialects have.
     Other,
 }
@@ -36,6 +37,7 @@ pub(super) fn kind_of(item: &Value) -> ItemKind {
         "reasoning" => ItemKind::Reasoning,
         "function_call" => ItemKind::Call,
         "custom_tool_call" => ItemKind::FreeCall,
+        "web_search_call" => ItemKind::Search,
         _ => ItemKind::Other,
     }
 }
@@ -50,10 +52,4 @@ pub(super) fn array<'a>(value: &'a Value, name: &str) -> &'a [Value] {
 
 pub(super) fn text(value: Option<&Value>) -> &str {
     value.and_then(Value::as_str).unwrap_or_default()
-}
-
-pub(super) fn citation(annotation: &Value) -> Option<Citation> {
-    let text = |name: &str| annotation.get(name).and_then(Value::as_str);
-    let number = |name: &str| annotation.get(name).and_then(Value::as_u64);
-    Citation::new(text("url"), text("title"), number("start_index").zip(number("end_index")))
 }

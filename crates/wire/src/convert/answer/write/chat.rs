@@ -8,10 +8,11 @@ use serde_json::{Map, Value, json};
 use super::names::Names;
 use super::{put, put_text};
 use crate::convert::AnswerContext;
-use crate::convert::answer::build::{Answer, characters, placed};
-use crate::convert::answer::event::{Citation, Delta, Event, Head, Kind, Stop, Usage};
+use crate::convert::answer::build::Answer;
+use crate::convert::answer::event::{Delta, Event, Head, Kind, Stop, Usage};
 use crate::convert::answer::thought::Thought;
 use crate::convert::answer::usage::as_chat;
+use crate::convert::citation::{Citation, characters};
 use crate::convert::errors::Failure;
 use crate::dialect::Dialect;
 use crate::json::quote;
@@ -134,6 +135,8 @@ impl Writer {
         self.open = match kind {
             Kind::Text => Open::Text(self.written, Vec::new()),
             Kind::Refusal => Open::Refusal,
+            // The fitter has left it out.
+            Kind::Search { .. } => Open::Nothing,
             Kind::Thinking => Open::Thinking(Thought::default()),
             Kind::Call { .. } if self.context.legacy_functions && self.calls > 0 => {
                 dropped.push("a second function call");
@@ -195,7 +198,7 @@ impl Writer {
         match std::mem::take(&mut self.open) {
             Open::Text(base, sources) if !sources.is_empty() => {
                 let length = self.written - base;
-                let all: Vec<Value> = sources.iter().map(|source| annotation(source, base, length)).collect();
+                let all: Vec<Value> = sources.iter().map(|source| source.as_chat(base, length)).collect();
                 self.elements("annotations", all, out);
             }
             Open::Thinking(thought) if thought.is_signed() => {
@@ -259,18 +262,14 @@ fn spelt(tokens: Vec<Value>) -> Value {
     json!({"content": Value::Array(tokens), "refusal": null})
 }
 
-fn annotation(source: &Citation, base: u64, length: u64) -> Value {
-    let (start, end) = placed(source, base, length);
-    let citation = json!({"start_index": start, "end_index": end, "url": source.url, "title": source.title});
-    json!({"type": "url_citation", "url_citation": citation})
-}
-
 fn finish_reason(stop: &Stop, called: bool, legacy: bool) -> &'static str {
     match stop {
         Stop::MaxTokens | Stop::ContextFull => "length",
         Stop::Refusal { .. } => "content_filter",
         _ if called && legacy => "function_call",
         _ if called => "tool_calls",
+        // A limit of the vendor's own: there would have been more.
+        Stop::Pause => "length",
         _ => "stop",
     }
 }
@@ -287,11 +286,12 @@ pub(super) fn whole(context: &AnswerContext, answer: Answer, dropped: &mut Vec<&
             Kind::Text => {
                 let base = message["content"].as_str().map_or(0, characters);
                 let length = characters(&block.text);
-                annotations.extend(block.citations.iter().map(|source| annotation(source, base, length)));
+                annotations.extend(block.citations.iter().map(|source| source.as_chat(base, length)));
                 append(&mut message["content"], &block.text, "");
                 tokens.extend(block.logprobs);
             }
             Kind::Refusal => append(&mut message["refusal"], &block.text, ""),
+            Kind::Search { .. } => {}
             Kind::Thinking => {
                 if !block.thought.text.is_empty() {
                     append(&mut message["reasoning_content"], &block.thought.text, PARAGRAPH);

@@ -5,13 +5,14 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::names::Names;
-use super::{put, put_text};
+use super::{messages_text, put, put_text};
 use crate::convert::AnswerContext;
 use crate::convert::answer::build::{Answer, Block};
 use crate::convert::answer::event::{Delta, Event, Head, Kind, Stop, Usage};
 use crate::convert::answer::thought::Thought;
 use crate::convert::answer::usage::as_messages;
 use crate::convert::errors::Failure;
+use crate::convert::search::{self, Found};
 
 /// White space before a text is kept up to here, in case a text follows.
 const MAX_BLANK: usize = 64 << 10;
@@ -38,6 +39,8 @@ enum Open {
     Text,
     Thinking(Thought),
     Call,
+    /// A search that the vendor runs, by its id.
+    Search(String, Option<Found>),
 }
 
 impl Writer {
@@ -93,6 +96,10 @@ impl Writer {
                 self.block(&json!({"type": "thinking", "thinking": "", "signature": ""}), out);
                 self.open = Open::Thinking(Thought::default());
             }
+            Kind::Search { id } => {
+                self.block(&search::call(&id, &json!({})), out);
+                self.open = Open::Search(id, None);
+            }
             Kind::Call { id, name, .. } => {
                 self.block(&json!({"type": "tool_use", "id": id, "name": name, "input": {}}), out);
                 self.called = true;
@@ -134,9 +141,15 @@ impl Writer {
                     self.text("thinking_delta", "thinking", more, out);
                 }
             }
-            (Open::Call, Delta::Arguments(more)) => {
+            (Open::Text, Delta::Citation(source)) => {
+                let delta = json!({"type": "citations_delta", "citation": source.as_messages(0)});
+                let data = json!({"type": "content_block_delta", "index": self.index, "delta": delta});
+                put(out, "content_block_delta", &data.to_string());
+            }
+            (Open::Call | Open::Search(..), Delta::Arguments(more)) => {
                 self.text("input_json_delta", "partial_json", more, out);
             }
+            (Open::Search(_, found), Delta::Found(told)) => *found = Some(told.clone()),
             _ => {}
         }
     }
@@ -148,8 +161,16 @@ impl Writer {
                 let signature = thought.sealed(self.context.from);
                 self.text("signature_delta", "signature", &signature, out);
             }
+            Open::Search(id, found) => {
+                self.stop_block(out);
+                self.block(&result(&id, found.as_ref()), out);
+            }
             Open::Text | Open::Call => {}
         }
+        self.stop_block(out);
+    }
+
+    fn stop_block(&mut self, out: &mut BytesMut) {
         put(out, "content_block_stop", &json!({"type": "content_block_stop", "index": self.index}).to_string());
         self.index += 1;
     }
@@ -198,7 +219,7 @@ pub(super) fn whole(context: &AnswerContext, answer: Answer) -> String {
     let (before, after) = answer.blocks.split_at(first_call);
     let ordered =
         before.iter().chain(after.iter().filter(|block| is_text(block))).chain(after.iter().filter(|b| !is_text(b)));
-    let content: Vec<String> = ordered.filter_map(|block| content_block(context, block)).collect();
+    let content: Vec<String> = ordered.flat_map(|block| content_blocks(context, block)).collect();
     let mut message = json!({"id": names.id, "type": "message", "role": "assistant", "model": names.model});
     // Put in as text below, so that a call's input stays letter for letter.
     message["content"] = Value::Null;
@@ -213,18 +234,30 @@ pub(super) fn whole(context: &AnswerContext, answer: Answer) -> String {
     crate::json::replace(&text, &[crate::json::Step::Key("content")], &content).unwrap_or(text)
 }
 
-fn content_block(context: &AnswerContext, block: &Block) -> Option<String> {
+/// What a search gave; a search that told nothing failed.
+fn result(id: &str, found: Option<&Found>) -> Value {
+    found.unwrap_or(&Found::of_messages(&Value::Null)).block(id)
+}
+
+fn content_blocks(context: &AnswerContext, block: &Block) -> Vec<String> {
     match &block.kind {
-        Kind::Text | Kind::Refusal if block.text.trim().is_empty() => None,
-        Kind::Text | Kind::Refusal => Some(json!({"type": "text", "text": block.text}).to_string()),
+        Kind::Text | Kind::Refusal if block.text.trim().is_empty() => Vec::new(),
+        Kind::Text | Kind::Refusal => {
+            messages_text::blocks(&block.text, &block.citations).iter().map(Value::to_string).collect()
+        }
+        Kind::Search { id } => {
+            let input = serde_json::from_str(&block.text).unwrap_or_else(|_| json!({}));
+            vec![search::call(id, &input).to_string(), result(id, block.found.as_ref()).to_string()]
+        }
         Kind::Thinking => {
             let signature = block.thought.sealed(context.from);
             let thinking = &block.thought.text;
-            Some(json!({"type": "thinking", "thinking": thinking, "signature": signature}).to_string())
+            vec![json!({"type": "thinking", "thinking": thinking, "signature": signature}).to_string()]
         }
         Kind::Call { id, name, .. } => {
             let head = json!({"type": "tool_use", "id": id, "name": name, "input": null}).to_string();
-            crate::json::replace(&head, &[crate::json::Step::Key("input")], &input(&block.text))
+            let written = crate::json::replace(&head, &[crate::json::Step::Key("input")], &input(&block.text));
+            written.into_iter().collect()
         }
     }
 }

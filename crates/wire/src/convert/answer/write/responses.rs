@@ -4,13 +4,15 @@ use bytes::BytesMut;
 use serde_json::{Map, Value, json};
 
 use super::names::Names;
-use super::responses_items::{Ids, Part, State, Status, annotation, call, message, reasoning, response, summary, tool};
+use super::responses_items::{Ids, Part, State, Status, call, message, reasoning, response, summary, tool};
 use super::{put, put_text};
 use crate::convert::AnswerContext;
-use crate::convert::answer::build::{Answer, characters};
-use crate::convert::answer::event::{Citation, Delta, Event, Head, Kind, Stop, Usage};
+use crate::convert::answer::build::Answer;
+use crate::convert::answer::event::{Delta, Event, Head, Kind, Stop, Usage};
 use crate::convert::answer::thought::Thought;
+use crate::convert::citation::{Citation, characters};
 use crate::convert::errors::Failure;
+use crate::convert::search::{self, Found};
 use crate::json::quote;
 
 /// The writer of a stream.
@@ -48,6 +50,11 @@ enum Open {
         name: String,
         text: String,
         free_text: bool,
+    },
+    Search {
+        id: String,
+        input: String,
+        found: Option<Found>,
     },
 }
 
@@ -167,6 +174,14 @@ impl Writer {
                 self.added(&call(&id, &call_id, tool(&self.context, &name), "", free_text, State::InProgress), out);
                 self.open = Open::Call { id, call_id, name, text: String::new(), free_text };
             }
+            Kind::Search { id } => {
+                self.close_message(out);
+                self.added(&search::begun(&id), out);
+                for stage in ["in_progress", "searching"] {
+                    self.put_of(&format!("response.web_search_call.{stage}"), &id, json!({}), out);
+                }
+                self.open = Open::Search { id, input: String::new(), found: None };
+            }
         }
     }
 
@@ -218,6 +233,8 @@ impl Writer {
                 };
                 self.put_delta(name, id, "", &more, "}", out);
             }
+            (Open::Search { input, .. }, Delta::Arguments(more)) => input.push_str(&more),
+            (Open::Search { found, .. }, Delta::Found(told)) => *found = Some(told),
             _ => {}
         }
         self.open = open;
@@ -241,6 +258,7 @@ impl Writer {
     fn end(&mut self, out: &mut BytesMut) {
         match std::mem::take(&mut self.open) {
             Open::Nothing => {}
+            Open::Search { id, input, found } => self.searched(&id, &input, found.as_ref(), out),
             Open::Message(mut message) => {
                 self.cite(&mut message, out);
                 self.open = Open::Message(message);
@@ -272,12 +290,20 @@ impl Writer {
         }
     }
 
+    /// A search has ended, with what it found or without.
+    fn searched(&mut self, id: &str, input: &str, found: Option<&Found>, out: &mut BytesMut) {
+        if matches!(found, Some(Found::Sources(_))) {
+            self.put_of("response.web_search_call.completed", id, json!({}), out);
+        }
+        self.ended(searched(id, input, found), out);
+    }
+
     /// The sources of the text block that ends.
     fn cite(&mut self, open: &mut Message, out: &mut BytesMut) {
         let Some(part) = open.part.as_mut().filter(|part| !part.refusal) else { return };
         let length = open.length - open.base;
         for source in open.sources.drain(..) {
-            let annotation = annotation(&source, open.base, length);
+            let annotation = source.as_responses(open.base, length);
             let fields = json!({
                 "content_index": open.parts.len(), "annotation_index": part.annotations.len(), "annotation": annotation,
             });
@@ -322,6 +348,11 @@ impl Writer {
     }
 }
 
+/// The item of a search whose input this is, as far as it came.
+fn searched(id: &str, input: &str, found: Option<&Found>) -> Value {
+    search::item(id, &serde_json::from_str(input).unwrap_or_default(), found)
+}
+
 /// A whole response.
 pub(super) fn whole(context: &AnswerContext, answer: Answer) -> String {
     let names = Names::new(context, &answer.head);
@@ -345,7 +376,7 @@ pub(super) fn whole(context: &AnswerContext, answer: Answer) -> String {
                 }
                 if let Some(part) = parts.last_mut() {
                     let (base, length) = (characters(&part.text), characters(&block.text));
-                    part.annotations.extend(block.citations.iter().map(|source| annotation(source, base, length)));
+                    part.annotations.extend(block.citations.iter().map(|source| source.as_responses(base, length)));
                     part.text.push_str(&block.text);
                     part.logprobs.extend(block.logprobs);
                 }
@@ -354,6 +385,10 @@ pub(super) fn whole(context: &AnswerContext, answer: Answer) -> String {
                 close(&mut parts, cut, &mut output);
                 let sealed = block.thought.sealed(context.from);
                 output.push(reasoning(&ids.reasoning(output.len()), &block.thought.text, Some(&sealed)));
+            }
+            Kind::Search { id } => {
+                close(&mut parts, cut, &mut output);
+                output.push(searched(&id, &block.text, block.found.as_ref()));
             }
             Kind::Call { id, name, free_text } => {
                 close(&mut parts, cut, &mut output);

@@ -4,8 +4,7 @@ use serde_json::{Value, json};
 
 use super::names::Names;
 use crate::convert::AnswerContext;
-use crate::convert::answer::build::placed;
-use crate::convert::answer::event::{Citation, Stop, Usage};
+use crate::convert::answer::event::{Stop, Usage};
 use crate::convert::answer::usage::as_responses;
 
 /// What the gateway itself says in a response, whatever the request had.
@@ -29,12 +28,6 @@ impl Part {
             json!({"type": "output_text", "text": self.text, "annotations": self.annotations, "logprobs": self.logprobs})
         }
     }
-}
-
-/// A source of `length` characters that begin after `base`.
-pub(super) fn annotation(source: &Citation, base: u64, length: u64) -> Value {
-    let (start, end) = placed(source, base, length);
-    json!({"type": "url_citation", "start_index": start, "end_index": end, "url": source.url, "title": source.title})
 }
 
 /// The ids of items, by their place.
@@ -147,9 +140,10 @@ impl Status {
 
 fn incomplete(stop: &Stop) -> Option<&'static str> {
     match stop {
-        Stop::MaxTokens | Stop::ContextFull => Some("max_output_tokens"),
+        // A pause is a limit of the vendor's own: there would have been more.
+        Stop::MaxTokens | Stop::ContextFull | Stop::Pause => Some("max_output_tokens"),
         Stop::Refusal { .. } => Some("content_filter"),
-        Stop::End | Stop::ToolUse | Stop::Sequence(_) | Stop::Pause | Stop::Other(_) => None,
+        Stop::End | Stop::ToolUse | Stop::Sequence(_) | Stop::Other(_) => None,
     }
 }
 

@@ -131,3 +131,39 @@ fn a_turn_that_lost_its_thinking_goes_on_without_where_the_model_has_budgets() {
         assert_eq!(body["messages"][1]["content"].as_array().map(Vec::len), Some(1));
     }
 }
+
+#[test]
+fn what_only_the_gateway_knows_of_searches_stays_here() {
+    let source =
+        json!({"type": "url_citation", "start_index": 0, "end_index": 1, "url": "https://a.test", "title": "A"});
+    let told = crate::convert::citation::Citation::of_openai(&source).unwrap().as_messages(0);
+    let own = json!({"type": "web_search_result_location", "cited_text": "x", "url": "u", "title": "t", "encrypted_index": "Eo"});
+    let kept = json!({"type": "server_tool_use", "id": "srvtoolu_01A", "name": "web_search", "input": {"query": "q"}});
+    let content = json!([
+        {"type": "server_tool_use", "id": "srvtoolu_ws_1", "name": "web_search", "input": {"query": "q"}},
+        {"type": "web_search_tool_result", "tool_use_id": "srvtoolu_ws_1", "content": []},
+        kept,
+        {"type": "text", "text": "a", "citations": [told]},
+        {"type": "text", "text": "b", "citations": [told, own]},
+    ]);
+    let body = json!({"model": "m", "max_tokens": 1, "messages": [{"role": "assistant", "content": content}]});
+    let (body, dropped) = sent(Dialect::Messages, &body.to_string());
+    let body: Value = serde_json::from_str(&body).unwrap();
+    let expected = json!([kept, {"type": "text", "text": "a"}, {"type": "text", "text": "b", "citations": [own]}]);
+    assert_eq!(body["messages"][0]["content"], expected);
+    assert_eq!(dropped, ["messages[0] (what another vendor thought or searched)"]);
+
+    let location = crate::convert::citation::Citation::of_messages(&own).unwrap();
+    let found = crate::convert::search::Found::of_messages(
+        &json!([{"type": "web_search_result", "url": "u", "title": "t", "encrypted_content": "Eq"}]),
+    );
+    let call = crate::convert::search::item("ws_srvtoolu_01A", &json!({"query": "q"}), Some(&found));
+    let text = |source: Value| json!({"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "a", "annotations": [source]}]});
+    let input = json!([call, text(location.as_responses(0, 1))]);
+    let (body, dropped) = sent(Dialect::Responses, &json!({"model": "m", "input": input}).to_string());
+    let body: Value = serde_json::from_str(&body).unwrap();
+    let action = json!({"type": "search", "query": "q", "queries": ["q"], "sources": [{"type": "url", "url": "u"}]});
+    let call = json!({"id": "ws_srvtoolu_01A", "type": "web_search_call", "status": "completed", "action": action});
+    assert_eq!(body["input"], json!([call, text(location.for_openai(0, 1))]));
+    assert_eq!(dropped, [""; 0]);
+}

@@ -75,7 +75,7 @@ fn says(item: &Value) -> Said<'_> {
         ItemKind::Reasoning => parts("summary").chain(parts("content")).collect(),
         ItemKind::Call => vec![text(item.get("arguments"))],
         ItemKind::FreeCall => vec![text(item.get("input"))],
-        ItemKind::Other => Vec::new(),
+        ItemKind::Search | ItemKind::Other => Vec::new(),
     };
     (kind, name, texts.into_iter().filter(|text| !text.is_empty()).collect())
 }
