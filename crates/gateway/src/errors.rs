@@ -84,7 +84,7 @@ pub(crate) enum GatewayError {
     UnderReview,
     /// No upstream serves this caller: none speaks the dialect, or one that is near to it, and no rule names the model.
     #[error(
-        "no upstream serves this model to clients of {0}: ask for one that `/v1/models` lists; the operator can add upstreams, and rules for models, in luthien.yaml"
+        "no upstream here serves this request in the dialect {0}: the operator can add one, or a rule for the model, in luthien.yaml"
     )]
     NoUpstream(Dialect),
     /// An upstream that is none of the caller's has no key of its own.

@@ -266,6 +266,6 @@ async fn what_nobody_serves_is_not_found(#[case] dialect: Dialect) {
     assert_eq!((exchange.status, exchange.header("x-should-retry")), (404, Some("false")));
     let told: Value = serde_json::from_str(&text(exchange).await).unwrap();
     assert_eq!(told["error"]["type"], "not_found_error");
-    assert!(told["error"]["message"].as_str().unwrap().starts_with("no upstream serves this model"), "{told}");
+    assert!(told["error"]["message"].as_str().unwrap().starts_with("no upstream here serves this request"), "{told}");
     rig.stop().await;
 }
