@@ -3,9 +3,9 @@
 mod converted;
 
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, UPGRADE};
+use http::header::{CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, TRAILER, UPGRADE};
 use http::response::Parts;
-use http::{HeaderMap, HeaderValue, Response, StatusCode, Version};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Version};
 use hyper::body::Incoming;
 use luthien_policy::engine::synthetic_turn;
 use luthien_policy::plan::Reviews;
@@ -23,12 +23,13 @@ use crate::body::opaque::Opaque;
 use crate::body::pass::Pass;
 use crate::body::rewrite::{Rewrite, evaluation};
 use crate::body::tee::Tee;
+use crate::body::trailed::{Told, Trailed};
 use crate::body::watchdog::Watchdog;
 use crate::body::whole::Whole;
 use crate::body::{GatewayBody, Source};
 use crate::decode_body::{Encoding, decode, encodings};
 use crate::errors::{Fault, GatewayError};
-use crate::headers::{POLICY, SHOULD_RETRY, for_record, mark, strip_hop_by_hop};
+use crate::headers::{DROPPED, POLICY, SHOULD_RETRY, for_record, mark, strip_hop_by_hop};
 use crate::live::Live;
 use crate::routes::Route;
 use crate::send::Answered;
@@ -263,26 +264,29 @@ impl Answer {
                 )))
             }
             Content::UnwatchedConverted(source) => {
+                let trailer = announced(&mut head.headers, &transaction, &source);
                 let id = transaction.id.to_string();
                 let pass = Pass::new(source, dialect, id, core.limits.event_bytes);
-                GatewayBody::PassConverted(Box::new(KeepAlive::new(
-                    Delivery::converted(pass, transaction),
-                    dialect,
-                    every,
-                )))
+                let stream = KeepAlive::new(Delivery::converted(pass, transaction), dialect, every);
+                GatewayBody::PassConverted(Box::new(Trailed::new(stream, trailer)))
             }
             Content::WatchedConverted(source, reviews) => {
+                let trailer = announced(&mut head.headers, &transaction, &source);
                 let rewrite = Rewrite::converted(source, reviews);
-                GatewayBody::RewriteConverted(Box::new(KeepAlive::new(
-                    Delivery::converted(rewrite, transaction),
-                    dialect,
-                    every,
-                )))
+                let stream = KeepAlive::new(Delivery::converted(rewrite, transaction), dialect, every);
+                GatewayBody::RewriteConverted(Box::new(Trailed::new(stream, trailer)))
             }
             Content::Opaque(source) => GatewayBody::Opaque(Box::new(Delivery::new(Opaque::new(source), transaction))),
         };
         Response::from_parts(head, body)
     }
+}
+
+/// The trailer that says what the conversion of a stream has lost, where the client takes one.
+fn announced(headers: &mut HeaderMap, transaction: &Transaction, source: &Convert) -> Option<(HeaderName, Told)> {
+    let told = source.to_be_lost().filter(|_| transaction.takes_trailers)?;
+    headers.insert(TRAILER, DROPPED.into());
+    Some((DROPPED, told))
 }
 
 /// The answer to a request that failed: the caller's dialect says why, and the record too.

@@ -1,7 +1,8 @@
 //! Bodies of answers: named wrappers that record, watch, rewrite and keep alive what comes from an upstream.
 //!
 //! From the upstream outwards: [`tee`] records, [`watchdog`] bounds the waiting, [`gather`] joins what arrived together,
-//! [`convert`] makes another dialect the client's, [`pass`], [`rewrite`] or [`opaque`] makes the client's bytes, [`delivery`] closes the record, [`keep_alive`] pings.
+//! [`convert`] makes another dialect the client's, [`pass`], [`rewrite`] or [`opaque`] makes the client's bytes, [`delivery`] closes the record, [`keep_alive`] pings,
+//! [`trailed`] says at the end what is known only then.
 
 pub(crate) mod convert;
 pub(crate) mod decoded;
@@ -15,6 +16,7 @@ pub(crate) mod opaque;
 pub(crate) mod pass;
 pub(crate) mod rewrite;
 pub(crate) mod tee;
+pub(crate) mod trailed;
 pub(crate) mod watchdog;
 pub(crate) mod whole;
 
@@ -37,6 +39,7 @@ use self::opaque::Opaque;
 use self::pass::Pass;
 use self::rewrite::Rewrite;
 use self::tee::Tee;
+use self::trailed::Trailed;
 use self::watchdog::Watchdog;
 use self::whole::Whole;
 use crate::transaction::Outcome;
@@ -58,9 +61,9 @@ pub(crate) enum GatewayBody {
     /// The same, compressed on its way from the upstream.
     RewriteDecoded(Box<KeepAlive<Delivery<Rewrite<Decoded>>>>),
     /// A stream from an upstream of another dialect, that nobody watches.
-    PassConverted(Box<KeepAlive<Delivery<Pass<Convert>>>>),
+    PassConverted(Box<Trailed<KeepAlive<Delivery<Pass<Convert>>>>>),
     /// The same under review.
-    RewriteConverted(Box<KeepAlive<Delivery<Rewrite<Convert>>>>),
+    RewriteConverted(Box<Trailed<KeepAlive<Delivery<Rewrite<Convert>>>>>),
     /// A stream of which nothing is known.
     Opaque(Box<Delivery<Opaque<Source>>>),
     /// What is no model traffic.

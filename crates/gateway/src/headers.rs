@@ -4,7 +4,7 @@ use http::header::{
     ACCEPT, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, EXPECT, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION,
     TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, Version};
 use luthien_record::model::Headers;
 use luthien_wire::Dialect;
 
@@ -147,6 +147,15 @@ pub(crate) fn convert_answer(headers: &mut HeaderMap, from: Dialect, to: Dialect
             headers.insert(name, value);
         }
     }
+}
+
+/// Whether a client can be sent trailers: over HTTP/2 always, over HTTP/1.1 if it says so.
+pub(crate) fn takes_trailers(version: Version, headers: &HeaderMap) -> bool {
+    let says_so = || {
+        let values = headers.get_all(TE).iter().filter_map(|value| value.to_str().ok());
+        values.flat_map(|value| value.split(',')).any(|token| token.trim().eq_ignore_ascii_case("trailers"))
+    };
+    version == Version::HTTP_2 || (version == Version::HTTP_11 && says_so())
 }
 
 /// Text as a header's value: what no header can carry is left out, and what is too long for one is cut.

@@ -39,6 +39,8 @@ pub(crate) struct Transaction {
     pub(crate) dialect: Dialect,
     /// The id as it stands in headers.
     pub(crate) header: HeaderValue,
+    /// The client reads trailers.
+    pub(crate) takes_trailers: bool,
     /// What else the head of the answer says of its way.
     marks: HeaderMap,
     clock: Clock,
@@ -59,6 +61,7 @@ impl Transaction {
             id,
             dialect,
             header: id_header(id),
+            takes_trailers: false,
             marks: HeaderMap::new(),
             clock,
             recording: Recording(Arc::new(Slot {

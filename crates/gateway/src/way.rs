@@ -29,6 +29,7 @@ use crate::config::{JudgeConfig, Limits, Timeouts};
 use crate::credentials::{Caller, Keys, redact_query};
 use crate::errors::GatewayError;
 use crate::fates::Fates;
+use crate::headers::takes_trailers;
 use crate::judges::Judges;
 use crate::live::{Live, LiveState};
 use crate::models;
@@ -199,7 +200,9 @@ fn accept(
         request: Bytes::new(),
         policy: live.label().to_owned(),
     };
-    Transaction::begin(&core.recorder, core.clock, start)
+    let mut transaction = Transaction::begin(&core.recorder, core.clock, start)?;
+    transaction.takes_trailers = takes_trailers(request.version(), request.headers());
+    Ok(transaction)
 }
 
 /// Authenticates the caller, reads the body within its limits, and reads what the body asks for.

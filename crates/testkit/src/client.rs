@@ -24,6 +24,8 @@ pub struct Exchange {
     pub status: u16,
     /// The headers, in the order of arrival, names in lower case.
     pub headers: Vec<(String, String)>,
+    /// The trailers, once the body has been read to its end.
+    pub trailers: Vec<(String, String)>,
     body: Incoming,
     splitter: Splitter,
     _connection: JoinSet<()>,
@@ -59,10 +61,10 @@ pub async fn send(method: Method, url: &str, headers: &[(&str, &str)], body: imp
     let request = request.body(Full::new(body.into())).map_err(io::Error::other)?;
     let response = limited(sender.send_request(request)).await?.map_err(io::Error::other)?;
     let (head, body) = response.into_parts();
-    let text = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     Ok(Exchange {
         status: head.status.as_u16(),
-        headers: head.headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect(),
+        headers: texts(&head.headers),
+        trailers: Vec::new(),
         body,
         splitter: Splitter::new(usize::MAX),
         _connection: tasks,
@@ -78,8 +80,9 @@ impl Exchange {
     /// The next bytes of the body; `None` at its proper end, an error where it breaks off.
     pub async fn chunk(&mut self) -> io::Result<Option<Bytes>> {
         while let Some(frame) = limited(self.body.frame()).await? {
-            if let Ok(bytes) = frame.map_err(io::Error::other)?.into_data() {
-                return Ok(Some(bytes));
+            match frame.map_err(io::Error::other)?.into_data() {
+                Ok(bytes) => return Ok(Some(bytes)),
+                Err(other) => self.trailers.extend(other.trailers_ref().map(texts).unwrap_or_default()),
             }
         }
         Ok(None)
@@ -115,6 +118,11 @@ impl Exchange {
             }
         }
     }
+}
+
+fn texts(headers: &http::HeaderMap) -> Vec<(String, String)> {
+    let text = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect()
 }
 
 async fn limited<T>(work: impl Future<Output = T>) -> io::Result<T> {

@@ -68,7 +68,11 @@ impl Belonging<'_> {
         }
         if succeeded && turn && self.wants_stream {
             let converter = self.converter(context, reviews.as_ref());
-            return Ok(streamed(head, Convert::whole(&came, converter, transaction.happenings()), reviews));
+            let converted = Convert::whole(&came, converter, transaction.happenings());
+            if let Some(lost) = converted.lost().and_then(|lost| lost.to_str().ok()) {
+                transaction.mark_too(DROPPED, lost);
+            }
+            return Ok(streamed(head, converted, reviews));
         }
         head.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         if !succeeded {

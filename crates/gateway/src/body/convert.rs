@@ -4,11 +4,14 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
+use http::HeaderValue;
 use http_body::{Body, Frame, SizeHint};
 use luthien_wire::convert::StreamConverter;
 use serde_json::json;
 
 use super::SourceError;
+use super::trailed::Told;
+use crate::headers::header_text;
 use crate::transaction::Happenings;
 
 /// What is converted: a stream of whichever make.
@@ -25,20 +28,41 @@ pub(crate) struct Convert {
     converter: StreamConverter,
     /// Told once, at the end, what was lost and what could not be read.
     happenings: Option<Happenings>,
+    /// The same for the client.
+    lost: Told,
 }
 
 impl Convert {
     /// A stream that comes.
     pub(crate) fn stream(source: Unconverted, converter: StreamConverter, happenings: Happenings) -> Self {
-        Self { source: Some(source), ready: Bytes::new(), broke: None, converter, happenings: Some(happenings) }
+        Self::of(Some(source), Bytes::new(), converter, Some(happenings))
     }
 
     /// An answer in one piece, though a stream was asked for: the client gets a stream.
     pub(crate) fn whole(answer: &[u8], mut converter: StreamConverter, happenings: Happenings) -> Self {
         let ready = converter.push_whole(answer);
-        let mut this = Self { source: None, ready, broke: None, converter, happenings: Some(happenings) };
+        let mut this = Self::of(None, ready, converter, Some(happenings));
         this.over();
         this
+    }
+
+    fn of(
+        source: Option<Unconverted>,
+        ready: Bytes,
+        converter: StreamConverter,
+        happenings: Option<Happenings>,
+    ) -> Self {
+        Self { source, ready, broke: None, converter, happenings, lost: Told::default() }
+    }
+
+    /// What the answer has lost, as a header has it, where it has ended already.
+    pub(crate) fn lost(&self) -> Option<&HeaderValue> {
+        self.lost.get()
+    }
+
+    /// The same where it has not ended yet: told once it has.
+    pub(crate) fn to_be_lost(&self) -> Option<Told> {
+        self.happenings.is_some().then(|| Told::clone(&self.lost))
     }
 
     /// Nothing more comes from the source.
@@ -46,6 +70,10 @@ impl Convert {
         self.source = None;
         let Some(happenings) = self.happenings.take() else { return };
         let (dropped, trouble) = (self.converter.dropped(), self.converter.trouble());
+        if !dropped.is_empty() {
+            // Set once: the happenings are taken.
+            let _ = self.lost.set(header_text(&format!("answer: {}", dropped.join(", "))));
+        }
         if !dropped.is_empty() || trouble.is_some() {
             happenings.event("transaction.answer_converted", json!({"dropped": dropped, "error": trouble}));
         }
@@ -91,6 +119,13 @@ impl Body for Convert {
 
     fn size_hint(&self) -> SizeHint {
         SizeHint::default()
+    }
+}
+
+/// Who stops reading it before its end still gets to know what was lost so far.
+impl Drop for Convert {
+    fn drop(&mut self) {
+        self.over();
     }
 }
 

@@ -38,3 +38,5 @@ mod stopping;
 mod stored;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod trailers;

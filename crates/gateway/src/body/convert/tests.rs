@@ -35,7 +35,7 @@ fn convert(steps: Vec<Step>) -> Convert {
     };
     let source: Unconverted = Box::new(source(body(steps)));
     let converter = StreamConverter::new(context, 1 << 20);
-    Convert { source: Some(source), ready: Bytes::new(), broke: None, converter, happenings: None }
+    Convert::of(Some(source), Bytes::new(), converter, None)
 }
 
 /// A stream as the client gets it, without a transaction.
