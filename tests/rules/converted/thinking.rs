@@ -81,7 +81,7 @@ fn thoughtful(spoken: Dialect) -> &'static [&'static str] {
             "body_thinking_omitted",
             "body_thinking_redacted",
         ],
-        Dialect::Chat => &["body_thinking_blocks", "body_reasoning"],
+        Dialect::Chat => &["body_thinking_blocks", "body_reasoning", "body_reasoning_details"],
         Dialect::Responses => &[
             "reasoning_summary",
             "reasoning_encrypted",

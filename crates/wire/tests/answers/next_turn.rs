@@ -7,7 +7,7 @@ use luthien_wire::convert;
 use luthien_wire::request::{Request, RequestKind};
 use serde_json::{Value, json};
 
-use crate::support::{chat, context, converted};
+use crate::support::{call_delta, chat, context, converted};
 
 /// The request that a client sends after it has run the answer's calls.
 fn next_request(client: Dialect, answer: &Value) -> Value {
@@ -58,7 +58,11 @@ fn back(vendor: Dialect, client: Dialect, stream: &[u8]) -> Result<Value, String
 
 fn back_at_model(vendor: Dialect, client: Dialect, stream: &[u8], model: &str) -> Result<Value, String> {
     let (out, _) = converted(context(vendor, client), stream, 50);
-    let body = next_request(client, &accumulate(client, &out)?).to_string();
+    sent(vendor, client, &accumulate(client, &out)?, model)
+}
+
+fn sent(vendor: Dialect, client: Dialect, answer: &Value, model: &str) -> Result<Value, String> {
+    let body = next_request(client, answer).to_string();
     let request = Request::parse(client, RequestKind::Turn, body.into()).map_err(|error| format!("{error:?}"))?;
     let back = convert::request(&request, vendor, model).map_err(|refused| refused.to_string())?;
     serde_json::from_slice(&back.body).map_err(|error| error.to_string())
@@ -120,18 +124,22 @@ fn reasoning_of_chat_servers_comes_back_in_its_form() {
         ("reasoning_details", "reasoning_details"),
         ("thinking_blocks", "thinking_blocks"),
         ("reasoning_content", "reasoning_content"),
+        ("reasoning_openrouter", "reasoning"),
     ] {
         let given = accumulate(Dialect::Chat, named(Dialect::Chat, fixture).unwrap().bytes).unwrap();
-        let given = &given["choices"][0]["message"];
-        assert!(!given[member].is_null());
+        let message = &given["choices"][0]["message"];
+        assert!(!message[member].is_null());
         for client in [Dialect::Responses, Dialect::Messages] {
             let back = back_at_the_vendor(Dialect::Chat, client, fixture).unwrap();
             let assistants = picked(&back["messages"], &|value| value["role"] == "assistant");
-            let (came, given) = (&assistants[0][member], &given[member]);
+            let (came, given) = (&assistants[0][member], &message[member]);
             assert_eq!(came.as_str(), given.as_str(), "{fixture} through {client}");
             for name in ["text", "thinking", "signature"] {
                 assert_eq!(joined(came, name), joined(given, name), "{fixture} through {client}");
             }
+            let texts = ["reasoning_content", "reasoning"];
+            let other = texts.iter().filter(|text| **text != member && message[**text].is_null());
+            assert!(other.into_iter().all(|text| assistants[0][*text].is_null()), "{fixture} through {client}");
         }
     }
 }
@@ -159,6 +167,46 @@ fn geminis_signature_comes_back_with_its_call() {
         // OpenAI refuses what it does not know.
         let elsewhere = back_at_model(Dialect::Chat, client, &stream, "gpt-5").unwrap();
         assert!(!elsewhere.to_string().contains("c2lnbmVk"), "{elsewhere}");
+    }
+}
+
+#[test]
+fn a_signature_that_comes_late_goes_to_its_own_call_again() {
+    let signed = |index: u64, signature: &str| {
+        let extra = json!({"google": {"thought_signature": signature}});
+        json!({"tool_calls": [{"index": index, "extra_content": extra}]})
+    };
+    let given = [
+        call_delta(0, "call_0", "read", "{\"a\""),
+        signed(0, "Zmlyc3Q="),
+        call_delta(0, "", "", ":1}"),
+        call_delta(1, "call_unlike_any", "write", "{}"),
+        json!({"content": "Both."}),
+        call_delta(2, "call_2", "list", "{}"),
+        signed(2, "dGhpcmQ="),
+    ];
+    let stream = chat(&given, "tool_calls");
+    let signatures = |request: &Value| -> Vec<(Value, Value)> {
+        let calls = request["messages"][1]["tool_calls"].as_array().unwrap().iter();
+        let signature = |call: &Value| call["extra_content"]["google"]["thought_signature"].clone();
+        calls.map(|call| (call["function"]["name"].clone(), signature(call))).collect()
+    };
+    for client in [Dialect::Messages, Dialect::Responses] {
+        let (out, converter) = converted(context(Dialect::Chat, client), &stream, 50);
+        assert_eq!(converter.dropped(), [""; 0]);
+        let request = back(Dialect::Chat, client, &stream).unwrap();
+        let expected = [("read", Some("Zmlyc3Q=")), ("write", None), ("list", Some("dGhpcmQ="))];
+        assert_eq!(signatures(&request), expected.map(|(name, signature)| (json!(name), json!(signature))), "{client}");
+        let elsewhere = back_at_model(Dialect::Chat, client, &stream, "gpt-5").unwrap();
+        assert!(!elsewhere.to_string().contains("dGhpcmQ="), "{elsewhere}");
+
+        // A call that was withheld takes its signature with it.
+        let mut answer = accumulate(client, &out).unwrap();
+        let list = if client == Dialect::Messages { "content" } else { "output" };
+        answer[list].as_array_mut().unwrap().retain(|part| part["name"] != "read");
+        let request = sent(Dialect::Chat, client, &answer, "m").unwrap();
+        let expected = [("write", None), ("list", Some("dGhpcmQ="))];
+        assert_eq!(signatures(&request), expected.map(|(name, signature)| (json!(name), json!(signature))), "{client}");
     }
 }
 

@@ -107,11 +107,14 @@ impl Delta {
             Self::Spelt(text, tokens) => {
                 text.len() + tokens.iter().map(|one| EACH + one.to_string().len()).sum::<usize>()
             }
-            Self::Opaque(Opaque::Signature(text) | Opaque::Redacted(text)) => EACH + text.len(),
+            Self::Opaque(Opaque::Signature(text) | Opaque::Redacted(text) | Opaque::OfCall(_, text)) => {
+                EACH + text.len()
+            }
             Self::Opaque(Opaque::Item(value)) => EACH + value.to_string().len(),
             Self::Opaque(Opaque::Details(values) | Opaque::Blocks(values)) => {
                 values.iter().map(|value| EACH + value.to_string().len()).sum()
             }
+            Self::Opaque(Opaque::Member(_)) => 0,
             Self::Citation(citation) => EACH + citation.weight(),
             Self::Found(found) => EACH + found.weight(),
         }
@@ -131,6 +134,22 @@ pub(super) enum Opaque {
     Details(Vec<Value>),
     /// Chat: elements of `thinking_blocks`.
     Blocks(Vec<Value>),
+    /// Chat: the signature of a call that has begun before.
+    OfCall(Key, String),
+    /// Chat: where the text that follows stood, if not in `reasoning_content`.
+    Member(Member),
+}
+
+/// The member of a Chat message that has reasoning as a text.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Member {
+    /// `reasoning_content`, and any form that no member of its own can carry back.
+    #[default]
+    Content,
+    /// `reasoning`.
+    Reasoning,
+    /// None: the text stands in the elements of a list.
+    InList,
 }
 
 /// More sources than any answer names.

@@ -1,12 +1,12 @@
 //! Fits what an answer says to what the client's dialect can hold: calls in the form the client declared, with ids; a
 //! refusal's words as a block; names for what is left out.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
-use super::event::{Delta, Event, Key, Kind, Stop};
+use super::event::{Delta, Event, Key, Kind, Opaque, Stop};
 use super::free_text::{AROUND, Unwrap, escaped};
 use super::logprobs;
-use crate::convert::{AnswerContext, search};
+use crate::convert::{AnswerContext, call_signature, search};
 use crate::dialect::Dialect;
 
 /// What a name in the record may have.
@@ -39,6 +39,8 @@ pub(super) struct Fit {
     calls: usize,
     /// The upstream's ids so far.
     ids: HashSet<String>,
+    /// The client's, by the calls' keys.
+    given: HashMap<Key, String>,
     refused: bool,
     cut: bool,
     call: Option<Call>,
@@ -73,6 +75,7 @@ impl Fit {
             renamed_tools: context.renamed_tools.clone(),
             calls: 0,
             ids: HashSet::new(),
+            given: HashMap::new(),
             refused: false,
             cut: false,
             call: None,
@@ -131,6 +134,11 @@ impl Fit {
                 let tokens = tokens.into_iter().map(|token| logprobs::fitted(token, self.to)).collect();
                 out.push(Event::Delta(key, Delta::Spelt(text, tokens)));
             }
+            Event::Delta(key, Delta::Opaque(Opaque::OfCall(call, signature))) => {
+                let id = self.given.get(&call).map(String::as_str).unwrap_or_default();
+                let element = call_signature::element_of(id, &signature);
+                out.push(Event::Delta(key, Delta::Opaque(Opaque::Details(vec![element]))));
+            }
             Event::Cut => {
                 self.cut = true;
                 out.push(event);
@@ -163,6 +171,7 @@ impl Fit {
         self.call = Some(call);
         // Results are told apart by the ids of their calls.
         let id = if lasts(self.to, &id) && self.ids.insert(id.clone()) { id } else { self.own_id() };
+        self.given.insert(key, id.clone());
         Event::Start(key, Kind::Call { id, name, free_text })
     }
 

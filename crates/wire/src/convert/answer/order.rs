@@ -6,7 +6,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use super::event::{Delta, Event, Key, Kind};
+use super::event::{Delta, Event, Key, Kind, Opaque};
 use super::json_end::JsonEnd;
 use crate::turn::Unreadable;
 
@@ -67,6 +67,10 @@ struct Waiting {
 impl Waiting {
     /// Fragments of a text become one, or their number would cost more than their letters.
     fn add(&mut self, delta: Delta) {
+        let is_member = |delta: &Delta| matches!(delta, Delta::Opaque(Opaque::Member(_)));
+        if is_member(&delta) && self.deltas.iter().any(is_member) {
+            return;
+        }
         match (self.deltas.last_mut(), delta) {
             (Some(Delta::Text(text)), Delta::Text(more)) | (Some(Delta::Arguments(text)), Delta::Arguments(more)) => {
                 text.push_str(&more);

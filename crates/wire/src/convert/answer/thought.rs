@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::event::{Delta, Opaque};
+use super::event::{Delta, Member, Opaque};
 use crate::convert::envelope;
 use crate::dialect::Dialect;
 
@@ -15,6 +15,7 @@ pub(super) struct Thought {
     item: Option<Value>,
     details: Vec<Value>,
     blocks: Vec<Value>,
+    member: Member,
 }
 
 impl Thought {
@@ -28,7 +29,10 @@ impl Thought {
             Delta::Opaque(Opaque::Item(item)) => self.item = Some(item.clone()),
             Delta::Opaque(Opaque::Details(more)) => more.iter().for_each(|element| join(&mut self.details, element)),
             Delta::Opaque(Opaque::Blocks(more)) => more.iter().for_each(|element| join(&mut self.blocks, element)),
-            Delta::Citation(_) | Delta::Arguments(_) | Delta::Found(_) => {}
+            // A text that stood in a member before stands there whole.
+            Delta::Opaque(Opaque::Member(Member::InList)) if !self.text.is_empty() => {}
+            Delta::Opaque(Opaque::Member(member)) => self.member = *member,
+            Delta::Opaque(Opaque::OfCall(..)) | Delta::Citation(_) | Delta::Arguments(_) | Delta::Found(_) => {}
         }
     }
 
@@ -60,8 +64,14 @@ impl Thought {
             }
             (Dialect::Chat, ..) => {
                 let mut members = Map::new();
-                if !self.text.is_empty() || (self.details.is_empty() && self.blocks.is_empty()) {
-                    members.insert("reasoning_content".into(), self.text.as_str().into());
+                let alone = self.details.is_empty() && self.blocks.is_empty();
+                let name = match self.member {
+                    Member::Content => Some("reasoning_content"),
+                    Member::Reasoning => Some("reasoning"),
+                    Member::InList => alone.then_some("reasoning_content"),
+                };
+                if let Some(name) = name.filter(|_| alone || !self.text.is_empty()) {
+                    members.insert(name.into(), self.text.as_str().into());
                 }
                 for (name, elements) in [("reasoning_details", &self.details), ("thinking_blocks", &self.blocks)] {
                     if !elements.is_empty() {

@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 
 use super::chat_calls::{CallRead, Calls};
 use super::chat_reasoning::{self, Reasoning};
-use crate::convert::answer::event::{Delta, Event, Head, Key, Kind, MAX_CITATIONS, Stop, Usage};
+use crate::convert::answer::event::{Delta, Event, Head, Key, Kind, MAX_CITATIONS, Member, Stop, Usage};
 use crate::convert::answer::logprobs;
 use crate::convert::answer::usage::{self, whole_number};
 use crate::convert::citation::Citation;
@@ -198,7 +198,7 @@ impl Reader {
         if !std::mem::take(&mut self.ahead).is_empty() {
             self.unspelt(out);
         }
-        self.calls.finish()?;
+        self.calls.finish(out)?;
         self.stopped = true;
         out.push(Event::Stop(stop));
         Ok(())
@@ -232,8 +232,11 @@ impl Reader {
     fn said(&mut self, said: Said<'_>, out: &mut Vec<Event>) -> Result<(), Unreadable> {
         let (text, parts) = content(said.content)?;
         let thought = chat_reasoning::parts(&parts);
+        let content = said.reasoning_content.filter(|text| !text.is_empty());
+        let other = said.reasoning.filter(|text| content.is_none() && !text.is_empty());
         let reasoning = Reasoning {
-            text: said.reasoning_content.filter(|text| !text.is_empty()).or(said.reasoning).or(thought),
+            member: if other.is_some() { Member::Reasoning } else { Member::Content },
+            text: content.or(other).or(thought),
             details: said.reasoning_details.unwrap_or_default(),
             blocks: said.thinking_blocks.unwrap_or_default(),
         };

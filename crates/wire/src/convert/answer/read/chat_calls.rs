@@ -35,6 +35,8 @@ struct Call {
     free_text: bool,
     begun: bool,
     signature: Option<String>,
+    /// One that came when the call had begun.
+    late: Option<String>,
     /// Arguments from before the name.
     early: String,
     json: JsonEnd,
@@ -99,6 +101,17 @@ impl Call {
     }
 }
 
+fn key_of(at: usize) -> Key {
+    REASONING + 1 + at as Key
+}
+
+/// Reasoning without words that holds this.
+fn sealed(key: Key, opaque: Opaque, out: &mut Vec<Event>) {
+    out.push(Event::Start(key, Kind::Thinking));
+    out.push(Event::Delta(key, Delta::Opaque(opaque)));
+    out.push(Event::End(key));
+}
+
 impl Calls {
     /// A fragment of a call; `whole`: in a body every element is a call of its own, whatever its id and index.
     pub(super) fn fragment(&mut self, read: CallRead<'_>, whole: bool, out: &mut Vec<Event>) -> Result<(), Unreadable> {
@@ -126,10 +139,9 @@ impl Calls {
         };
         self.last = Some(at);
         if let Some(signature) = read.extra_content.as_ref().and_then(call_signature::read) {
-            match &mut self.all[at] {
-                Call { begun: true, .. } => out.push(Event::Dropped("thought_signature (behind its call)".into())),
-                call => call.signature = Some(signature),
-            }
+            let call = &mut self.all[at];
+            let place = if call.begun { &mut call.late } else { &mut call.signature };
+            *place = Some(signature);
         }
         self.add(at, &id, &name, arguments, out)
     }
@@ -145,9 +157,19 @@ impl Calls {
         self.add(at, "", &read.name.unwrap_or_default(), arguments, out)
     }
 
-    /// The choice has ended: a call that never got a name is none.
-    pub(super) fn finish(&mut self) -> Result<(), Unreadable> {
-        if self.all.iter().all(|call| call.begun) { Ok(()) } else { Err(Unreadable::Contradiction) }
+    /// The choice has ended: a call that never got a name is none. Signatures that came late follow.
+    pub(super) fn finish(&mut self, out: &mut Vec<Event>) -> Result<(), Unreadable> {
+        if !self.all.iter().all(|call| call.begun) {
+            return Err(Unreadable::Contradiction);
+        }
+        for (at, call) in self.all.iter_mut().enumerate() {
+            // Some servers repeat it in every fragment.
+            if let Some(signature) = call.late.take().filter(|late| call.signature.as_ref() != Some(late)) {
+                let key = key_of(at);
+                sealed(Key::MAX / 2 - key, Opaque::OfCall(key, signature), out);
+            }
+        }
+        Ok(())
     }
 
     /// The call that a fragment goes on with: by its index, or where it has none, by its id, or the last one.
@@ -172,6 +194,7 @@ impl Calls {
             free_text,
             begun: false,
             signature: None,
+            late: None,
             early: String::new(),
             json: JsonEnd::default(),
         });
@@ -187,7 +210,7 @@ impl Calls {
         out: &mut Vec<Event>,
     ) -> Result<(), Unreadable> {
         let Some(call) = self.all.get_mut(at) else { return Err(Unreadable::Contradiction) };
-        let key = REASONING + 1 + at as Key;
+        let key = key_of(at);
         if call.name.is_empty() && !call.begun {
             name.clone_into(&mut call.name);
         } else if !name.is_empty() && call.name != name {
@@ -215,11 +238,8 @@ impl Calls {
                 return Ok(());
             }
             call.begun = true;
-            if let Some(signature) = call.signature.take() {
-                let (key, element) = (Key::MAX - key, call_signature::element(&signature));
-                out.push(Event::Start(key, Kind::Thinking));
-                out.push(Event::Delta(key, Delta::Opaque(Opaque::Details(vec![element]))));
-                out.push(Event::End(key));
+            if let Some(signature) = &call.signature {
+                sealed(Key::MAX - key, Opaque::Details(vec![call_signature::element(signature)]), out);
             }
             let kind = Kind::Call { id: call.id.clone(), name: call.name.clone(), free_text: call.free_text };
             out.push(Event::Start(key, kind));

@@ -5,12 +5,14 @@ use std::borrow::Cow;
 use serde_json::Value;
 
 use super::chat::REASONING;
-use crate::convert::answer::event::{Delta, Event, Kind, Opaque};
+use crate::convert::answer::event::{Delta, Event, Kind, Member, Opaque};
 
 /// What a delta or message has of it.
 pub(super) struct Reasoning<'a> {
     /// `reasoning_content` (DeepSeek, vLLM, llama.cpp) or `reasoning` (OpenRouter).
     pub(super) text: Option<Cow<'a, str>>,
+    /// Which of them.
+    pub(super) member: Member,
     /// `reasoning_details` (OpenRouter), with signatures.
     pub(super) details: Vec<Value>,
     /// `thinking_blocks` (LiteLLM), with signatures.
@@ -21,11 +23,14 @@ impl Reasoning<'_> {
     /// Adds what it says to `out`. The text is taken once, from the plainest form that has it.
     pub(super) fn events(self, begun: &mut bool, out: &mut Vec<Event>) {
         let text = self.text.as_deref().filter(|text| !text.is_empty()).map(str::to_owned);
+        let member = if text.is_some() { self.member } else { Member::InList };
         let text = text.unwrap_or_else(|| {
             let from_details = texts(&self.details, &["text", "summary"]);
             if from_details.is_empty() { texts(&self.blocks, &["thinking"]) } else { from_details }
         });
+        let told = member != Member::default() && !text.is_empty();
         let deltas = [
+            told.then_some(Delta::Opaque(Opaque::Member(member))),
             (!text.is_empty()).then(|| Delta::Text(text)),
             (!self.details.is_empty()).then(|| Delta::Opaque(Opaque::Details(self.details))),
             (!self.blocks.is_empty()).then(|| Delta::Opaque(Opaque::Blocks(self.blocks))),

@@ -2,7 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::super::super::{Refused, call_signature};
+use super::super::super::Refused;
+use super::super::super::call_signature::{self, Signature};
 use super::super::ask::{Ask, Choice, Format, Part, Role, Tool, Turn, What};
 use super::super::ledger::{Ledger, refuse};
 use super::super::{fit, media, models};
@@ -144,12 +145,16 @@ fn assistant(turn: Turn, target: &Target<'_>, ledger: &mut Ledger) -> Result<Opt
     message.insert("content".to_owned(), Value::Null);
     let mut content = Vec::new();
     let mut calls = Vec::new();
-    let mut signature = None;
+    let (mut signature, mut ids, mut late) = (None, Vec::new(), Vec::new());
     for Part { at, mut what } in turn.parts {
         if let What::Reasoning(Dialect::Chat, Value::Object(members)) = &mut what {
-            signature = call_signature::take(members).or(signature);
-            if models::is_openai(target.model) && signature.take().is_some() {
-                ledger.drop_each(&at, "a call's signature of another vendor");
+            match call_signature::take(members) {
+                Some(_) if models::is_openai(target.model) => {
+                    ledger.drop_each(&at, "a call's signature of another vendor");
+                }
+                Some(Signature { data, id: Some(id) }) => late.push((id, data)),
+                Some(Signature { data, id: None }) => signature = Some(data),
+                None => {}
             }
         }
         match what {
@@ -159,6 +164,7 @@ fn assistant(turn: Turn, target: &Target<'_>, ledger: &mut Ledger) -> Result<Opt
             What::Reasoning(..) => ledger.drop_each(&at, "reasoning of another vendor"),
             What::Call(call) => {
                 let (id, name) = (fit::id(Dialect::Chat, &call.id).into_owned(), call.name.clone());
+                ids.push(call.id.clone());
                 calls.push(json!({
                     "id": id, "type": "function", "function": {"name": name, "arguments": call.written()},
                 }));
@@ -169,6 +175,11 @@ fn assistant(turn: Turn, target: &Target<'_>, ledger: &mut Ledger) -> Result<Opt
             What::Image(_) | What::Document(_) | What::Audio(_) | What::Outcome(_) => {
                 return Err(refuse(&at, "a turn of the model holds texts and tool calls only"));
             }
+        }
+    }
+    for (id, signature) in late {
+        if let Some(at) = ids.iter().position(|known| *known == id) {
+            calls[at]["extra_content"] = call_signature::written(&signature);
         }
     }
     let content = content_of(content);
