@@ -77,6 +77,12 @@ pub(crate) enum Command {
     #[command(after_help = "Example:\n  luthien show 0199a1b2      the start of an id is enough where it is unique")]
     Show(ShowArgs),
 
+    /// Show what waits for a person's decision, and answer it
+    #[command(
+        after_help = "Examples:\n  luthien approvals                 what waits\n  luthien approvals allow 0199a1\n  luthien approvals deny 0199a1 --message \"ask me first\""
+    )]
+    Approvals(ApprovalsArgs),
+
     /// List, explain and check policies
     #[command(subcommand, after_help = "Example:\n  luthien policy check luthien.yaml")]
     Policy(PolicyCommand),
@@ -134,6 +140,42 @@ pub(crate) struct ShowArgs {
 
     #[command(flatten)]
     pub(crate) record: RecordArgs,
+}
+
+/// `approvals`.
+#[derive(Args, Debug)]
+pub(crate) struct ApprovalsArgs {
+    /// What to do. None: list what waits
+    #[command(subcommand)]
+    pub(crate) command: Option<ApprovalsCommand>,
+
+    /// Print JSON, questions that are settled included
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    #[command(flatten)]
+    pub(crate) record: RecordArgs,
+}
+
+/// An answer to what waits.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ApprovalsCommand {
+    /// Let it go on
+    Allow(Reply),
+    /// Withhold it
+    Deny(Reply),
+}
+
+/// Which question, and what to say.
+#[derive(Args, Debug)]
+pub(crate) struct Reply {
+    /// The question's id, or the start of it
+    #[arg(value_name = "ID")]
+    pub(crate) id: String,
+
+    /// What the agent is told in place of the policy's own words, with a no
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) message: Option<String>,
 }
 
 /// `policy`.

@@ -6,7 +6,9 @@ use crate::args::{Cli, Command};
 use crate::failure::Failure;
 use crate::output::say;
 
+mod admin_client;
 mod agent;
+mod approvals;
 mod archive;
 mod args;
 mod assembly;
@@ -57,6 +59,7 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Codex(agent) => assembly::runtime(None)?.block_on(agent::codex(agent.args)),
         Command::Sessions(args) => assembly::runtime(Some(1))?.block_on(sessions::run(args)),
         Command::Show(args) => assembly::runtime(Some(1))?.block_on(show::run(args)),
+        Command::Approvals(args) => assembly::runtime(Some(1))?.block_on(approvals::run(args)),
         Command::Policy(command) => policy::run(command),
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! Every route under `/api` asks for the admin key, whoever calls from wherever. Errors are JSON, `{"detail": …}`.
 
+mod activity;
+mod approvals;
 mod auth;
 mod calls;
 mod error;
@@ -22,6 +24,8 @@ use axum::routing::{get, post};
 use luthien_record::Recorder;
 use tokio_util::sync::CancellationToken;
 
+use crate::activity::Activity;
+use crate::approvals::Approvals;
 use crate::policy_state::PolicyState;
 
 pub use auth::AdminKey;
@@ -32,6 +36,10 @@ pub use error::ApiError;
 pub struct AdminState {
     /// The record.
     pub recorder: Recorder,
+    /// What happens, for whoever watches.
+    pub activity: Activity,
+    /// What policies leave to persons.
+    pub approvals: Approvals,
     /// The active policy.
     pub policies: Arc<PolicyState>,
     /// The key that opens the routes under `/api`.
@@ -46,6 +54,9 @@ pub fn router(state: AdminState) -> Router {
         .route("/admin/policy/current", get(policy::current))
         .route("/admin/policy/set", post(policy::set))
         .route("/admin/policy/list", get(policy::list))
+        .route("/admin/approvals", get(approvals::list))
+        .route("/admin/approvals/{id}", get(approvals::one).post(approvals::answer))
+        .route("/activity/stream", get(activity::stream))
         .route("/history/sessions", get(history::sessions))
         .route("/history/sessions/{id}", get(history::session))
         .route("/history/sessions/{id}/export", get(history::export_markdown))

@@ -10,7 +10,9 @@ use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::activity::Activity;
 use crate::admin_runtime::AdminService;
+use crate::approvals::Approvals;
 use crate::clock::Clock;
 use crate::config::GatewayConfig;
 use crate::credentials::Keys;
@@ -40,6 +42,28 @@ pub enum StartError {
     },
 }
 
+/// What the traffic and the admin routes share.
+#[derive(Clone, Debug)]
+pub struct Common {
+    /// The record.
+    pub recorder: Recorder,
+    /// Which policies are active.
+    pub live: Arc<LiveState>,
+    /// What happens, for whoever watches.
+    pub activity: Activity,
+    /// What policies leave to persons.
+    pub approvals: Approvals,
+}
+
+impl Common {
+    /// With nothing to watch and nothing to answer yet.
+    pub fn new(recorder: Recorder, live: Arc<LiveState>) -> Self {
+        let activity = Activity::default();
+        let approvals = Approvals::new(activity.clone(), Clock::system());
+        Self { recorder, live, activity, approvals }
+    }
+}
+
 /// Starts gateways.
 #[derive(Clone, Copy, Debug)]
 pub struct Gateway;
@@ -61,8 +85,7 @@ impl Gateway {
     /// then on no connection is accepted.
     pub async fn start(
         config: GatewayConfig,
-        recorder: Recorder,
-        live: Arc<LiveState>,
+        common: Common,
         admin: AdminService,
         stopping: CancellationToken,
     ) -> Result<Running, StartError> {
@@ -82,8 +105,9 @@ impl Gateway {
             upstreams,
             open_calls: OpenCalls::new(),
             fates: Fates::new(),
-            recorder,
-            live,
+            recorder: common.recorder,
+            live: common.live,
+            people: Arc::new(common.approvals),
             clock: Clock::system(),
             admin,
             tasks: tasks.clone(),

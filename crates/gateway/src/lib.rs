@@ -22,8 +22,10 @@ mod upstream;
 mod way;
 mod whole_body;
 
+pub mod activity;
 pub mod admin;
 pub mod admin_runtime;
+pub mod approvals;
 pub mod clock;
 pub mod config;
 pub mod data_dir;
@@ -32,5 +34,5 @@ pub mod policy_state;
 pub mod posture;
 pub mod settings;
 
-pub use gateway::{Gateway, Running, StartError};
+pub use gateway::{Common, Gateway, Running, StartError};
 pub use upstream::UpstreamError;

@@ -11,7 +11,7 @@ use http::{Method, Request as HttpRequest, Response};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use luthien_policy::contract::{EventSink, ReviewContext};
-use luthien_policy::people::Nobody;
+use luthien_policy::people::People;
 use luthien_policy::plan::{Options, RequestOutcome, Reviews};
 use luthien_record::model::{Evaluation, Start};
 use luthien_record::recorder::Recorder;
@@ -55,6 +55,8 @@ pub(crate) struct Core {
     pub(crate) fates: Arc<Fates>,
     pub(crate) recorder: Recorder,
     pub(crate) live: Arc<LiveState>,
+    /// Who decides what policies leave to persons.
+    pub(crate) people: Arc<dyn People>,
     pub(crate) clock: Clock,
     pub(crate) admin: AdminService,
     /// Owns what outlives its request: shadow verdicts, bodies nobody wants.
@@ -285,7 +287,7 @@ fn open_reviews(
         dialect: route.dialect,
         request,
         judges: Arc::new(judges),
-        people: Arc::new(Nobody),
+        people: Arc::clone(&core.people),
         events: EventSink::default(),
     });
     transaction.reviewed_in(Arc::clone(&context));

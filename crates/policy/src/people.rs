@@ -8,7 +8,7 @@ use futures_util::future::BoxFuture;
 use luthien_wire::turn::Block;
 use serde::{Deserialize, Serialize};
 
-use crate::contract::{OnError, Target};
+use crate::contract::{OnError, ReviewContext, Target};
 
 /// What a policy wants a person to decide.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,7 +64,7 @@ pub enum Ruling {
 /// The way to persons. A question that is dropped is withdrawn. The engine keeps the time.
 pub trait People: Send + Sync + Debug {
     /// Puts a question and waits for the answer.
-    fn ask(&self, asked: Asked) -> BoxFuture<'_, Ruling>;
+    fn ask(&self, asked: Asked, context: &ReviewContext) -> BoxFuture<'_, Ruling>;
 }
 
 /// Nobody is there.
@@ -72,7 +72,7 @@ pub trait People: Send + Sync + Debug {
 pub struct Nobody;
 
 impl People for Nobody {
-    fn ask(&self, _asked: Asked) -> BoxFuture<'_, Ruling> {
+    fn ask(&self, _asked: Asked, _context: &ReviewContext) -> BoxFuture<'_, Ruling> {
         Box::pin(async { Ruling::Unreachable { why: "nobody can be asked here".to_owned() } })
     }
 }

@@ -4,7 +4,6 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use luthien_gateway::Gateway;
 use luthien_gateway::admin::{self, AdminKey, AdminState};
 use luthien_gateway::admin_runtime::AdminRuntime;
 use luthien_gateway::clock::Clock;
@@ -12,6 +11,7 @@ use luthien_gateway::config::UpstreamConfig;
 use luthien_gateway::data_dir::{self, DataDir, Keys, RunningFile};
 use luthien_gateway::live::LiveState;
 use luthien_gateway::policy_state::{PolicyOptions, PolicyState};
+use luthien_gateway::{Common, Gateway};
 use luthien_record::{Recorder, RecorderConfig};
 use tokio_util::sync::CancellationToken;
 
@@ -79,8 +79,11 @@ impl Running {
             PolicyState::start(options, recorder.store().clone(), Clock::system()).await.map_err(|e| clear(&e))?;
         let live = Arc::clone(policies.live());
         let stopping = CancellationToken::new();
+        let common = Common::new(recorder.clone(), Arc::clone(&live));
         let admin = admin::router(AdminState {
             recorder: recorder.clone(),
+            activity: common.activity.clone(),
+            approvals: common.approvals.clone(),
             policies: Arc::new(policies),
             key: AdminKey::new(&keys.admin),
             stopping: stopping.clone(),
@@ -88,7 +91,7 @@ impl Running {
         let admin = AdminRuntime::start(admin).map_err(|e| clear(&format!("cannot start threads: {e}")))?;
         let mut config = settings.gateway_config(&keys);
         config.limits.connections = handles::connections(config.limits.connections);
-        let started = Gateway::start(config, recorder.clone(), Arc::clone(&live), admin.service(), stopping).await;
+        let started = Gateway::start(config, common, admin.service(), stopping).await;
         let gateway = started.map_err(|e| match e {
             luthien_gateway::StartError::Listen { .. } => StartFailure::Listen(clear(&e)),
             luthien_gateway::StartError::Upstream(_) => StartFailure::Other(clear(&e)),

@@ -28,6 +28,9 @@ pub enum ApiError {
     /// Fields are wrong.
     #[error("some fields are wrong")]
     Unprocessable(Vec<Field>),
+    /// It cannot be done any more, or not now.
+    #[error("{0}")]
+    Conflict(String),
     /// Something else is going on; it is worth trying again.
     #[error("{0}")]
     Busy(String),
@@ -72,6 +75,7 @@ impl ApiError {
             Self::Forbidden => StatusCode::FORBIDDEN,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Conflict(_) => StatusCode::CONFLICT,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Unprocessable(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Busy(_) | Self::Record(StoreError::Database(_)) => StatusCode::SERVICE_UNAVAILABLE,

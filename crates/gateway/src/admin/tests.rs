@@ -15,6 +15,8 @@ use serde_json::Value;
 use tower::ServiceExt;
 
 use super::*;
+use crate::activity::Activity;
+use crate::approvals::Approvals;
 use crate::clock::Clock;
 use crate::policy_state::PolicyOptions;
 use crate::settings::{Settings, Sources};
@@ -89,8 +91,11 @@ async fn state(folder: &Path) -> AdminState {
     let recorder = Recorder::open(RecorderConfig::in_dir(folder)).await.unwrap();
     let options = PolicyOptions::new(&settings, &sources);
     let policies = PolicyState::start(options, recorder.store().clone(), Clock::system()).await.unwrap();
+    let activity = Activity::default();
     AdminState {
         recorder,
+        approvals: Approvals::new(activity.clone(), Clock::system()),
+        activity,
         policies: Arc::new(policies),
         key: AdminKey::new(&SecretString::from(KEY)),
         stopping: CancellationToken::new(),

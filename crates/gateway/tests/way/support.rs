@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use luthien_gateway::admin_runtime::AdminRuntime;
+use luthien_gateway::approvals::Approvals;
 use luthien_gateway::config::{GatewayConfig, Limits, Network, Timeouts, UpstreamConfig, UpstreamTimeouts};
 use luthien_gateway::live::{ActivePolicy, LiveState};
-use luthien_gateway::{Gateway, Running};
+use luthien_gateway::{Common, Gateway, Running};
 use luthien_policy::contract::{Mode, Policy};
 use luthien_policy::plan::Plan;
 use luthien_policy::tree::Tree;
@@ -29,6 +30,7 @@ pub(crate) const ADMIN_KEY: &str = "lk-admin-key-of-the-test";
 pub(crate) struct Rig {
     pub(crate) upstream: Upstream,
     pub(crate) recorder: Recorder,
+    pub(crate) approvals: Approvals,
     pub(crate) gateway: Running,
     admin: AdminRuntime,
     pub(crate) folder: TempDir,
@@ -99,11 +101,12 @@ impl Rig {
             mode: Mode::Enforce,
         };
         let live = Arc::new(LiveState::new(Plan::new(tree), active, 3));
+        let common = Common::new(recorder.clone(), live);
         let admin = AdminRuntime::start(axum::Router::new()).unwrap();
         let mut config = config(&upstream.base_url());
         change(&mut config);
-        let started = Gateway::start(config, recorder.clone(), live, admin.service(), CancellationToken::new()).await;
-        Self { upstream, recorder, gateway: started.unwrap(), admin, folder }
+        let started = Gateway::start(config, common.clone(), admin.service(), CancellationToken::new()).await;
+        Self { upstream, recorder, approvals: common.approvals, gateway: started.unwrap(), admin, folder }
     }
 
     pub(crate) fn url(&self, path: &str) -> String {

@@ -28,7 +28,7 @@ impl Inner {
         let policies = questions.into_iter().map(|(policy, question)| (policy, question.why)).collect();
         let asked = Asked { policies, target: target.clone(), shown, timeout: limit, unanswered };
         let began = Instant::now();
-        let ruling = timeout(limit, self.context.people.ask(asked)).await;
+        let ruling = timeout(limit, self.context.people.ask(asked, &self.context)).await;
         let (passes, failed, reason, message) = match ruling {
             Ok(Ruling::Allowed { by }) => (true, false, format!("allowed by {by}"), denied),
             Ok(Ruling::Denied { by, message }) => (false, false, format!("denied by {by}"), message.unwrap_or(denied)),

@@ -1,0 +1,78 @@
+//! Asks the gateway that runs on this data folder, with its admin key.
+
+use http::{Method, Request};
+use http_body_util::Full;
+use luthien_gateway::data_dir::DataDir;
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::Value;
+
+use crate::args::RecordArgs;
+use crate::assembly::Loaded;
+use crate::failure::Failure;
+use crate::loopback;
+
+/// The way to a running gateway's admin routes.
+pub(crate) struct AdminClient {
+    base: String,
+    key: SecretString,
+}
+
+impl AdminClient {
+    /// To the gateway that runs on the data folder that these arguments mean.
+    pub(crate) async fn find(args: &RecordArgs) -> Result<Self, Failure> {
+        let loaded = Loaded::for_record(args)?;
+        let folder = loaded.folder();
+        let Some(base) = loaded.running_gateway().await else {
+            return Err(Failure::new(format!(
+                "no gateway runs on the data folder {}; start one with `luthien`, or name its folder with --data-dir",
+                folder.display()
+            )));
+        };
+        let set = loaded.settings.admin_api_key.clone();
+        let Some(key) = set.or_else(|| DataDir::at(&folder).admin_key()) else {
+            return Err(Failure::new(
+                "the gateway's admin key is not known here: set ADMIN_API_KEY as the gateway has it",
+            ));
+        };
+        Ok(Self { base, key })
+    }
+
+    /// What a route answers; the error is the gateway's own words.
+    pub(crate) async fn get(&self, path: &str) -> Result<Value, Failure> {
+        self.call(Method::GET, path, None).await
+    }
+
+    /// The same for a change.
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Result<Value, Failure> {
+        self.call(Method::POST, path, Some(body)).await
+    }
+
+    async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, Failure> {
+        let request = Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", self.base))
+            .header("authorization", format!("Bearer {}", self.key.expose_secret()))
+            .header("content-type", "application/json")
+            .body(Full::from(body.map(Value::to_string).unwrap_or_default()))
+            .map_err(|e| Failure::new(e.to_string()))?;
+        let answer = loopback::send(request).await?;
+        let status = answer.status();
+        let bytes = loopback::read(answer.into_body()).await?;
+        let value: Value = serde_json::from_slice(&bytes).unwrap_or_default();
+        if status.is_success() {
+            return Ok(value);
+        }
+        let why = match &value["detail"] {
+            Value::String(text) => text.clone(),
+            Value::Array(fields) => fields.iter().map(field).collect::<Vec<_>>().join("; "),
+            _ => String::from_utf8_lossy(&bytes).into_owned(),
+        };
+        Err(Failure::new(format!("the gateway says ({status}): {why}")))
+    }
+}
+
+/// A wrong field in one line.
+fn field(field: &Value) -> String {
+    let place = field["loc"].as_array().into_iter().flatten().filter_map(Value::as_str).collect::<Vec<_>>().join(".");
+    format!("{place} {}", field["msg"].as_str().unwrap_or_default())
+}
