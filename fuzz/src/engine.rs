@@ -12,8 +12,9 @@ use futures_util::future::BoxFuture;
 use luthien_policy::contract::*;
 use luthien_policy::engine::UpstreamEnd;
 use luthien_policy::judge::{JudgeClient, JudgeError, JudgeRequest};
-use luthien_policy::member::Member;
+use luthien_policy::people::Nobody;
 use luthien_policy::plan::{Decision, DecisionSink, Options, Plan, Reviews};
+use luthien_policy::tree::Tree;
 use luthien_wire::Dialect;
 use luthien_wire::request::{Request, RequestKind};
 use luthien_wire::sse::Splitter;
@@ -133,13 +134,22 @@ fn open(dialect: Dialect, mode: Mode) -> Reviews {
     let context = ReviewContext {
         transaction_id: "0190-1".into(),
         session_id: None,
+        user_id: None,
+        credential: None,
         dialect,
         request: request.expect("a request"),
         judges: Arc::new(NoJudge),
+        people: Arc::new(Nobody),
         events: EventSink::default(),
     };
-    let options = Options { policy_timeout: Duration::from_mins(1), held_limit: 1 << 20, event_limit: 1 << 20 };
-    let plan = Plan::new(vec![Member { policy: Arc::new(BlockCalls), mode }]);
+    let options = Options {
+        policy_timeout: Duration::from_mins(1),
+        person_timeout: Duration::from_mins(1),
+        person_timeout_streamed: Duration::from_mins(1),
+        held_limit: 1 << 20,
+        event_limit: 1 << 20,
+    };
+    let plan = Plan::new(Tree::of(BlockCalls).at_most(mode));
     plan.open(Arc::new(context), Arc::new(Unrecorded), TaskTracker::new(), options)
 }
 

@@ -240,6 +240,7 @@ fn weight(event: &Event) -> usize {
     match event {
         Event::Delta(_, delta) => delta.weight(),
         Event::Start(_, Kind::Call { id, name, .. }) => EACH + id.len() + name.len(),
+        Event::Start(_, Kind::Search { id }) => EACH + id.len(),
         Event::Start(..) => EACH,
         Event::Head(head) => EACH + length(&head.id) + length(&head.model),
         Event::Dropped(name) => EACH + name.len(),
