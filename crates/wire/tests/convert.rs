@@ -9,8 +9,13 @@ use serde_json::{Map, Value, json};
 
 /// What the upstream calls the model, and what it does where a request's file says so: some models take less than others.
 const MODEL: &str = "upstream-model";
-const MODELS: [(&str, &str); 4] =
-    [("budget", "claude-sonnet-4-5"), ("gpt-4o", "gpt-4o"), ("gpt-5", "gpt-5"), ("opus", "claude-opus-5-5")];
+const MODELS: [(&str, &str); 5] = [
+    ("budget", "claude-sonnet-4-5"),
+    ("gpt-4o", "gpt-4o"),
+    ("gpt-5", "gpt-5"),
+    ("opus", "claude-opus-5-5"),
+    ("searching", "gpt-4o-search-preview"),
+];
 
 #[test]
 fn golden_conversions_of_requests() {

@@ -15,7 +15,7 @@ mod order;
 mod read;
 mod thought;
 mod usage;
-pub(super) mod write;
+mod write;
 
 use bytes::{Bytes, BytesMut};
 
@@ -31,6 +31,7 @@ use hold::{Hold, TooMuch};
 use order::{Disorder, Order};
 use read::Reader;
 use write::Writer;
+pub(super) use write::messages_text;
 
 /// What an answer may say in all, as a multiple of the limit of one event: a client's dialect may have it all repeated.
 const EVENTS_IN_ANSWER: usize = 8;

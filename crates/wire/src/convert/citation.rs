@@ -82,6 +82,13 @@ impl Citation {
         (start.min(end), end)
     }
 
+    /// The same within a larger text, `base` characters behind its beginning; it ends with its own of `length` characters.
+    pub(super) fn within(mut self, base: u64, length: u64) -> Self {
+        let (start, end) = self.span(length);
+        self.range = Some((start.saturating_add(base), end.saturating_add(base)));
+        self
+    }
+
     /// As Anthropic wants it back; `None` where it gave no such citation.
     pub(super) fn for_anthropic(&self) -> Option<Value> {
         let told = anthropics(&self.sealed)?;

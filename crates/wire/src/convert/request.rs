@@ -24,6 +24,8 @@ mod models;
 mod own;
 mod read;
 mod rest;
+mod search;
+mod searched;
 mod settle;
 mod shown;
 mod take;
@@ -65,6 +67,7 @@ fn convert(request: &Request, to: Dialect, model: &str, wanted: impl Fn(&str) ->
     let mut ledger = Ledger::default();
     let mut ask = read::read(from, body, &mut ledger)?;
     shown::honest(&mut ask, &Shown::new(request), to, &mut ledger);
+    search::settle(&mut ask, to, model, &mut ledger)?;
     settle::settle(&mut ask)?;
     let mut answer = context(&ask, request, to, repeated);
     answer.renamed_tools = settle::rename(&mut ask, to);

@@ -202,6 +202,12 @@ pub(super) fn item(id: &str, input: &Value, found: Option<&Found>) -> Value {
     out
 }
 
+/// The item for OpenAI itself. It has no id: one that the vendor gave would have to come with all that stood around it.
+pub(super) fn item_for_openai(input: &Value, found: &Found) -> Value {
+    let status = if matches!(found, Found::Sources(_)) { "completed" } else { "failed" };
+    json!({"type": "web_search_call", "status": status, "action": action(input, Some(found), false)})
+}
+
 /// What the query of a search is before it is known.
 pub(super) fn begun(id: &str) -> Value {
     json!({"id": id, "type": "web_search_call", "status": "in_progress", "action": {"type": "search", "query": ""}})

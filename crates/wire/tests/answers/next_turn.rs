@@ -214,3 +214,51 @@ fn a_signature_that_comes_late_goes_to_its_own_call_again() {
 fn joined(list: &Value, name: &str) -> String {
     list.as_array().into_iter().flatten().filter_map(|element| element[name].as_str()).collect()
 }
+
+#[test]
+fn what_anthropic_found_comes_back_as_it_gave_it() {
+    let given = accumulate(Dialect::Messages, named(Dialect::Messages, "web_search").unwrap().bytes).unwrap();
+    let back = back_at_the_vendor(Dialect::Messages, Dialect::Responses, "web_search").unwrap();
+    assert_eq!(back["messages"][1]["content"], given["content"]);
+    // A client of Chat keeps the words alone.
+    let back = back_at_the_vendor(Dialect::Messages, Dialect::Chat, "web_search").unwrap();
+    let text = "I'll search for the release notes.The newest release fixes flattened enums.";
+    assert_eq!(back["messages"][1]["content"], json!([{"type": "text", "text": text}]));
+}
+
+#[test]
+fn what_a_client_of_anthropics_findings_forgets_is_left_out() {
+    let (out, _) = converted(
+        context(Dialect::Messages, Dialect::Responses),
+        named(Dialect::Messages, "web_search").unwrap().bytes,
+        50,
+    );
+    let mut body = next_request(Dialect::Responses, &accumulate(Dialect::Responses, &out).unwrap());
+    // Codex keeps what it knows.
+    let search =
+        body["input"].as_array_mut().unwrap().iter_mut().find(|item| item["type"] == "web_search_call").unwrap();
+    *search =
+        json!({"type": "web_search_call", "status": search["status"], "action": {"type": "search", "query": "q"}});
+    let request = Request::parse(Dialect::Responses, RequestKind::Turn, body.to_string().into()).unwrap();
+    let sent = convert::request(&request, Dialect::Messages, "m").unwrap();
+    let back: Value = serde_json::from_slice(&sent.body).unwrap();
+    let kinds: Vec<&Value> =
+        back["messages"][1]["content"].as_array().unwrap().iter().map(|block| &block["type"]).collect();
+    assert_eq!(kinds, ["text", "text"]);
+    assert!(sent.dropped.contains(&"input[2] (a tool that the vendor ran)".to_owned()), "{:?}", sent.dropped);
+}
+
+#[test]
+fn what_openai_searched_comes_back_without_ids() {
+    let given = accumulate(Dialect::Responses, named(Dialect::Responses, "web_search_call").unwrap().bytes).unwrap();
+    let stream = named(Dialect::Responses, "web_search_call").unwrap().bytes;
+    let back = back_at_model(Dialect::Responses, Dialect::Messages, stream, "gpt-5").unwrap();
+    let (found, text) = (&given["output"][0], &given["output"][1]["content"][0]);
+    let search = json!({"type": "web_search_call", "status": "completed", "action": found["action"]});
+    let part = json!({"type": "output_text", "text": text["text"], "annotations": text["annotations"]});
+    assert_eq!(back["input"][1], search);
+    assert_eq!(back["input"][2]["content"], json!([part]));
+    // Another's server is not told of it.
+    let back = back_at_model(Dialect::Responses, Dialect::Messages, stream, "tiny").unwrap();
+    assert_eq!(back["input"][1]["content"], json!([{"type": "output_text", "text": text["text"]}]));
+}

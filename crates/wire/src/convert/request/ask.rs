@@ -3,6 +3,9 @@
 use serde_json::{Map, Value};
 
 use super::super::Namespaced;
+use super::super::citation::Citation;
+use super::search::Search;
+use super::searched::Searched;
 use crate::dialect::Dialect;
 
 /// A request.
@@ -14,6 +17,8 @@ pub(super) struct Ask {
     pub(super) turns: Vec<Turn>,
     /// The tools that can be said in every dialect.
     pub(super) tools: Vec<Tool>,
+    /// The web search that the vendor is to run.
+    pub(super) search: Option<Search>,
     /// Those of them that stand in a namespace.
     pub(super) namespaced: Vec<Namespaced>,
     /// Tools that cannot: a choice that forces one of them is refused.
@@ -54,6 +59,13 @@ pub(super) struct Ask {
     pub(super) rest: Map<String, Value>,
 }
 
+impl Ask {
+    /// Whether the model is to have any tool.
+    pub(super) fn has_tools(&self) -> bool {
+        !self.tools.is_empty() || self.search.is_some()
+    }
+}
+
 /// What one side says, until the other speaks.
 #[derive(Debug)]
 pub(super) struct Turn {
@@ -92,6 +104,10 @@ pub(super) enum What {
     Audio(Value),
     Call(Call),
     Outcome(Outcome),
+    /// A web search that the vendor ran.
+    Search(Searched),
+    /// The sources of the text before it.
+    Cited(Vec<Citation>),
     /// Reasoning of a vendor of this dialect, in the form that an envelope holds.
     Reasoning(Dialect, Value),
 }
@@ -182,7 +198,7 @@ pub(super) enum Choice {
         required: bool,
         names: Vec<String>,
     },
-    /// A tool that the vendor runs, by its type.
+    /// A tool that the vendor runs, by its type; once settled the web search, by its name.
     Hosted(String),
 }
 
@@ -202,6 +218,9 @@ pub(super) struct Effort {
     /// The member it came from.
     pub(super) at: &'static str,
 }
+
+/// How Responses asks for what a search found. Elsewhere it is told anyway.
+pub(super) const SOURCES: &str = "web_search_call.action.sources";
 
 /// How Responses asks for them.
 pub(super) const LOGPROBS: &str = "message.output_text.logprobs";

@@ -1,5 +1,7 @@
 //! What has to be known of the vendors' models to ask them for nothing that they refuse.
 
+use crate::dialect::Dialect;
+
 /// How a model thinks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Thinks {
@@ -65,6 +67,17 @@ pub(super) fn is_openai(model: &str) -> bool {
     let name = bare(model);
     let openai = ["gpt-", "chatgpt-", "codex-", "o1", "o3", "o4"].iter().any(|start| name.starts_with(start));
     openai && !name.starts_with("gpt-oss")
+}
+
+/// Whether the vendor of this model is known to search the web for it where it is asked to in this dialect. Servers of other
+/// models may refuse the tool.
+pub(super) fn searches(to: Dialect, model: &str) -> bool {
+    match to {
+        Dialect::Messages => version(model).is_some_and(|version| version >= (3, 5)),
+        // Here it is a matter of the model.
+        Dialect::Chat => is_openai(model) && bare(model).contains("-search") || bare(model).starts_with("sonar"),
+        Dialect::Responses => is_openai(model),
+    }
 }
 
 /// The effort nearest to this that an OpenAI model knows: the first ones know fewer words.
@@ -154,6 +167,22 @@ mod tests {
         }
         assert!(samples_at_openai("gpt-5.1", Some("none")));
         assert!(!samples_at_openai("gpt-5", Some("minimal")));
+    }
+
+    #[test]
+    fn searches_are_asked_of_vendors_that_have_them() {
+        for (to, model, searches) in [
+            (Dialect::Messages, "claude-sonnet-4-5", true),
+            (Dialect::Messages, "claude-3-opus", false),
+            (Dialect::Messages, "tiny", false),
+            (Dialect::Responses, "openai/gpt-5", true),
+            (Dialect::Responses, "gpt-oss-120b", false),
+            (Dialect::Chat, "gpt-5", false),
+            (Dialect::Chat, "gpt-4o-search-preview", true),
+            (Dialect::Chat, "perplexity/sonar-pro", true),
+        ] {
+            assert_eq!(super::searches(to, model), searches, "{model}");
+        }
     }
 
     #[test]

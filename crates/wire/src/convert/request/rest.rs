@@ -88,12 +88,9 @@ fn of_chat(name: &str, value: &Value, to: Dialect) -> Fate {
         }
         "n" | "audio" | "modalities" => Fate::Nothing,
         "logit_bias" => if_set(value, Fate::Refuse("the upstream that answers this model cannot weigh single tokens")),
-        "frequency_penalty"
-        | "presence_penalty"
-        | "seed"
-        | "prediction"
-        | "web_search_options"
-        | "prompt_cache_options" => if_set(value, Fate::Drop),
+        "frequency_penalty" | "presence_penalty" | "seed" | "prediction" | "prompt_cache_options" => {
+            if_set(value, Fate::Drop)
+        }
         _ => of_openai(name, value, to),
     }
 }

@@ -4,9 +4,11 @@
 use std::borrow::Cow;
 
 use super::super::Refused;
+use super::super::search::TOOL;
 use super::ask::{Ask, Choice, Part, Role, Turn, What};
 use super::fit;
 use super::ledger::refuse;
+use super::search::is_search;
 use crate::dialect::Dialect;
 
 pub(super) fn settle(ask: &mut Ask) -> Result<(), Refused> {
@@ -98,13 +100,17 @@ fn flush(out: &mut Vec<Turn>, run: Vec<Turn>) {
 
 /// The tool choice, given that some tools are gone: one that forces a tool which is gone cannot be met.
 fn choice(ask: &mut Ask) -> Result<(), Refused> {
-    let has = |name: &str| ask.tools.iter().any(|tool| tool.name == name);
+    let own = |name: &str| ask.tools.iter().any(|tool| tool.name == name);
+    let searches = |name: &str| ask.search.is_some() && name == TOOL;
+    let has = |name: &str| own(name) || searches(name);
     let lacks = |what: &str| refuse("tool_choice", &format!("it forces {what}, which the upstream does not have"));
     let gone = |name: &str| ask.gone.iter().any(|gone| gone.kind == name || gone.name.as_deref() == Some(name));
     let settled = match ask.choice.take() {
+        Some(Choice::Hosted(kind)) if ask.search.is_some() && is_search(&kind) => Some(Choice::Hosted(TOOL.to_owned())),
+        Some(Choice::Named(name)) if !own(&name) && searches(&name) => Some(Choice::Hosted(name)),
         Some(Choice::Hosted(kind)) => return Err(lacks(&format!("the tool {kind:?}"))),
         Some(Choice::Named(name)) if !has(&name) && gone(&name) => return Err(lacks(&format!("the tool {name:?}"))),
-        Some(Choice::Required) if ask.tools.is_empty() && !ask.gone.is_empty() => return Err(lacks("a tool call")),
+        Some(Choice::Required) if !ask.has_tools() && !ask.gone.is_empty() => return Err(lacks("a tool call")),
         Some(Choice::Allowed { required, mut names }) => {
             names.retain(|name| has(name));
             match (names.is_empty(), required) {
@@ -113,10 +119,10 @@ fn choice(ask: &mut Ask) -> Result<(), Refused> {
                 (false, _) => Some(Choice::Allowed { required, names }),
             }
         }
-        Some(Choice::Auto | Choice::None) if ask.tools.is_empty() => None,
+        Some(Choice::Auto | Choice::None) if !ask.has_tools() => None,
         choice => choice,
     };
-    if ask.tools.is_empty() {
+    if !ask.has_tools() {
         ask.parallel = None;
     }
     ask.choice = settled;

@@ -57,6 +57,14 @@ pub(super) fn write(
     Ok(body)
 }
 
+/// Names the sources of a text that the target has no place for.
+fn uncited(at: &str, ledger: &mut Ledger) {
+    ledger.drop_each(at, if at.ends_with("annotations") { "annotations" } else { "citations" });
+}
+
+/// Why a search is left out.
+const RAN: &str = "a tool that the vendor ran";
+
 /// Whether a part is a text that says something.
 fn says(part: &Part) -> bool {
     matches!(&part.what, What::Text(text) if !text.is_empty())

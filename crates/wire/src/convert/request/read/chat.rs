@@ -3,10 +3,16 @@
 use serde_json::{Map, Value};
 
 use super::super::super::Refused;
+use super::super::super::citation::Citation;
 use super::super::ask::{Ask, Cache, Call, Effort, Format, Input, Logprobs, Outcome, Part, Role, Shape, Turn, What};
 use super::super::ledger::{Ledger, refuse};
+use super::super::search::Search;
+use super::super::searched;
 use super::super::{effort, take};
 use super::{chat_parts as parts, chat_reasoning, messages_blocks as blocks, tools};
+
+/// How a search is asked for.
+const SEARCH: &str = "web_search_options";
 
 pub(super) fn read(ask: &mut Ask, body: &mut Map<String, Value>, ledger: &mut Ledger) -> Result<(), Refused> {
     let mut open = Open::default();
@@ -15,6 +21,9 @@ pub(super) fn read(ask: &mut Ask, body: &mut Map<String, Value>, ledger: &mut Le
         ask.turns.push(turn);
     }
     tools::openai(ask, take::list(body, "tools"), true, ledger);
+    if let Some(Value::Object(options)) = take::some(body, SEARCH) {
+        ask.search = Some(Search::of_chat(SEARCH, options, ledger));
+    }
     let functions = take::list(body, "functions");
     let called = take::some(body, "function_call");
     let choice = take::some(body, "tool_choice");
@@ -123,6 +132,7 @@ fn assistant(
     let mut turn = Turn::new(Role::Assistant);
     turn.parts.extend(chat_reasoning::read(message).into_iter().map(|what| Part::new(at, what)));
     turn.parts.extend(parts::content(at, Role::Assistant, content, ledger)?);
+    sources(at, &mut turn.parts, message.shift_remove("annotations"), ledger);
     turn.parts.extend(take::text(message, "refusal").map(|text| Part::text(at, text)));
     for (i, call) in take::list(message, "tool_calls").into_iter().enumerate() {
         let at = format!("{at}.tool_calls[{i}]");
@@ -137,10 +147,24 @@ fn assistant(
         let call = named(&mut call, String::new(), false, open);
         turn.parts.push(Part::new(format!("{at}.function_call"), What::Call(call)));
     }
-    for name in ["annotations", "index"] {
-        message.shift_remove(name);
-    }
+    message.shift_remove("index");
     Ok(turn)
+}
+
+/// The sources of an answer's text.
+fn sources(at: &str, parts: &mut Vec<Part>, annotations: Option<Value>, ledger: &mut Ledger) {
+    let at = format!("{at}.annotations");
+    let read = |annotation: &Value| annotation.get("url_citation").and_then(Citation::of_openai);
+    let (sources, lost) = match parts.last() {
+        Some(Part { what: What::Text(text), .. }) => searched::sources(annotations, text, read),
+        _ => searched::sources(annotations, "", |_| None),
+    };
+    if lost {
+        ledger.drop_each(&at, "annotations");
+    }
+    if !sources.is_empty() {
+        parts.push(Part::new(at, What::Cited(sources)));
+    }
 }
 
 fn named(inside: &mut Map<String, Value>, id: String, free: bool, open: &mut Open) -> Call {

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use super::super::super::Refused;
 use super::super::ask::{Ask, Choice, Effort, Format, Part, Role, Shape, Turn};
 use super::super::ledger::{Ledger, refuse};
-use super::super::take;
+use super::super::{searched, take};
 use super::tools::messages as read_tools;
 use super::{deferred, messages_blocks as blocks};
 
@@ -105,9 +105,13 @@ fn turns(turns: &mut Vec<Turn>, i: usize, message: Value, ledger: &mut Ledger) -
                     turns.push(Turn { role: Role::System, parts: blocks::texts(&at, said)? });
                     continue;
                 }
+                let is_found = block.get("type").is_some_and(|kind| kind == "web_search_tool_result");
+                if role == Role::Assistant && is_found && searched::found(turns, &mut turn, &block) {
+                    continue;
+                }
                 let has = block.get("citations").and_then(Value::as_array).is_some_and(|all| !all.is_empty());
                 let parts = blocks::block(&at, role, block, ledger)?;
-                blocks::add(&mut turn.parts, parts, has || cited);
+                searched::add(&mut turn.parts, parts, has || cited);
                 cited = has;
             }
         }

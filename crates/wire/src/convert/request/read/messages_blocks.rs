@@ -3,8 +3,10 @@
 use serde_json::{Map, Value};
 
 use super::super::super::Refused;
+use super::super::super::citation::Citation;
 use super::super::ask::{Call, Document, Image, Input, Outcome, Part, Role, Source, What};
 use super::super::ledger::{Ledger, refuse};
+use super::super::searched::{self, Searched};
 use super::super::{media, take};
 use super::reasoning;
 use crate::dialect::Dialect;
@@ -20,16 +22,6 @@ pub(super) fn cached(ledger: &mut Ledger) {
 pub(super) fn hints(block: &mut Map<String, Value>, ledger: &mut Ledger) {
     if block.shift_remove(HINT).is_some_and(|hint| !hint.is_null()) {
         cached(ledger);
-    }
-}
-
-/// Adds parts to a turn. A text that cites is cut into blocks where its citations begin and end: it is made whole again.
-pub(super) fn add(turn: &mut Vec<Part>, parts: Vec<Part>, joins: bool) {
-    for part in parts {
-        match (turn.last_mut().map(|last| &mut last.what), part) {
-            (Some(What::Text(before)), Part { what: What::Text(text), .. }) if joins => before.push_str(&text),
-            (_, part) => turn.push(part),
-        }
     }
 }
 
@@ -64,12 +56,26 @@ pub(super) fn block(
 ) -> Result<Vec<Part>, Refused> {
     let one = |what| Ok(vec![Part::new(at, what)]);
     let kind = block.get("type").and_then(Value::as_str).unwrap_or_default().to_owned();
-    if let Some(cited) = block.get("citations").filter(|cited| says(cited)) {
+    let cites = kind == "text" && role == Role::Assistant;
+    if let Some(cited) = block.get("citations").filter(|cited| says(cited) && !cites) {
         let what = if cited.is_array() { "citations" } else { "asked-for citations" };
         ledger.drop_each(&format!("{at}.citations"), what);
     }
     match kind.as_str() {
-        "text" => one(What::Text(take::text(&mut block, "text").unwrap_or_default())),
+        "text" => {
+            let text = take::text(&mut block, "text").unwrap_or_default();
+            let list = block.shift_remove("citations").filter(|_| cites);
+            let (sources, lost) = searched::sources(list, &text, Citation::of_messages);
+            let place = format!("{at}.citations");
+            if lost {
+                ledger.drop_each(&place, "citations");
+            }
+            let mut parts = vec![Part::new(at, What::Text(text))];
+            if !sources.is_empty() {
+                parts.push(Part::new(place, What::Cited(sources)));
+            }
+            Ok(parts)
+        }
         "image" => one(What::Image(Image { source: source(at, take::object(&mut block, "source"))?, detail: None })),
         "document" => document(at, block, ledger),
         "search_result" => {
@@ -109,6 +115,12 @@ pub(super) fn block(
                 return Err(refuse(at, "a compacted history that only its vendor can read"));
             }
             Ok(parts)
+        }
+        "server_tool_use"
+            if role == Role::Assistant
+                && let Some(search) = Searched::of_messages(&mut block) =>
+        {
+            one(What::Search(search))
         }
         "server_tool_use" | "mcp_tool_use" => {
             ledger.drop_each(at, "a tool that the vendor ran");

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::super::super::Refused;
-use super::super::ask::{Ask, Effort, LOGPROBS, Logprobs, Part, Role, Turn};
+use super::super::ask::{Ask, Effort, LOGPROBS, Logprobs, Part, Role, SOURCES, Turn};
 use super::super::ledger::{Ledger, refuse};
 use super::super::take;
 use super::{chat, responses_items as items, tools};
@@ -26,6 +26,9 @@ pub(super) fn read(ask: &mut Ask, body: &mut Map<String, Value>, ledger: &mut Le
         _ => {}
     }
     tools::openai(ask, take::list(body, "tools"), false, ledger);
+    if let Some(search) = &mut ask.search {
+        search.limit("max_tool_calls", take::some(body, "max_tool_calls"));
+    }
     ask.choice = take::some(body, "tool_choice").map(tools::choice).transpose()?;
     ask.parallel = take::flag(body, "parallel_tool_calls");
     ask.limit = take::some(body, "max_output_tokens");
@@ -36,7 +39,7 @@ pub(super) fn read(ask: &mut Ask, body: &mut Map<String, Value>, ledger: &mut Le
         stop => stop.into_iter().collect(),
     };
     ask.stream_options = take::object(body, "stream_options");
-    let asked = include(&take::list(body, "include"), ledger);
+    let asked = include(&take::list(body, "include"), ask.search.is_some(), ledger);
     let top = take::some(body, "top_logprobs").filter(|top| *top != 0);
     let asked = asked.or_else(|| top.is_some().then(|| "top_logprobs".to_owned()));
     ask.logprobs = asked.map(|at| Logprobs { at, top });
@@ -47,11 +50,12 @@ pub(super) fn read(ask: &mut Ask, body: &mut Map<String, Value>, ledger: &mut Le
 }
 
 /// What is wanted beside the answer: where log probabilities are. Reasoning for the way back goes along anyway.
-fn include(wishes: &[Value], ledger: &mut Ledger) -> Option<String> {
+fn include(wishes: &[Value], searches: bool, ledger: &mut Ledger) -> Option<String> {
     let mut logprobs = None;
     for (i, wish) in wishes.iter().enumerate() {
         match wish.as_str().unwrap_or_default() {
             "reasoning.encrypted_content" => {}
+            SOURCES if searches => {}
             LOGPROBS => logprobs = Some(format!("include[{i}]")),
             wish => ledger.drop_as(&format!("include[{i}]"), wish),
         }

@@ -3,8 +3,10 @@
 use serde_json::{Map, Value};
 
 use super::super::super::Refused;
+use super::super::super::citation::Citation;
 use super::super::ask::{Call, Input, Outcome, Part, Role, Turn, What};
 use super::super::ledger::{Ledger, refuse};
+use super::super::searched::{self, Searched};
 use super::super::{media, take};
 use super::{chat_parts, reasoning, tools};
 use crate::dialect::Dialect;
@@ -56,6 +58,7 @@ pub(super) fn item(turns: &mut Vec<Turn>, at: &str, item: Value, ledger: &mut Le
         "compaction" | "compaction_summary" | "context_compaction" => {
             return Err(refuse(at, "a compacted history that only its vendor can read"));
         }
+        "web_search_call" => assistant(turns, at, What::Search(Searched::of_item(&Value::Object(item)))),
         kind if kind.ends_with("_call") || kind.starts_with("mcp_") || kind.starts_with("tool_search") => {
             ledger.drop_each(at, "a tool that the vendor ran");
         }
@@ -89,8 +92,20 @@ fn content(at: &str, role: Role, content: Option<Value>, ledger: &mut Ledger) ->
     let mut out = Vec::with_capacity(list.len());
     for (i, value) in list.into_iter().enumerate() {
         let at = format!("{at}.content[{i}]");
-        let what = part(&at, role, take::members(value), ledger)?;
+        let mut value = take::members(value);
+        let annotations = value.shift_remove("annotations");
+        let what = part(&at, role, value, ledger)?;
+        let text = if let Some(What::Text(text)) = &what { text.as_str() } else { "" };
+        let read = |annotation: &Value| Citation::of_openai(annotation).filter(|_| role == Role::Assistant);
+        let (sources, lost) = searched::sources(annotations, text, read);
+        let place = format!("{at}.annotations");
+        if lost {
+            ledger.drop_each(&place, "annotations");
+        }
         out.extend(what.map(|what| Part::new(at, what)));
+        if !sources.is_empty() {
+            out.push(Part::new(place, What::Cited(sources)));
+        }
     }
     Ok(out)
 }
@@ -98,12 +113,7 @@ fn content(at: &str, role: Role, content: Option<Value>, ledger: &mut Ledger) ->
 fn part(at: &str, role: Role, mut part: Map<String, Value>, ledger: &mut Ledger) -> Result<Option<What>, Refused> {
     let kind = take::kind(&mut part);
     Ok(Some(match kind.as_str() {
-        "input_text" | "output_text" | "text" => {
-            if part.get("annotations").and_then(Value::as_array).is_some_and(|list| !list.is_empty()) {
-                ledger.drop_each(&format!("{at}.annotations"), "annotations");
-            }
-            What::Text(take::text(&mut part, "text").unwrap_or_default())
-        }
+        "input_text" | "output_text" | "text" => What::Text(take::text(&mut part, "text").unwrap_or_default()),
         "refusal" => What::Text(take::text(&mut part, "refusal").unwrap_or_default()),
         "input_image" | "computer_screenshot" => {
             let url = take::text(&mut part, "image_url").ok_or_else(|| refuse(at, media::STORED))?;

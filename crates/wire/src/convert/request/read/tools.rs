@@ -2,9 +2,11 @@
 
 use serde_json::{Map, Value};
 
+use super::super::super::search::TOOL;
 use super::super::super::{Namespaced, Refused};
 use super::super::ask::{Ask, Choice, Gone, Takes, Tool};
 use super::super::ledger::{Ledger, refuse};
+use super::super::search::{Search, is_search};
 use super::super::take;
 use super::client_tools;
 
@@ -19,6 +21,9 @@ pub(super) fn messages(ask: &mut Ask, tools: Vec<Value>, ledger: &mut Ledger) {
         if !kind.is_empty() && kind != "custom" {
             match client_tools::function(&kind, name.as_deref()) {
                 Some(tool) => ask.tools.push(tool),
+                None if is_search(&kind) && ask.search.is_none() => {
+                    ask.search = Some(Search::of_messages(&at, kind, tool, ledger));
+                }
                 None => gone(ask, &at, kind, name, ledger),
             }
             continue;
@@ -46,6 +51,10 @@ pub(super) fn openai(ask: &mut Ask, tools: Vec<Value>, nested: bool, ledger: &mu
         let kind = take::kind(&mut tool);
         if kind == "namespace" && !nested {
             namespace(ask, &at, tool, ledger);
+            continue;
+        }
+        if is_search(&kind) && !nested && ask.search.is_none() {
+            ask.search = Some(Search::of_responses(&at, kind, tool, ledger));
             continue;
         }
         if kind != "function" && kind != "custom" {
@@ -157,7 +166,7 @@ pub(super) fn choice(value: Value) -> Result<Choice, Refused> {
             let names = list.into_iter().filter_map(|tool| {
                 let mut tool = take::members(tool);
                 let kind = take::kind(&mut tool);
-                name(&kind, tool)
+                if is_search(&kind) { Some(TOOL.to_owned()) } else { name(&kind, tool) }
             });
             Ok(Choice::Allowed { required: mode.as_deref() == Some("required"), names: names.collect() })
         }

@@ -6,7 +6,7 @@ use super::super::super::Refused;
 use super::super::super::call_signature::{self, Signature};
 use super::super::ask::{Ask, Choice, Format, Part, Role, Tool, Turn, What};
 use super::super::ledger::{Ledger, refuse};
-use super::super::{fit, media, models};
+use super::super::{fit, media, models, search};
 use super::{Target, put};
 use crate::dialect::Dialect;
 
@@ -14,6 +14,7 @@ pub(super) fn write(mut ask: Ask, target: &Target<'_>, ledger: &mut Ledger) -> R
     let mut body = Map::new();
     body.insert("model".to_owned(), target.model.into());
     body.insert("messages".to_owned(), messages(&mut ask, target, ledger)?.into());
+    put(&mut body, "web_search_options", search::apart(&mut ask));
     if !ask.tools.is_empty() {
         body.insert("tools".to_owned(), ask.tools.iter().map(tool).collect());
     }
@@ -124,7 +125,7 @@ fn said(role: &str, parts: Vec<Part>) -> Result<Option<Value>, Refused> {
                 json!({"type": "file", "file": {"filename": name, "file_data": media::url(document.source)}})
             }
             What::Audio(audio) => json!({"type": "input_audio", "input_audio": audio}),
-            What::Call(_) | What::Outcome(_) | What::Reasoning(..) => continue,
+            What::Call(_) | What::Outcome(_) | What::Reasoning(..) | What::Search(_) | What::Cited(_) => continue,
         });
     }
     Ok(content_of(content).map(|content| json!({"role": role, "content": content})))
@@ -162,6 +163,8 @@ fn assistant(turn: Turn, target: &Target<'_>, ledger: &mut Ledger) -> Result<Opt
             What::Text(text) => content.push(json!({"type": "text", "text": text})),
             What::Reasoning(Dialect::Chat, Value::Object(members)) => add(&mut message, members),
             What::Reasoning(..) => ledger.drop_each(&at, "reasoning of another vendor"),
+            What::Search(_) => ledger.drop_each(&at, super::RAN),
+            What::Cited(_) => super::uncited(&at, ledger),
             What::Call(call) => {
                 let (id, name) = (fit::id(Dialect::Chat, &call.id).into_owned(), call.name.clone());
                 ids.push(call.id.clone());

@@ -3,8 +3,11 @@
 use serde_json::{Map, Value, json};
 
 use super::super::super::Refused;
+use super::super::super::answer::messages_text;
+use super::super::super::search::TOOL;
 use super::super::ask::{Ask, Choice, Document, Format, Part, Role, Source, Takes, Tool, Turn, What};
 use super::super::ledger::{Ledger, refuse};
+use super::super::search::Search;
 use super::super::{fit, models};
 use super::{Target, messages_thinking as thinking, put, schemas};
 use crate::dialect::Dialect;
@@ -156,10 +159,35 @@ fn calls_last(blocks: Vec<Value>) -> Vec<Value> {
 
 fn blocks(role: Role, parts: Vec<Part>, ledger: &mut Ledger) -> Result<Vec<Value>, Refused> {
     let mut out = Vec::with_capacity(parts.len());
-    for Part { at, what } in parts {
-        out.extend(block(&at, role, what, ledger)?);
+    let mut parts = parts.into_iter().peekable();
+    while let Some(Part { at, what }) = parts.next() {
+        match what {
+            What::Search(search) => match search.blocks() {
+                Some(blocks) => out.extend(blocks),
+                None => ledger.drop_each(&at, super::RAN),
+            },
+            What::Cited(_) => super::uncited(&at, ledger),
+            What::Text(text) if !text.trim().is_empty() && role == Role::Assistant => {
+                let cited = parts.next_if(|next| matches!(next.what, What::Cited(_)));
+                out.extend(cited_text(&text, cited, ledger));
+            }
+            what => out.extend(block(&at, role, what, ledger)?),
+        }
     }
     Ok(out)
+}
+
+/// A text with those of its sources that Anthropic gave: it takes no others.
+fn cited_text(text: &str, cited: Option<Part>, ledger: &mut Ledger) -> Vec<Value> {
+    let mut sources = Vec::new();
+    if let Some(Part { at, what: What::Cited(all) }) = cited {
+        let given = all.len();
+        sources.extend(all.into_iter().filter(|source| source.for_anthropic().is_some()));
+        if sources.len() < given {
+            super::uncited(&at, ledger);
+        }
+    }
+    messages_text::blocks(text, &sources)
 }
 
 fn block(at: &str, role: Role, what: What, ledger: &mut Ledger) -> Result<Option<Value>, Refused> {
@@ -196,6 +224,7 @@ fn block(at: &str, role: Role, what: What, ledger: &mut Ledger) -> Result<Option
             ledger.drop_each(at, "reasoning of another vendor");
             return Ok(None);
         }
+        What::Search(_) | What::Cited(_) => return Ok(None),
     }))
 }
 
@@ -222,7 +251,7 @@ fn document(at: &str, document: Document) -> Result<Value, Refused> {
 /// Messages wants tools where the history has calls. Where the client gives none any more, those of the history are named
 /// and none may be called.
 fn recall(ask: &mut Ask) {
-    if !ask.tools.is_empty() {
+    if ask.has_tools() {
         return;
     }
     for part in ask.turns.iter().flat_map(|turn| &turn.parts) {
@@ -241,6 +270,7 @@ fn tools(body: &mut Map<String, Value>, ask: &mut Ask) {
     let mut choice = match ask.choice.take() {
         Some(Choice::Allowed { required, names }) => {
             ask.tools.retain(|tool| names.contains(&tool.name));
+            ask.search = ask.search.take().filter(|_| names.iter().any(|name| name == TOOL));
             Some(if required { json!({"type": "any"}) } else { json!({"type": "auto"}) })
         }
         Some(Choice::Auto) => Some(json!({"type": "auto"})),
@@ -255,8 +285,9 @@ fn tools(body: &mut Map<String, Value>, ask: &mut Ask) {
             choice["disable_parallel_tool_use"] = true.into();
         }
     }
-    if !ask.tools.is_empty() {
-        body.insert("tools".to_owned(), ask.tools.iter().map(tool).collect());
+    if ask.has_tools() {
+        let search = ask.search.as_ref().map(Search::for_messages);
+        body.insert("tools".to_owned(), ask.tools.iter().map(tool).chain(search).collect());
         put(body, "tool_choice", choice);
     }
 }

@@ -36,7 +36,7 @@ pub(super) fn decide(ask: &Ask, model: &str, limit: Option<u64>, ledger: &mut Le
         Some(true) => {}
     }
     let forced = match &ask.choice {
-        Some(Choice::Named(_) | Choice::Required) => true,
+        Some(Choice::Named(_) | Choice::Hosted(_) | Choice::Required) => true,
         Some(Choice::Allowed { required, .. }) => *required,
         _ => false,
     };

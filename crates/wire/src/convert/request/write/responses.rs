@@ -3,8 +3,11 @@
 use serde_json::{Map, Value, json};
 
 use super::super::super::Refused;
-use super::super::ask::{Ask, Choice, Format, LOGPROBS, Part, Role, Source, Tool, Turn, What};
+use super::super::super::citation::{Citation, characters};
+use super::super::super::search::TOOL;
+use super::super::ask::{Ask, Choice, Format, LOGPROBS, Part, Role, SOURCES, Source, Tool, Turn, What};
 use super::super::ledger::{Ledger, refuse};
+use super::super::search::Search;
 use super::super::{fit, media, models};
 use super::{Target, put};
 use crate::dialect::Dialect;
@@ -28,13 +31,17 @@ pub(super) fn write(mut ask: Ask, target: &Target<'_>, ledger: &mut Ledger) -> R
         put(&mut body, "instructions", system);
     }
     for turn in std::mem::take(&mut ask.turns) {
-        items(&mut input, turn, ledger)?;
+        items(&mut input, turn, models::is_openai(target.model), ledger)?;
     }
     body.insert("input".to_owned(), input.into());
-    if !ask.tools.is_empty() {
-        body.insert("tools".to_owned(), ask.tools.iter().map(tool).collect());
+    let (search, calls) = ask.search.as_ref().map(Search::for_responses).unzip();
+    if ask.has_tools() {
+        body.insert("tools".to_owned(), ask.tools.iter().map(tool).chain(search).collect());
     }
-    put(&mut body, "tool_choice", ask.choice.take().map(choice));
+    put(&mut body, "max_tool_calls", calls.flatten());
+    let searches = ask.search.is_some() && !ask.tools.iter().any(|tool| tool.name == TOOL);
+    let chosen = ask.choice.take().map(|chosen| choice(chosen, searches));
+    put(&mut body, "tool_choice", chosen);
     put(&mut body, "parallel_tool_calls", ask.parallel);
     put(&mut body, "max_output_tokens", limit(&mut ask, target.from, ledger));
     // Models that reason refuse both here, even where they say nothing.
@@ -63,6 +70,7 @@ pub(super) fn write(mut ask: Ask, target: &Target<'_>, ledger: &mut Ledger) -> R
     }
     // The history is the client's: what the upstream thought comes back in it, so it has to be given out.
     let mut include = Vec::from_iter(models::reasons(target.model).then_some("reasoning.encrypted_content"));
+    include.extend(ask.search.is_some().then_some(SOURCES));
     if let Some(wanted) = ask.logprobs.take() {
         include.push(LOGPROBS);
         put(&mut body, "top_logprobs", wanted.top);
@@ -111,8 +119,8 @@ fn text(from: Dialect, ask: &mut Ask) -> Option<Map<String, Value>> {
     Some(out).filter(|out| !out.is_empty())
 }
 
-/// The items of a turn. Texts that follow each other are one message.
-fn items(input: &mut Vec<Value>, turn: Turn, ledger: &mut Ledger) -> Result<(), Refused> {
+/// The items of a turn. Texts that follow each other are one message. Searches and sources are told to OpenAI's own server.
+fn items(input: &mut Vec<Value>, turn: Turn, openai: bool, ledger: &mut Ledger) -> Result<(), Refused> {
     let mut content: Vec<Value> = Vec::new();
     for Part { at, what } in turn.parts {
         let item = match what {
@@ -123,6 +131,20 @@ fn items(input: &mut Vec<Value>, turn: Turn, ledger: &mut Ledger) -> Result<(), 
             What::Outcome(outcome) => {
                 let id = fit::id(Dialect::Responses, &outcome.id).into_owned();
                 json!({"type": "function_call_output", "call_id": id, "output": output(outcome.failed, outcome.parts)?})
+            }
+            What::Search(search) => {
+                let Some(item) = search.item().filter(|_| openai) else {
+                    ledger.drop_each(&at, super::RAN);
+                    continue;
+                };
+                item
+            }
+            What::Cited(sources) => {
+                match content.last_mut().filter(|part| openai && part["type"] == "output_text") {
+                    Some(part) => cite(part, &sources),
+                    None => super::uncited(&at, ledger),
+                }
+                continue;
             }
             What::Reasoning(Dialect::Responses, item) => item,
             What::Reasoning(..) => {
@@ -144,6 +166,12 @@ fn items(input: &mut Vec<Value>, turn: Turn, ledger: &mut Ledger) -> Result<(), 
         ledger.drop_each("input", "reasoning that nothing follows");
     }
     Ok(())
+}
+
+/// Gives a text its sources.
+fn cite(part: &mut Value, sources: &[Citation]) {
+    let length = characters(part["text"].as_str().unwrap_or_default());
+    part["annotations"] = sources.iter().map(|source| source.for_openai(0, length)).collect();
 }
 
 fn message(input: &mut Vec<Value>, role: Role, content: &mut Vec<Value>) {
@@ -185,7 +213,7 @@ fn part(at: &str, role: Role, what: What) -> Result<Option<Value>, Refused> {
             Value::Object(out)
         }
         What::Audio(_) => return Err(refuse(at, "the upstream that answers this model cannot listen")),
-        What::Call(_) | What::Outcome(_) | What::Reasoning(..) => return Ok(None),
+        What::Call(_) | What::Outcome(_) | What::Reasoning(..) | What::Search(_) | What::Cited(_) => return Ok(None),
     }))
 }
 
@@ -218,16 +246,18 @@ fn tool(tool: &Tool) -> Value {
     Value::Object(out)
 }
 
-fn choice(choice: Choice) -> Value {
+fn choice(choice: Choice, searches: bool) -> Value {
     let named = |name: String| json!({"type": "function", "name": name});
     match choice {
         Choice::Auto => "auto".into(),
         Choice::None => "none".into(),
         Choice::Required => "required".into(),
-        Choice::Named(name) | Choice::Hosted(name) => named(name),
+        Choice::Named(name) => named(name),
+        Choice::Hosted(kind) => json!({"type": kind}),
         Choice::Allowed { required, names } => {
             let mode = if required { "required" } else { "auto" };
-            let tools: Vec<Value> = names.into_iter().map(named).collect();
+            let one = |name: String| if searches && name == TOOL { json!({"type": TOOL}) } else { named(name) };
+            let tools: Vec<Value> = names.into_iter().map(one).collect();
             json!({"type": "allowed_tools", "mode": mode, "tools": tools})
         }
     }
