@@ -1,0 +1,203 @@
+//! One command with its words expanded: what it is, what it wraps, what it does.
+
+use super::{Context, Walker};
+use crate::{
+    analysis::{Assignment, Command, Kind, Object, Redirect, Unknown, Word},
+    decoders,
+    flow::Flow,
+    limits, paths, tables,
+};
+
+/// What belongs to a command besides its words.
+#[derive(Debug, Default)]
+pub(crate) struct Call {
+    pub(crate) assignments: Vec<Assignment>,
+    pub(crate) redirects: Vec<Redirect>,
+}
+
+impl Walker {
+    /// Follows a command; gives what it prints.
+    pub(crate) fn invoke(&mut self, words: Vec<Word>, call: Call, context: &Context) -> Flow {
+        if self.out.commands.len() >= limits::COMMANDS {
+            self.note(Unknown::TooMuch);
+            return Flow::unknown(Vec::new());
+        }
+        if !self.spend(words.len() * 8) || !self.enter() {
+            return Flow::unknown(Vec::new());
+        }
+        let flow = self.dispatch(&words, call, context);
+        self.leave();
+        flow
+    }
+
+    fn dispatch(&mut self, words: &[Word], call: Call, context: &Context) -> Flow {
+        let Some((first, arguments)) = words.split_first() else {
+            return Flow::nothing();
+        };
+        let Some(name) = name(first) else {
+            let index =
+                self.push(paths::basename(&first.text).to_owned(), first.text.clone(), arguments, call, context);
+            self.note(Unknown::Name { command: index });
+            self.add(index, Kind::Execute, Object::Code, None, true);
+            return Flow::unknown(vec![index]);
+        };
+        if first.dynamic {
+            let command = self.out.commands.len();
+            self.note(Unknown::Name { command });
+        }
+        let call = match self.builtin(name, first, arguments, call, context) {
+            Ok(flow) => return flow,
+            Err(call) => call,
+        };
+        if let Some(flow) = self.call_function(name, arguments, context) {
+            // A function may hide a command of that name, or not, if it is defined somewhere that does not run.
+            if tables::entry(name).is_none() {
+                return flow;
+            }
+        }
+        let call = match self.wrapper(name, first, arguments, call, context) {
+            Ok(flow) => return flow,
+            Err(call) => call,
+        };
+        let call = match self.shell(name, first, arguments, call, context) {
+            Ok(flow) => return flow,
+            Err(call) => call,
+        };
+        let call = match self.interpreter(name, first, arguments, call, context) {
+            Ok(flow) => return flow,
+            Err(call) => call,
+        };
+        self.plain(name, first, arguments, call, context)
+    }
+
+    /// A command that runs no other.
+    pub(crate) fn plain(
+        &mut self,
+        name: &str,
+        first: &Word,
+        arguments: &[Word],
+        call: Call,
+        context: &Context,
+    ) -> Flow {
+        let index = self.push(name.to_owned(), first.text.clone(), arguments, call, context);
+        self.table_effects(index, name, arguments, context);
+        self.program(index, first, arguments, context);
+        let mut flow = decoders::output(name, arguments, &context.stdin).unwrap_or_default();
+        flow.from.push(index);
+        if name == "cat" && context.stdin.text.is_none() {
+            flow.text = self.concatenated(arguments);
+        }
+        if name == "tee" {
+            for file in arguments.iter().filter(|word| !word.text.starts_with('-')) {
+                self.store(file, (*context.stdin).clone(), false);
+            }
+        }
+        if name == "chmod" || name == "touch" { Flow { from: Vec::new(), ..flow } } else { flow }
+    }
+
+    /// A program that is named by its path and not by a name that we know is a file that is executed.
+    fn program(&mut self, index: usize, first: &Word, arguments: &[Word], context: &Context) {
+        if !first.text.contains('/') {
+            return;
+        }
+        self.effect_on(index, Kind::Execute, Object::File, first);
+        if let Some(text) = self.files.get(&self.path(&first.text)).and_then(|flow| flow.text.clone()) {
+            self.shell_text(&text, arguments, crate::analysis::Via::File, context);
+        }
+    }
+
+    /// What `cat` prints of files that the script wrote.
+    fn concatenated(&mut self, arguments: &[Word]) -> Option<String> {
+        let mut out = String::new();
+        let mut any = false;
+        for file in arguments.iter().filter(|word| !word.text.starts_with('-')) {
+            any = true;
+            if file.text == "/dev/null" {
+                continue;
+            }
+            out.push_str(self.files.get(&self.path(&file.text))?.text.as_deref()?);
+            if out.len() > limits::VALUE {
+                return None;
+            }
+        }
+        any.then_some(out)
+    }
+
+    /// Adds a command to what was found.
+    pub(crate) fn push(
+        &mut self,
+        name: String,
+        path: String,
+        arguments: &[Word],
+        call: Call,
+        context: &Context,
+    ) -> usize {
+        let index = self.out.commands.len();
+        let mut reads_from = context.stdin.from.clone();
+        reads_from.sort_unstable();
+        reads_from.dedup();
+        reads_from.truncate(limits::VALUES * 8);
+        for &source in &reads_from {
+            if let Some(source) = self.out.commands.get_mut(source) {
+                source.writes_to.push(index);
+            }
+        }
+        let mut writes_to = Vec::new();
+        for reader in std::mem::take(&mut self.taking) {
+            if let Some(command) = self.out.commands.get_mut(reader) {
+                command.reads_from.push(index);
+                writes_to.push(reader);
+            }
+        }
+        let Call { assignments, redirects } = call;
+        self.out.commands.push(Command {
+            name,
+            path,
+            args: arguments.to_vec(),
+            assignments,
+            redirects: redirects.clone(),
+            wrappers: context.wrappers.clone(),
+            reads_from,
+            writes_to,
+            depth: context.depth,
+            via: context.via,
+        });
+        for pending in std::mem::take(&mut self.pending) {
+            self.add(index, pending.kind, pending.object, pending.target, false);
+        }
+        self.redirect_effects(index, &redirects);
+        self.preloads(index);
+        index
+    }
+
+    /// Variables that make the loader run something else.
+    fn preloads(&mut self, index: usize) {
+        let sets = self.out.commands.get(index).map(|command| command.assignments.clone()).unwrap_or_default();
+        for set in sets {
+            if matches!(
+                set.name.as_str(),
+                "LD_PRELOAD" | "LD_AUDIT" | "DYLD_INSERT_LIBRARIES" | "PYTHONSTARTUP" | "BASH_ENV"
+            ) {
+                self.effect_on(index, Kind::Execute, Object::File, &set.value);
+            }
+        }
+    }
+}
+
+/// The name of the command that a word stands for. Where parts are unknown, what it is without them, if that is one that we know:
+/// a variable that nobody set is nothing.
+fn name(word: &Word) -> Option<&str> {
+    let plain = paths::basename(&word.text);
+    if word.glob {
+        return tables::matching(plain);
+    }
+    if !word.dynamic {
+        return Some(plain);
+    }
+    // `$DIR/bin/rm` is `rm`.
+    if word.text.contains('/') && !plain.contains(['$', '`', ')']) && !plain.is_empty() {
+        return Some(plain);
+    }
+    let bare = paths::basename(&word.bare);
+    tables::entry(bare).map(|_| bare)
+}

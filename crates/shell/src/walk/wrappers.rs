@@ -1,0 +1,206 @@
+//! Commands that run the command in their arguments: `sudo`, `xargs`, `find -exec`, `ssh`…
+
+use super::{Call, Context, Pending, Walker, variables::joined};
+use crate::{
+    analysis::{Assignment, Kind, Object, Via, Word},
+    flow::Flow,
+    options::{self, Arguments},
+    syntax,
+    tables::{self, Form, Wrap},
+};
+
+impl Walker {
+    /// Follows a wrapper. Gives the call back where the command is none, or wraps nothing here.
+    pub(super) fn wrapper(
+        &mut self,
+        name: &str,
+        first: &Word,
+        arguments: &[Word],
+        call: Call,
+        context: &Context,
+    ) -> Result<Flow, Call> {
+        if matches!(name, "find" | "fd" | "fdfind" | "gfind") {
+            return self.find(name, first, arguments, call, context);
+        }
+        let Some(entry) = tables::entry(name) else { return Err(call) };
+        if !entry.wraps {
+            return Err(call);
+        }
+        let operands = options::read(arguments, &entry.reading(&[], usize::MAX)).operands;
+        for rule in entry.rules.iter().filter(|rule| rule.matches(&operands)) {
+            for wrap in rule.wraps() {
+                let most =
+                    rule.sub.len() + if let Form::Skip(count) | Form::Join(count) = wrap.form { count } else { 0 };
+                let reading = entry.reading(
+                    &rule.values,
+                    if matches!(wrap.form, Form::Skip(_) | Form::Join(_)) { most } else { usize::MAX },
+                );
+                let given = options::read(arguments, &reading);
+                if !wrap.holds(&given) {
+                    continue;
+                }
+                if let Some(inner) = inner(wrap, &given, arguments) {
+                    return Ok(self.wrapped(name, first, arguments, wrap, inner, &given, call, context));
+                }
+            }
+        }
+        Err(call)
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "all of them describe the one command that is followed")]
+    fn wrapped(
+        &mut self,
+        name: &str,
+        first: &Word,
+        arguments: &[Word],
+        wrap: &Wrap,
+        inner: Inner,
+        given: &Arguments<'_>,
+        mut call: Call,
+        context: &Context,
+    ) -> Flow {
+        let mut place = context.wrapped(name);
+        if wrap.privilege {
+            let user =
+                wrap.users.iter().find_map(|option| given.values(option).next()).map_or("root", |value| value.text);
+            self.pending.push(Pending {
+                kind: Kind::Privilege,
+                object: Object::Account,
+                target: Some(user.to_owned()),
+            });
+        }
+        let mut from = Vec::new();
+        if wrap.keep {
+            let index = self.push(name.to_owned(), first.text.clone(), arguments, std::mem::take(&mut call), context);
+            self.table_effects(index, name, arguments, context);
+            from.push(index);
+        }
+        place.via = match (wrap.remote, wrap.input) {
+            (true, _) => Via::Remote,
+            (_, true) => Via::Xargs,
+            _ => place.via,
+        };
+        let folder = self.folder.clone();
+        if wrap.remote {
+            self.folder = None;
+        }
+        let flow = match inner {
+            Inner::Words(words) => self.inner_words(words, wrap, given, call, &place),
+            Inner::Text(text) => self.inner_text(name, first, arguments, &text, call, &place),
+        };
+        self.folder = folder;
+        if from.is_empty() { flow } else { Flow { from, ..flow } }
+    }
+
+    fn inner_words(
+        &mut self,
+        mut words: Vec<Word>,
+        wrap: &Wrap,
+        given: &Arguments<'_>,
+        mut call: Call,
+        place: &Context,
+    ) -> Flow {
+        if wrap.sets {
+            let count = words.iter().take_while(|word| syntax::assignment(&word.text).is_some()).count();
+            for word in words.drain(..count) {
+                if let Some((name, value)) = syntax::assignment(&word.text) {
+                    let value = Word { text: value.to_owned(), ..word.clone() };
+                    self.assign_maybe(name, value.clone(), place);
+                    call.assignments.push(Assignment { name: name.to_owned(), value });
+                }
+            }
+        }
+        if wrap.input {
+            words = self.with_input(words, given, place);
+        }
+        if words.is_empty() {
+            return Flow::nothing();
+        }
+        self.invoke(words, call, place)
+    }
+
+    /// The words that `xargs` and `parallel` put together.
+    fn with_input(&mut self, mut words: Vec<Word>, given: &Arguments<'_>, place: &Context) -> Vec<Word> {
+        let mut input = place.stdin.divided();
+        // `parallel cmd ::: a b`
+        if let Some(at) = words.iter().position(|word| matches!(word.text.as_str(), ":::" | ":::+" | "::::")) {
+            input = words.split_off(at).into_iter().skip(1).collect();
+        }
+        let mark = given
+            .values("-I")
+            .chain(given.values("-J"))
+            .chain(given.values("--replace"))
+            .next()
+            .map_or("{}", |value| value.text);
+        if words.iter().any(|word| word.text.contains(mark)) {
+            return words.into_iter().flat_map(|word| replaced(&word, mark, &input)).collect();
+        }
+        words.extend(input);
+        words
+    }
+
+    fn inner_text(
+        &mut self,
+        name: &str,
+        first: &Word,
+        arguments: &[Word],
+        text: &Word,
+        call: Call,
+        place: &Context,
+    ) -> Flow {
+        if text.dynamic {
+            self.unknown_code(name, first, arguments, call, place);
+        } else if !call.redirects.is_empty() {
+            self.push(name.to_owned(), first.text.clone(), arguments, call, place);
+        }
+        let via = if place.via == Via::Remote { Via::Remote } else { Via::ShellText };
+        self.shell_text(&text.text, &[], via, place)
+    }
+}
+
+/// What a wrapper runs.
+enum Inner {
+    Words(Vec<Word>),
+    Text(Word),
+}
+
+fn inner(wrap: &Wrap, given: &Arguments<'_>, arguments: &[Word]) -> Option<Inner> {
+    let words = |from: usize| arguments.get(from..).filter(|words| !words.is_empty());
+    match &wrap.form {
+        Form::Skip(_) => words(given.rest).map(|words| Inner::Words(words.to_vec())),
+        Form::Dashes => {
+            let at = arguments.iter().position(|word| word.text == "--")?;
+            words(at + 1).map(|words| Inner::Words(words.to_vec()))
+        }
+        Form::Join(_) => words(given.rest).map(|words| Inner::Text(joined(words))),
+        Form::Text(options) => options
+            .iter()
+            .find_map(|option| given.values(option).next())
+            .map(|value| Inner::Text(Word { text: value.text.to_owned(), ..value.word.clone() })),
+        Form::After(options) => {
+            let at = arguments.iter().position(|word| options.contains(&word.text.as_str()))?;
+            words(at + 1).map(|words| Inner::Words(words.to_vec()))
+        }
+    }
+}
+
+/// A word with its mark replaced: where it is all of the word, by each of the inputs.
+pub(super) fn replaced(word: &Word, mark: &str, input: &[Word]) -> Vec<Word> {
+    if word.text == mark {
+        return input.to_vec();
+    }
+    if !word.text.contains(mark) {
+        return vec![word.clone()];
+    }
+    input
+        .iter()
+        .take(4)
+        .map(|value| Word {
+            text: word.text.replace(mark, &value.text),
+            bare: word.bare.replace(mark, &value.bare),
+            dynamic: word.dynamic || value.dynamic,
+            glob: word.glob || value.glob,
+            from: [word.from.as_slice(), &value.from].concat(),
+        })
+        .collect()
+}
