@@ -2,11 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use luthien_gateway::data_dir::DataDir;
+use luthien_gateway::policy_servers::HttpPolicyServers;
 use luthien_gateway::policy_state::PolicyOptions;
 use luthien_gateway::settings::{Settings, Sources};
-use luthien_policy::catalogue::{self, PolicySpec};
+use luthien_policy::catalogue::{self, PolicySpec, Servers};
+use luthien_policy::remote::PolicyServers;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::args::{RecordArgs, SettingArgs};
@@ -62,12 +65,24 @@ impl Loaded {
         self.settings.database_url.clone().unwrap_or_else(|| DataDir::at(&self.folder()).database_url())
     }
 
-    /// The policy that the file names, loaded.
+    /// The way to policy servers.
+    pub(crate) fn policy_servers(&self) -> HttpPolicyServers {
+        HttpPolicyServers::new(self.settings.network(), self.sources.environment.clone())
+    }
+
+    /// The policy that the file names, loaded. Policy servers are asked what they are.
     pub(crate) fn policy_of_file(&self) -> Result<Option<catalogue::Loaded>, Failure> {
         let Some(policy) = &self.settings.policy else { return Ok(None) };
         let wrong = |e: &dyn std::fmt::Display| Failure::new(format!("the policy cannot be used: {e}"));
         let spec: PolicySpec = serde_json::from_value(policy.clone()).map_err(|e| wrong(&e))?;
-        catalogue::load(&spec, &PolicyOptions::new(&self.settings, &self.sources).env).map(Some).map_err(|e| wrong(&e))
+        let servers = Arc::new(self.policy_servers());
+        let mut env = PolicyOptions::new(&self.settings, &self.sources).env;
+        env.servers = Servers::new(Arc::clone(&servers) as Arc<dyn PolicyServers>);
+        runtime(Some(1))?.block_on(async {
+            let policy = catalogue::load_asking(&spec, &env).await;
+            servers.shutdown().await;
+            policy.map(Some).map_err(|e| wrong(&e))
+        })
     }
 
     /// The base URL of a gateway that runs on this data folder, if one answers.

@@ -189,4 +189,6 @@ pub struct JudgeConfig {
     pub api_base: Option<String>,
     /// The judges' credential, in place of the caller's or the upstream's.
     pub api_key: Option<SecretString>,
+    /// What policy servers bring with their own questions to models, which are not reviewed.
+    pub token: Option<SecretString>,
 }

@@ -23,6 +23,8 @@ pub(crate) const UPSTREAM: HeaderName = HeaderName::from_static("x-luthien-upstr
 pub(crate) const FALLBACK: HeaderName = HeaderName::from_static("x-luthien-fallback");
 /// What was left out in a conversion, of the request and of the answer, and what was put in.
 pub(crate) const DROPPED: HeaderName = HeaderName::from_static("x-luthien-dropped");
+/// With the gateway's token: a policy's own question to a model, which no policy reviews.
+pub(crate) const UNREVIEWED: HeaderName = HeaderName::from_static("x-luthien-unreviewed");
 /// What tells clients not to try again.
 pub(crate) const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 /// The credential to forward, beside the one a client authenticates with.

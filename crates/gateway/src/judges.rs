@@ -13,13 +13,15 @@ use luthien_policy::judge::{JudgeClient, JudgeError, JudgeRequest, JudgeRoute};
 use luthien_wire::Dialect;
 use secrecy::ExposeSecret;
 use serde_json::Value;
+use subtle::ConstantTimeEq;
 use tokio_util::sync::CancellationToken;
 
 use crate::body::SourceError;
 use crate::body::watchdog::Watchdog;
+use crate::config::JudgeConfig;
 use crate::credentials::{Forward, put};
 use crate::errors::GatewayError;
-use crate::headers::API_KEY;
+use crate::headers::{API_KEY, UNREVIEWED};
 use crate::upstream::Upstream;
 use crate::upstream::execute::execute;
 use crate::way::Core;
@@ -44,6 +46,14 @@ struct Seat {
     headers: HeaderMap,
     /// What the judge is called there, where a rule has another name for it.
     model: Option<String>,
+}
+
+impl JudgeConfig {
+    /// Whether a request with these headers is a policy's own question: reviewing it would ask the policy again.
+    pub(crate) fn is_policys_own(&self, headers: &HeaderMap) -> bool {
+        let (Some(token), Some(brought)) = (&self.token, headers.get(UNREVIEWED)) else { return false };
+        token.expose_secret().as_bytes().ct_eq(brought.as_bytes()).into()
+    }
 }
 
 impl fmt::Debug for Judges {

@@ -30,6 +30,7 @@ pub mod clock;
 pub mod config;
 pub mod data_dir;
 pub mod live;
+pub mod policy_servers;
 pub mod policy_state;
 pub mod posture;
 pub mod settings;

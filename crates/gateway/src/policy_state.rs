@@ -68,7 +68,8 @@ impl PolicyState {
             way_out: "",
         })?;
         let chosen = source::choose(&options, &store, &clock).await?;
-        let loaded = catalogue::load(&chosen.spec, &options.env).map_err(|error| StartError::Refused {
+        let loaded = catalogue::load_asking(&chosen.spec, &options.env).await;
+        let loaded = loaded.map_err(|error| StartError::Refused {
             origin: chosen.origin.clone(),
             error,
             way_out: chosen.way_out,
@@ -86,7 +87,7 @@ impl PolicyState {
     /// Puts another policy in force for all requests from now on.
     pub async fn set(&self, spec: PolicySpec, by: &str) -> Result<ActivePolicy, SetError> {
         let _turn = self.turn.try_lock().map_err(|_| SetError::Busy)?;
-        let loaded = catalogue::load(&spec, &self.env).map_err(SetError::Refused)?;
+        let loaded = catalogue::load_asking(&spec, &self.env).await.map_err(SetError::Refused)?;
         let active = active(&loaded, by, kept_time(&self.clock));
         let plan = plan(&self.guard, loaded);
         let kept = StoredPolicy {

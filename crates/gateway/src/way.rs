@@ -272,6 +272,10 @@ fn open_reviews(
     if live.plan.is_idle() && !live.plan.sees_requests() {
         return Ok(None);
     }
+    if core.judge.is_policys_own(&asked.head.headers) && matches!(route.kind, Kind::Turn | Kind::CountTokens) {
+        transaction.event("transaction.unreviewed", serde_json::json!({"why": "a policy's own question to a model"}));
+        return Ok(None);
+    }
     let request = match (&route.kind, &asked.request) {
         (Kind::Stored(_), _) => stored::request()?,
         (_, Some(request)) => request.clone(),

@@ -1,5 +1,6 @@
 //! The catalogue: every built-in policy as data, and the way from a policy's configuration to policies that run.
 
+mod asking;
 mod entries;
 mod error;
 pub(crate) mod range;
@@ -13,13 +14,15 @@ use serde_json::Value;
 use crate::tree::Tree;
 use entries::ENTRIES;
 
+pub use asking::{Servers, load_asking};
 pub use error::{LoadError, Problem, ProblemKind};
 pub use spec::PolicySpec;
 
 pub(crate) use read::{Loading, NoConfig};
 
-/// What the operator's settings say about judges, whatever a policy's own configuration says.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// What policies are loaded with: what the operator's settings say about judges, whatever a policy's own configuration says,
+/// and the way to policy servers.
+#[derive(Clone, Debug, Default)]
 pub struct LoadEnv {
     /// The model that judges (`LLM_JUDGE_MODEL`).
     pub judge_model: Option<String>,
@@ -27,6 +30,8 @@ pub struct LoadEnv {
     pub judge_api_base: Option<String>,
     /// The upstreams a judge may be routed to by name. `None` leaves the names unchecked.
     pub providers: Option<Vec<String>>,
+    /// The way to policy servers.
+    pub servers: Servers,
 }
 
 /// A configuration that loaded.
@@ -102,6 +107,8 @@ pub fn list() -> Vec<Listing> {
 ///
 /// `spec.class` is a native name or one that the older proxies used; `spec.config` is the policy's configuration, flat or
 /// wrapped once in `config`. Everything that is wrong is in the error, each with the path of its field below the config.
+///
+/// Asks nobody: a policy that has to ask a server what it is loads by [`load_asking`] alone.
 pub fn load(spec: &PolicySpec, env: &LoadEnv) -> Result<Loaded, LoadError> {
     let entry = find(&spec.class, &[])?;
     let tree = build(entry, spec, env, Vec::new())?;

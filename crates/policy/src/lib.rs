@@ -2,6 +2,7 @@
 //!
 //! Knows the wire, no HTTP server and no database.
 
+mod breaker;
 pub mod catalogue;
 pub mod contract;
 pub mod engine;

@@ -10,6 +10,7 @@ pub(crate) mod shadow;
 pub(crate) mod simple_llm;
 pub(crate) mod string_replacement;
 pub(crate) mod tool_call_judge;
+pub(crate) mod webhook;
 
 #[cfg(test)]
 mod tests;

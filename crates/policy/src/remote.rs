@@ -2,11 +2,18 @@
 //! a missing answer means are here.
 
 use std::fmt::Debug;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 
 pub mod protocol;
+
+pub(crate) mod caller;
+pub(crate) mod outside;
+#[cfg(test)]
+pub(crate) mod testing;
+pub(crate) mod translate;
 
 /// Where a policy server is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,8 +27,8 @@ pub struct Place {
 /// Why a place cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unusable {
-    /// The field of the configuration that is wrong.
-    pub field: &'static str,
+    /// The way to the field of the configuration that is wrong.
+    pub field: &'static [&'static str],
     /// What is wrong with it.
     pub why: String,
 }
@@ -63,11 +70,21 @@ pub enum ServerError {
 /// Gives ways to policy servers.
 pub trait PolicyServers: Send + Sync + Debug {
     /// The way to one. Connects to nothing.
-    fn at(&self, place: &Place) -> Result<std::sync::Arc<dyn PolicyServer>, Unusable>;
+    fn at(&self, place: &Place) -> Result<Arc<dyn PolicyServer>, Unusable>;
 }
 
 /// The way to one policy server. One call is one HTTP exchange; deadlines and retries are the caller's.
 pub trait PolicyServer: Send + Sync + Debug {
     /// Sends a message and waits for the whole answer.
     fn send(&self, message: Message) -> BoxFuture<'_, Result<Reply, ServerError>>;
+}
+
+/// Stands for a server where policies are only looked at.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Nowhere;
+
+impl PolicyServer for Nowhere {
+    fn send(&self, _message: Message) -> BoxFuture<'_, Result<Reply, ServerError>> {
+        Box::pin(async { Err(ServerError::Unreachable("policy servers are not asked here".to_owned())) })
+    }
 }

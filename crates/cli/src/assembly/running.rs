@@ -10,8 +10,11 @@ use luthien_gateway::clock::Clock;
 use luthien_gateway::config::UpstreamConfig;
 use luthien_gateway::data_dir::{self, DataDir, Keys, RunningFile};
 use luthien_gateway::live::LiveState;
+use luthien_gateway::policy_servers::HttpPolicyServers;
 use luthien_gateway::policy_state::{PolicyOptions, PolicyState};
 use luthien_gateway::{Common, Gateway};
+use luthien_policy::catalogue::Servers;
+use luthien_policy::remote::PolicyServers;
 use luthien_record::{Recorder, RecorderConfig};
 use tokio_util::sync::CancellationToken;
 
@@ -25,6 +28,7 @@ pub(crate) struct Running {
     admin: AdminRuntime,
     recorder: Recorder,
     live: Arc<LiveState>,
+    servers: Arc<HttpPolicyServers>,
     keys: Keys,
     drain: Duration,
 }
@@ -74,7 +78,9 @@ impl Running {
     async fn with_record(loaded: &Loaded, keys: Keys, recorder: &Recorder) -> Result<Self, StartFailure> {
         let settings = &loaded.settings;
         let clear = |e: &dyn std::fmt::Display| Failure::new(e.to_string());
-        let options = PolicyOptions::new(settings, &loaded.sources);
+        let servers = Arc::new(loaded.policy_servers());
+        let mut options = PolicyOptions::new(settings, &loaded.sources);
+        options.env.servers = Servers::new(Arc::clone(&servers) as Arc<dyn PolicyServers>);
         let policies =
             PolicyState::start(options, recorder.store().clone(), Clock::system()).await.map_err(|e| clear(&e))?;
         let live = Arc::clone(policies.live());
@@ -90,6 +96,7 @@ impl Running {
         });
         let admin = AdminRuntime::start(admin).map_err(|e| clear(&format!("cannot start threads: {e}")))?;
         let mut config = settings.gateway_config(&keys);
+        config.judge.token = servers.token();
         config.limits.connections = handles::connections(config.limits.connections);
         let started = Gateway::start(config, common, admin.service(), stopping).await;
         let gateway = started.map_err(|e| match e {
@@ -97,7 +104,7 @@ impl Running {
             luthien_gateway::StartError::Upstream(_) => StartFailure::Other(clear(&e)),
         })?;
         let drain = settings.drain_timeout;
-        let running = Self { gateway, admin, recorder: recorder.clone(), live, keys, drain };
+        let running = Self { gateway, admin, recorder: recorder.clone(), live, servers, keys, drain };
         running.unless_itself(&settings.upstreams).await
     }
 
@@ -162,6 +169,7 @@ impl Running {
             () = hurry => self.gateway.shutdown(Duration::ZERO).await,
         }
         self.admin.shutdown(ADMIN).await;
+        self.servers.shutdown().await;
         self.recorder.shutdown(FLUSH).await;
     }
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use luthien_policy::catalogue::{LoadEnv, LoadError, PolicySpec};
+use luthien_policy::catalogue::{LoadEnv, LoadError, PolicySpec, Servers};
 use luthien_policy::contract::Mode;
 use luthien_record::Store;
 use luthien_record::store::{StoreError, StoredPolicy};
@@ -41,6 +41,7 @@ impl PolicyOptions {
                 judge_model: settings.llm_judge_model.clone(),
                 judge_api_base: settings.llm_judge_api_base.as_ref().map(ToString::to_string),
                 providers: Some(settings.upstreams.iter().map(|upstream| upstream.name.clone()).collect()),
+                servers: Servers::default(),
             },
         }
     }

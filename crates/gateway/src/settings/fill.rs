@@ -21,10 +21,7 @@ impl Settings {
             models: self.models.clone(),
             limits: self.limits(),
             timeouts: self.timeouts(),
-            network: Network {
-                https_proxy: self.https_proxy.as_ref().map(|proxy| proxy.expose_secret().to_owned()),
-                no_proxy: self.no_proxy.clone(),
-            },
+            network: self.network(),
             auth_mode: self.auth_mode,
             client_key: self.client_api_key.clone(),
             admin_key: Some(keys.admin.clone()),
@@ -35,7 +32,16 @@ impl Settings {
                 model: self.llm_judge_model.clone(),
                 api_base: self.llm_judge_api_base.as_ref().map(ToString::to_string),
                 api_key: self.llm_judge_api_key.clone(),
+                token: None,
             },
+        }
+    }
+
+    /// The operator's proxies.
+    pub fn network(&self) -> Network {
+        Network {
+            https_proxy: self.https_proxy.as_ref().map(|proxy| proxy.expose_secret().to_owned()),
+            no_proxy: self.no_proxy.clone(),
         }
     }
 

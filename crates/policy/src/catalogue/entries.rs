@@ -7,7 +7,7 @@ use super::{Entry, NoConfig};
 use crate::policies::simple_llm::presets;
 use crate::policies::{
     all_caps, debug_logging, dogfood_safety, no_op, parallel, serial, shadow, simple_llm, string_replacement,
-    tool_call_judge,
+    tool_call_judge, webhook,
 };
 
 /// The schema of a configuration, without the name of its type, which says nothing to people.
@@ -197,6 +197,20 @@ pub(super) static ENTRIES: &[Entry] = &[
         schema: schema::<NoConfig>,
         example: nothing,
         build: all_caps::build,
+    },
+    Entry {
+        name: "webhook",
+        older: &[],
+        display_name: "Policy server",
+        short_description: "A server of your own decides, in any language.",
+        description: "Asks a policy server over HTTP, TLS or a Unix socket about all that it watches, and carries out \
+                      its answers: pass, replace, block, ask a person. The protocol is docs/webhook.md. What happens when the server \
+                      gives no answer is the setting on_error, which blocks unless something else is said.",
+        category: "outside",
+        badges: &["any language"],
+        schema: schema::<webhook::Config>,
+        example: || json!({"url": "http://127.0.0.1:8900", "watches": {"tool_calls": true}}),
+        build: webhook::build,
     },
     Entry {
         name: "serial",

@@ -31,6 +31,20 @@ pub(crate) fn delay<'de, D: Deserializer<'de>>(reader: D) -> Result<f64, D::Erro
     within(reader, 0.0..=30.0)
 }
 
+/// Seconds that something may take, 0.01 to 600.
+pub(crate) fn seconds<'de, D: Deserializer<'de>>(reader: D) -> Result<f64, D::Error> {
+    within(reader, 0.01..=600.0)
+}
+
+/// How many of something there may be, 1 to 10000.
+pub(crate) fn count<'de, D: Deserializer<'de>>(reader: D) -> Result<u32, D::Error> {
+    let number = u32::deserialize(reader)?;
+    if (1..=10_000).contains(&number) {
+        return Ok(number);
+    }
+    Err(D::Error::custom(format!("must be from 1 to 10000, is {number}")))
+}
+
 /// How often to try again, 0 to 10.
 pub(crate) fn retries<'de, D: Deserializer<'de>>(reader: D) -> Result<u32, D::Error> {
     let number = u32::deserialize(reader)?;

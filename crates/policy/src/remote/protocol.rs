@@ -118,6 +118,10 @@ pub struct Question<'a> {
     pub transaction_id: &'a str,
     /// The session, if the client named one.
     pub session_id: Option<&'a str>,
+    /// The user, if the client named one and is believed.
+    pub user_id: Option<&'a str>,
+    /// Who calls: a digest of the credential, as the record has it.
+    pub caller: Option<&'a str>,
     /// The dialect the client speaks.
     #[schemars(extend("enum" = ["messages", "chat", "responses"]))]
     pub dialect: &'static str,
@@ -242,7 +246,7 @@ pub enum Unreadable {
 pub struct Answer {
     /// What is to happen.
     pub action: Action,
-    /// At `replace`, but for requests: what stands in its place. A text, a call, any number of both, or nothing.
+    /// At `replace`, but for requests: what stands in its place. Texts and calls, any number of both, or nothing.
     #[serde(default)]
     pub blocks: Option<Vec<NewBlock>>,
     /// At `replace` of a request: the whole request to be sent.
@@ -251,10 +255,19 @@ pub struct Answer {
     /// At `block`: the text in its place. A built-in one where there is none.
     #[serde(default)]
     pub message: Option<String>,
-    /// Texts to show the user before any tool call. Not for requests.
+    /// At `ask`: what a person is asked.
+    #[serde(default)]
+    pub question: Option<PersonQuestion>,
+    /// At `refuse`: the error that the client gets.
+    #[serde(default)]
+    pub refusal: Option<Refusal>,
+    /// For requests that go on: where they are sent and with what.
+    #[serde(default)]
+    pub sending: Option<Sending>,
+    /// Texts to show the user before any tool call.
     #[serde(default)]
     pub notices: Option<Vec<String>>,
-    /// The suspicion score, for the record. Not for requests.
+    /// The suspicion score, for the record.
     #[serde(default)]
     #[schemars(range(min = 0.0, max = 1.0))]
     pub score: Option<f64>,
@@ -276,6 +289,62 @@ pub enum Action {
     Replace,
     /// It is withheld, and a text stands in its place.
     Block,
+    /// A person decides. Until then it is held.
+    Ask,
+    /// A request is not sent, and the client gets an error. For requests alone.
+    Refuse,
+}
+
+/// What a person is asked.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PersonQuestion {
+    /// Why, for the person.
+    pub why: String,
+    /// What the client sees in its place if the person says no. A built-in text where there is none.
+    #[serde(default)]
+    pub denied: Option<String>,
+    /// What happens if nobody answers in time.
+    #[serde(default)]
+    pub unanswered: OnError,
+    /// Seconds to wait, at most as many as the gateway's own limit. That limit where there are none.
+    #[serde(default)]
+    #[schemars(range(min = 0.0))]
+    pub timeout: Option<f64>,
+}
+
+/// An error for the client.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Refusal {
+    /// Whose fault it is.
+    pub kind: RefusalKind,
+    /// What the client is told.
+    pub message: String,
+}
+
+/// Kinds of errors for the client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RefusalKind {
+    /// The caller's credential is not accepted: 401.
+    Unauthenticated,
+    /// The caller may not do that: 403.
+    Forbidden,
+    /// The request is wrong: 400.
+    Invalid,
+}
+
+/// Where and with what a request is sent.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Sending {
+    /// The configured upstream, by name.
+    #[serde(default)]
+    pub upstream: Option<String>,
+    /// The credential that takes the place of the caller's.
+    #[serde(default)]
+    pub credential: Option<String>,
 }
 
 /// A block that a server puts in a place.

@@ -39,7 +39,8 @@ fn the_documented_answers_are_answers() {
     read::<Checked>(2);
     read::<Answer>(4);
     read::<Answer>(5);
-    read::<Failure>(6);
+    read::<Answer>(6);
+    read::<Failure>(7);
 }
 
 #[test]
@@ -50,6 +51,8 @@ fn the_documented_questions_have_the_fields_of_questions() {
         protocol: VERSION,
         transaction_id: "",
         session_id: None,
+        user_id: None,
+        caller: None,
         dialect: "messages",
         model: "",
         config: &config,
