@@ -11,6 +11,8 @@ pub(crate) struct Target<'u> {
     pub(crate) upstream: &'u Upstream,
     /// What it calls the model, where that is not what the client says.
     pub(crate) model: Option<String>,
+    /// Others may have answered in the same conversation: the rule names several, or another name than the client does.
+    pub(crate) shared: bool,
     /// The caller's own credential may go there: it is the default upstream of the dialect that the caller speaks.
     pub(crate) callers: bool,
 }
@@ -20,7 +22,8 @@ impl Upstreams {
     /// What names no model goes to the default upstream of its dialect. Empty where there is no upstream.
     pub(crate) fn targets(&self, dialect: Dialect, model: Option<&str>) -> Vec<Target<'_>> {
         let Some(model) = model else {
-            let target = |upstream| Target { upstream, model: None, callers: self.is_callers(upstream, dialect) };
+            let target =
+                |upstream| Target { upstream, model: None, shared: false, callers: self.is_callers(upstream, dialect) };
             return self.default_for(dialect).map(target).into_iter().collect();
         };
         if let Some(rule) = self.rule(model) {
@@ -28,12 +31,14 @@ impl Upstreams {
             let named = rule.targets.iter().filter_map(|target| {
                 let upstream = self.named(&target.upstream)?;
                 let other = Some(target.model(model, matched)).filter(|name| name != model);
-                Some(Target { upstream, model: other, callers: self.is_callers(upstream, dialect) })
+                let shared = rule.targets.len() > 1 || other.is_some();
+                Some(Target { upstream, model: other, shared, callers: self.is_callers(upstream, dialect) })
             });
             return named.collect();
         }
         let upstream = self.serves(dialect);
-        let target = |upstream| Target { upstream, model: None, callers: self.is_callers(upstream, dialect) };
+        let target =
+            |upstream| Target { upstream, model: None, shared: false, callers: self.is_callers(upstream, dialect) };
         upstream.map(target).into_iter().collect()
     }
 

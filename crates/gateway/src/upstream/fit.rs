@@ -47,9 +47,10 @@ pub(crate) fn fit(
         return Ok(Fitted::same(route, None, Vec::new()));
     };
     if target.upstream.dialects.contains(&route.dialect) {
-        if memmem::find(request.body(), envelope::PREFIX.as_bytes()).is_some() {
-            // Upstreams of other dialects have served this conversation: what they gave is theirs.
-            let model = target.model.as_deref().unwrap_or(request.model());
+        let model = target.model.as_deref().unwrap_or(request.model());
+        let unwanted = || target.shared && route.dialect == Dialect::Chat && convert::takes_no_reasoning(model);
+        if memmem::find(request.body(), envelope::PREFIX.as_bytes()).is_some() || unwanted() {
+            // Others have served this conversation, or may have: what they gave is theirs.
             let own = convert::request(request, route.dialect, model).map_err(refused)?;
             return Ok(Fitted::same(route, Some(own.body), own.dropped));
         }

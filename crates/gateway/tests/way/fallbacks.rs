@@ -68,6 +68,28 @@ async fn the_next_upstream_is_asked_and_both_attempts_are_told(
     rig.stop().await;
 }
 
+/// Each attempt gets of the history what its own model takes.
+#[tokio::test]
+async fn openais_models_get_no_reasoning_of_others_and_the_others_keep_theirs() {
+    let (second, third) = (scripted(Answer::text("x")).await, scripted(overloaded(503)).await);
+    let rig = Rig::with(Answer::text("x"), Vec::new(), |config| {
+        add(config, "second", &[Dialect::Chat], &second);
+        add(config, "third", &[Dialect::Chat], &third);
+        config.models = vec![rule("m", &[("third", None), ("second", Some("gpt-5"))])];
+    })
+    .await;
+    let said = json!({"role": "assistant", "content": "b", "reasoning_content": "so", "reasoning": "so"});
+    let messages = json!([{"role": "user", "content": "a"}, said, {"role": "user", "content": "c"}]);
+    let asked = json!({"model": "m", "messages": messages});
+    let exchange = rig.ask("/v1/chat/completions", &asked).await;
+    assert_eq!((exchange.status, exchange.header("x-luthien-upstream")), (200, Some("second")));
+    let dropped = exchange.header("x-luthien-dropped").map(str::to_owned);
+    assert_eq!(dropped.as_deref(), Some("messages[1] (reasoning of another vendor)"));
+    assert_eq!(third.requests().remove(0).json(), asked);
+    assert_eq!(second.requests().remove(0).json()["messages"][1], json!({"role": "assistant", "content": "b"}));
+    rig.stop().await;
+}
+
 #[tokio::test]
 async fn an_upstream_that_is_not_there_or_silent_is_passed_over() {
     let (second, third) = (scripted(Reply::hang()).await, scripted(Answer::text("from the third")).await);

@@ -92,7 +92,9 @@ proptest! {
         let given = accumulate(vendor, &stream).expect("a stream");
         let got = accumulate(client, &streamed(vendor, client, &[&stream])).expect("a stream");
         let request = Request::parse(client, RequestKind::Turn, next(client, &got).into()).expect("a request");
-        let back = convert::request(&request, vendor, "gpt-5").expect("a request");
+        // OpenAI's own models give none on Chat.
+        let model = if vendor == Dialect::Chat { "deepseek-chat" } else { "gpt-5" };
+        let back = convert::request(&request, vendor, model).expect("a request");
         let body: Value = serde_json::from_slice(&back.body).expect("json");
         let expected = match (vendor, &said.thought) {
             (_, None) => Vec::new(),

@@ -80,6 +80,12 @@ pub(super) fn searches(to: Dialect, model: &str) -> bool {
     }
 }
 
+/// Whether OpenAI itself answers for this model on Chat, and no intermediary that names its vendor: it gives no reasoning
+/// there, and refuses messages that hold some.
+pub fn takes_no_reasoning(model: &str) -> bool {
+    is_openai(model) && bare(model) == model
+}
+
 /// The effort nearest to this that an OpenAI model knows: the first ones know fewer words.
 pub(super) fn effort(model: &str, word: String) -> String {
     let name = bare(model);

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use serde_json::{Map, Value};
 
 use super::ledger::Ledger;
-use super::models::{Thinks, thinks};
+use super::models::{Thinks, takes_no_reasoning, thinks};
 use super::read::chat_reasoning;
 use super::shown::Shown;
 use super::take;
@@ -23,7 +23,9 @@ pub(super) fn own(request: &Request, ledger: &mut Ledger) -> Bytes {
     let ours = |text: &[u8]| {
         [envelope::PREFIX, search::FOREIGN].iter().any(|mark| memchr::memmem::find(text, mark.as_bytes()).is_some())
     };
-    if !ours(body) {
+    // Whoever gave it, OpenAI did not.
+    let unwanted = request.dialect() == Dialect::Chat && takes_no_reasoning(request.model());
+    if !ours(body) && !unwanted {
         return body.clone();
     }
     let (text, spans) = (request.text(), request.message_spans());
@@ -35,13 +37,20 @@ pub(super) fn own(request: &Request, ledger: &mut Ledger) -> Bytes {
     let mut lost: Option<(usize, bool)> = None;
     for (i, span) in spans.iter().enumerate() {
         let raw = text.get(span.clone()).unwrap_or_default();
-        if !ours(raw.as_bytes()) {
+        if !ours(raw.as_bytes()) && !unwanted {
             continue;
         }
-        let Ok(Value::Object(message)) = serde_json::from_str(raw) else { continue };
+        let Ok(Value::Object(mut message)) = serde_json::from_str(raw) else { continue };
+        let stripped = unwanted.then(|| plain(&mut message)).flatten();
         let searched = raw.contains(search::FOREIGN);
         let what = if searched { "what another vendor thought or searched" } else { "reasoning of another vendor" };
-        match changed(request.dialect(), message, &shown) {
+        let kept = stripped.map(|named| (message.clone(), named));
+        let changed = match (changed(request.dialect(), message, &shown), kept) {
+            (Changed::Not, Some((message, named))) => outcome(message, true, named),
+            (Changed::Opened(new), Some((_, true))) => Changed::To(take::members(new)),
+            (changed, _) => changed,
+        };
+        match changed {
             Changed::Not => {}
             Changed::To(new) => {
                 lost = Some((i, begins_with_thinking(&new)));
@@ -172,6 +181,14 @@ fn blocks(mut message: Map<String, Value>, shown: &Shown<'_>) -> Changed {
         return Changed::Gone;
     }
     outcome(message, opened, dropped)
+}
+
+/// Takes reasoning of any kind out of a Chat message of the model's: whether it said something, if there was some.
+fn plain(message: &mut Map<String, Value>) -> Option<bool> {
+    let before = message.len();
+    message.get("role").filter(|role| *role == "assistant")?;
+    let named = !chat_reasoning::found(message).is_empty();
+    (message.len() < before).then_some(named)
 }
 
 /// The members of a Chat message that carry reasoning.

@@ -76,6 +76,25 @@ fn chat_messages_lose_all_that_showed_it() {
     assert_eq!(dropped, ["messages[0] (reasoning of another vendor)"]);
 }
 
+/// It gives none on Chat, and refuses messages that hold some.
+#[test]
+fn openais_own_models_get_no_reasoning_whoever_gave_it() {
+    let own = envelope::seal(Dialect::Chat, &json!({"reasoning_content": "so"}));
+    let body = |model: &str| {
+        format!(
+            r#"{{"model":"{model}","messages":[ {{"role":"user", "content":"hi","reasoning":"mine"}}, {{"role":"assistant","content":"b","reasoning_content":"d","reasoning_details":[{{"type":"reasoning.text","text":"d"}}]}},{{"role":"assistant","content":"c","reasoning_content":null}},{{"role":"assistant","content":"e","reasoning_content":"so","thinking_blocks":[{{"type":"thinking","thinking":"so","signature":"{own}"}}]}}, {{"role":"assistant", "content":"f"}} ]}}"#
+        )
+    };
+    let expected = r#"{"model":"gpt-5","messages":[ {"role":"user", "content":"hi","reasoning":"mine"}, {"role":"assistant","content":"b"},{"role":"assistant","content":"c"},{"role":"assistant","content":"e"}, {"role":"assistant", "content":"f"} ]}"#;
+    let (sent_body, dropped) = sent(Dialect::Chat, &body("gpt-5"));
+    assert_eq!(sent_body, expected);
+    assert_eq!(dropped, ["messages[1] (reasoning of another vendor, and 1 more)"]);
+    // An intermediary keeps it for the vendor that gave it, and so does everybody else.
+    for model in ["openai/gpt-5", "gpt-oss-120b", "deepseek-chat"] {
+        assert!(sent(Dialect::Chat, &body(model)).0.contains(r#""reasoning_content":"d""#), "{model}");
+    }
+}
+
 /// What judges and people read is what the vendor gets.
 #[test]
 fn envelopes_that_say_more_than_is_shown_are_left_out() {

@@ -161,7 +161,10 @@ fn assistant(turn: Turn, target: &Target<'_>, ledger: &mut Ledger) -> Result<Opt
         match what {
             What::Text(text) if text.is_empty() => {}
             What::Text(text) => content.push(json!({"type": "text", "text": text})),
-            What::Reasoning(Dialect::Chat, Value::Object(members)) => add(&mut message, members),
+            What::Reasoning(Dialect::Chat, Value::Object(members)) if members.is_empty() => {}
+            What::Reasoning(Dialect::Chat, Value::Object(members)) if !models::takes_no_reasoning(target.model) => {
+                add(&mut message, members);
+            }
             What::Reasoning(..) => ledger.drop_each(&at, "reasoning of another vendor"),
             What::Search(_) => ledger.drop_each(&at, super::RAN),
             What::Cited(_) => super::uncited(&at, ledger),
