@@ -336,9 +336,9 @@ impl Encoder {
         }
     }
 
-    /// A message of the gateway's.
+    /// A message of the gateway's. Its id is none that the conversion of an answer gives, which begin with the transaction's too.
     pub(crate) fn text_block(&mut self, at: u32, text: &str) -> Bytes {
-        let id = format!("msg_{}_{at}", self.id);
+        let id = format!("msg_{}_own{at}", self.id);
         let item = json!({"id": id, "type": "message", "status": "in_progress", "role": "assistant", "content": []});
         let added = self.event("response.output_item.added", &json!({"output_index": at, "item": item}));
         self.open.push(Open { at, id, is_text: true, start: None, parts: Vec::new() });
@@ -376,7 +376,7 @@ impl Encoder {
 
     /// A whole tool call.
     pub(crate) fn call_block(&mut self, at: u32, call: &ToolCall) -> Bytes {
-        let id = format!("fc_{}_{at}", self.id);
+        let id = format!("fc_{}_own{at}", self.id);
         let whole = own::call(&id, call);
         let mut begun = whole.clone();
         let arguments = own::begun(&mut begun).unwrap_or_default();

@@ -123,8 +123,8 @@ fn items<'a>(body: &'a str, choice: &Choice, blocks: &[Out], id: &str) -> Option
         let (group, after) = rest.split_at(together);
         rest = after;
         items.push(match first {
-            Out::Text(text) => message(&format!("msg_{id}_{at}"), text).to_string().into(),
-            Out::Call(call) => Value::Object(own::call(&format!("fc_{id}_{at}"), call)).to_string().into(),
+            Out::Text(text) => message(&format!("msg_{id}_own{at}"), text).to_string().into(),
+            Out::Call(call) => Value::Object(own::call(&format!("fc_{id}_own{at}"), call)).to_string().into(),
             Out::Keep(_) | Out::Changed(..) => kept(body, choice, item?, group)?,
         });
     }
