@@ -35,6 +35,8 @@ mod responses;
 #[cfg(test)]
 mod routing;
 #[cfg(test)]
+mod searches;
+#[cfg(test)]
 mod stopping;
 #[cfg(test)]
 mod stored;

@@ -20,3 +20,5 @@ mod replays;
 mod requests;
 #[cfg(test)]
 mod said;
+#[cfg(test)]
+mod searches;

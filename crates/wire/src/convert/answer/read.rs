@@ -4,6 +4,7 @@ mod chat;
 mod chat_calls;
 mod chat_reasoning;
 mod messages;
+mod messages_json;
 mod responses;
 mod responses_items;
 mod responses_json;

@@ -7,11 +7,12 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use super::messages_json::{ContentBlock, Data, DeltaRead, Message, StopRead};
 use crate::convert::answer::event::{Delta, Event, Head, Key, Kind, MAX_CITATIONS, Opaque, Stop};
 use crate::convert::answer::usage;
 use crate::convert::citation::Citation;
 use crate::convert::errors::Failure;
-use crate::convert::search::{self, Found};
+use crate::convert::search::Found;
 use crate::dialect::Dialect;
 use crate::turn::Unreadable;
 
@@ -56,99 +57,6 @@ struct Block {
     input: Option<String>,
     /// They come before the text that they belong to.
     citations: Vec<Citation>,
-}
-
-#[derive(Deserialize)]
-struct Data<'a> {
-    #[serde(rename = "type", borrow)]
-    kind: Cow<'a, str>,
-    #[serde(borrow)]
-    message: Option<&'a RawValue>,
-    index: Option<u64>,
-    #[serde(borrow)]
-    content_block: Option<&'a RawValue>,
-    #[serde(borrow)]
-    delta: Option<&'a RawValue>,
-    usage: Option<Value>,
-    error: Option<Value>,
-}
-
-#[derive(Deserialize)]
-struct Message<'a> {
-    #[serde(rename = "type", borrow)]
-    kind: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    id: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    model: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    content: Option<Vec<&'a RawValue>>,
-    #[serde(borrow)]
-    stop_reason: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    stop_sequence: Option<Cow<'a, str>>,
-    stop_details: Option<Value>,
-    usage: Option<Value>,
-    error: Option<Value>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-struct StopRead {
-    #[serde(rename = "stop_reason")]
-    reason: Option<String>,
-    #[serde(rename = "stop_sequence")]
-    sequence: Option<String>,
-    #[serde(rename = "stop_details")]
-    details: Option<Value>,
-}
-
-#[derive(Deserialize)]
-struct ContentBlock<'a> {
-    #[serde(rename = "type", borrow)]
-    kind: Cow<'a, str>,
-    #[serde(borrow)]
-    id: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    name: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    text: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    thinking: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    signature: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    data: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    input: Option<&'a RawValue>,
-    citations: Option<Vec<Value>>,
-    #[serde(borrow)]
-    tool_use_id: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    content: Option<&'a RawValue>,
-    caller: Option<Value>,
-}
-
-impl ContentBlock<'_> {
-    /// A web search that the model itself asked for; others belong to code that the vendor runs.
-    fn is_search(&self) -> bool {
-        let direct = self.caller.as_ref().and_then(|caller| caller.get("type")).is_none_or(|kind| kind == "direct");
-        self.name.as_deref() == Some(search::TOOL) && direct
-    }
-}
-
-#[derive(Deserialize)]
-struct DeltaRead<'a> {
-    #[serde(rename = "type", borrow)]
-    kind: Cow<'a, str>,
-    #[serde(borrow)]
-    text: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    thinking: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    partial_json: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    signature: Option<Cow<'a, str>>,
-    citation: Option<Value>,
 }
 
 fn read<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Unreadable> {

@@ -11,14 +11,13 @@ use super::responses::Data;
 use super::responses_json::{ItemKind, array, id_of, kind_of, missing, missing_arguments, text};
 use crate::convert::answer::event::{Delta, Event, Key, Kind, Opaque};
 use crate::convert::answer::logprobs::{self, tokens};
-use crate::convert::citation::Citation;
-use crate::convert::search::{self, Found};
 use crate::turn::Unreadable;
 
 /// More items, or parts of an item, than any answer has.
 const MAX: usize = 10_000;
 
 mod again;
+mod found;
 
 const CALLS: [ItemKind; 2] = [ItemKind::Call, ItemKind::FreeCall];
 
@@ -331,17 +330,6 @@ impl Items {
         self.arguments(data, &more, out)
     }
 
-    fn annotation(&mut self, data: &Data<'_>, place: (Place, u64), annotation: &Value, out: &mut Vec<Event>) {
-        let item = self.of(data, &[ItemKind::Message]);
-        let part = item.and_then(|at| self.all[at].parts.iter_mut().find(|part| part.at == place));
-        if let Some(part) = part {
-            part.cited += 1;
-            out.push(cited(part.key, annotation));
-        } else {
-            out.push(uncited(annotation));
-        }
-    }
-
     /// An item's end, which repeats all of it.
     fn end(&mut self, at: usize, item: &Value, out: &mut Vec<Event>) -> Result<(), Unreadable> {
         if std::mem::replace(&mut self.all[at].ended, true) {
@@ -374,14 +362,6 @@ impl Items {
         Ok(())
     }
 
-    fn end_search(&mut self, at: usize, item: &Value, out: &mut Vec<Event>) {
-        let Some(key) = self.all[at].parts.first().map(|part| part.key) else { return };
-        let input = search::input(item.get("action").unwrap_or(&Value::Null));
-        self.searched += u64::from(input.get("type").is_none());
-        out.push(Event::Delta(key, Delta::Arguments(input.to_string())));
-        out.push(Event::Delta(key, Delta::Found(Found::of_item(item).0)));
-    }
-
     fn end_message(&mut self, at: usize, item: &Value, out: &mut Vec<Event>) -> Result<(), Unreadable> {
         for (index, part) in array(item, "content").iter().enumerate() {
             let place = (Place::Content, index as u64);
@@ -399,7 +379,7 @@ impl Items {
             // Sources are told as events, or only here.
             if let Some(known) = self.all[at].parts.iter().find(|part| part.at == place) {
                 let missing = array(part, "annotations").iter().skip(known.cited);
-                out.extend(missing.map(|annotation| cited(known.key, annotation)));
+                out.extend(missing.map(|annotation| found::cited(known.key, annotation)));
             }
         }
         Ok(())
@@ -455,17 +435,4 @@ impl Items {
         }
         Ok(())
     }
-}
-
-/// A source of a block.
-fn cited(key: Key, annotation: &Value) -> Event {
-    match Citation::of_openai(annotation) {
-        Some(citation) => Event::Delta(key, Delta::Citation(citation)),
-        None => uncited(annotation),
-    }
-}
-
-/// A source without an address, or of no text.
-fn uncited(annotation: &Value) -> Event {
-    Event::Dropped(format!("annotation ({})", text(annotation.get("type"))))
 }
