@@ -4,6 +4,7 @@ use luthien_wire::Dialect;
 
 mod chat;
 mod messages;
+pub mod requests;
 mod responses;
 
 /// One answer.

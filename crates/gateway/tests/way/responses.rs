@@ -9,6 +9,7 @@ use luthien_policy::judge::JudgeRoute;
 use luthien_record::model::{Evaluation, Status};
 use luthien_testkit::accumulate::accumulate_responses;
 use luthien_testkit::client::{get, post, send};
+use luthien_testkit::fixtures::requests;
 use luthien_testkit::{Answer, Asked, Gate, Play, Reply, Script, Step};
 use luthien_wire::Dialect;
 use luthien_wire::sse::Frame;
@@ -17,16 +18,14 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::policies::Judged;
+use crate::routing::rule;
 use crate::support::{self, KEY, Rig, id, turn_in};
 
 #[tokio::test]
 async fn a_web_socket_is_answered_426_at_once() {
     let rig = Rig::new(Reply::hang()).await;
     let mut client = TcpStream::connect(rig.gateway.addr()).await.unwrap();
-    // As Codex asks, without a credential that anybody would take.
-    let head = "GET /v1/responses HTTP/1.1\r\nhost: g\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\
-        sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
-    client.write_all(head.as_bytes()).await.unwrap();
+    client.write_all(requests::UPGRADE).await.unwrap();
     let mut answer = Vec::new();
     while !answer.ends_with(b"}}") {
         let mut some = [0; 1024];
@@ -35,16 +34,34 @@ async fn a_web_socket_is_answered_426_at_once() {
         answer.extend_from_slice(&some[..read]);
     }
     let answer = String::from_utf8(answer).unwrap();
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    let head = head.to_ascii_lowercase();
-    assert!(head.starts_with("http/1.1 426 ") && head.contains("\r\nupgrade: http/1.1"), "{head}");
-    assert!(head.contains("\r\nx-should-retry: false") && head.contains("\r\nx-request-id: "), "{head}");
-    let body: Value = serde_json::from_str(body).unwrap();
-    assert_eq!(body["error"]["type"], "invalid_request_error");
-    assert!(body["error"]["message"].as_str().unwrap().contains("POST over plain HTTP"), "{body}");
     let record = rig.only_record().await;
+    let date = answer.split_once("\r\ndate: ").and_then(|(_, rest)| rest.split_once("\r\n")).unwrap().0;
+    let expected = requests::UPGRADE_ANSWER.replace("{id}", &record.id.to_string()).replace("{date}", date);
+    assert_eq!(answer, expected);
     assert_eq!((record.status, record.http_status, record.turn), (Status::Refused, Some(426), false));
     assert!(rig.upstream.requests().is_empty());
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn a_turn_in_zstd_is_read_and_passes_as_it_came_or_says_what_it_said() {
+    let headers = [KEY, ("content-encoding", "zstd")];
+    let rig = Rig::new(Answer::text("hi")).await;
+    let exchange = post(&rig.url("/v1/responses"), &headers, requests::TURN_ZSTD).await.unwrap();
+    let request = rig.upstream.requests().remove(0);
+    assert_eq!((request.header("content-encoding"), &request.body[..]), (Some("zstd"), requests::TURN_ZSTD));
+    assert_eq!(rig.record(&id(&exchange)).await.request, requests::TURN);
+    rig.stop().await;
+
+    // Another name for the model has to be written into it.
+    let rig = Rig::with(Answer::text("hi"), Vec::new(), |config| {
+        config.models = vec![rule("gpt-5-codex", &[("openai", Some("gpt-5"))])];
+    })
+    .await;
+    post(&rig.url("/v1/responses"), &headers, requests::TURN_ZSTD).await.unwrap();
+    let request = rig.upstream.requests().remove(0);
+    let renamed = String::from_utf8_lossy(requests::TURN).replacen("gpt-5-codex", "gpt-5", 1);
+    assert_eq!((request.header("content-encoding"), &request.body[..]), (None, renamed.as_bytes()));
     rig.stop().await;
 }
 
