@@ -62,11 +62,11 @@ pub(crate) fn only_in_calls(fixture: &Fixture) -> BTreeSet<String> {
     calls.into_iter().filter(|word| !rest.contains(word.as_str())).collect()
 }
 
-/// Answers of a text alone in this dialect: their words may stand in any answer.
+/// Answers of a text alone in this dialect, and the type of its source: their words may stand in any answer.
 pub(crate) fn structure(dialect: Dialect) -> String {
     let named = ["text", "body_text"].map(|name| luthien_testkit::fixtures::named(dialect, name));
     let texts = named.into_iter().flatten().map(|fixture| String::from_utf8_lossy(fixture.bytes));
-    texts.chain(["true".into()]).collect::<Vec<_>>().join("\n")
+    texts.chain(["true".into(), "web_search_result_location".into()]).collect::<Vec<_>>().join("\n")
 }
 
 /// The words that only the texts of an answer hold: thinking, calls and citations are none.
