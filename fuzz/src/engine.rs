@@ -11,7 +11,7 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use luthien_policy::contract::*;
 use luthien_policy::engine::UpstreamEnd;
-use luthien_policy::judge::{JudgeClient, JudgeError, JudgeRequest};
+use luthien_policy::judge::{JudgeAnswer, JudgeClient, JudgeError, JudgeRequest};
 use luthien_policy::people::Nobody;
 use luthien_policy::plan::{Decision, DecisionSink, Options, Plan, Reviews};
 use luthien_policy::tree::Tree;
@@ -113,7 +113,7 @@ impl Review for BlockCalls {
 struct NoJudge;
 
 impl JudgeClient for NoJudge {
-    fn ask(&self, _: JudgeRequest) -> BoxFuture<'_, Result<String, JudgeError>> {
+    fn ask(&self, _: JudgeRequest) -> BoxFuture<'_, Result<JudgeAnswer, JudgeError>> {
         Box::pin(async { Err(JudgeError::Refused("no judge here".into())) })
     }
 }

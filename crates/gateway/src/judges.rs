@@ -9,7 +9,7 @@ use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response};
 use http_body_util::Full;
 use hyper::body::Incoming;
-use luthien_policy::judge::{JudgeClient, JudgeError, JudgeRequest, JudgeRoute};
+use luthien_policy::judge::{JudgeAnswer, JudgeClient, JudgeError, JudgeRequest, JudgeRoute};
 use luthien_wire::Dialect;
 use secrecy::ExposeSecret;
 use serde_json::Value;
@@ -150,7 +150,7 @@ impl Judges {
         applied.map(|()| headers).map_err(|error| refused(&error))
     }
 
-    async fn answer(&self, question: JudgeRequest) -> Result<String, JudgeError> {
+    async fn answer(&self, question: JudgeRequest) -> Result<JudgeAnswer, JudgeError> {
         let model = self.core.judge.model.clone().unwrap_or_else(|| question.model.clone());
         let model = ["anthropic/", "openai/"].iter().find_map(|vendor| model.strip_prefix(vendor)).unwrap_or(&model);
         let seat = self.seat(model, &question.via)?;
@@ -167,7 +167,7 @@ impl Judges {
 }
 
 impl JudgeClient for Judges {
-    fn ask(&self, request: JudgeRequest) -> BoxFuture<'_, Result<String, JudgeError>> {
+    fn ask(&self, request: JudgeRequest) -> BoxFuture<'_, Result<JudgeAnswer, JudgeError>> {
         Box::pin(self.answer(request))
     }
 }
@@ -217,19 +217,23 @@ async fn collect(upstream: &Upstream, response: Response<Incoming>) -> Result<By
 }
 
 /// The text of an answer, or what its status means.
-fn read(dialect: Dialect, status: u16, body: &[u8]) -> Result<String, JudgeError> {
+fn read(dialect: Dialect, status: u16, body: &[u8]) -> Result<JudgeAnswer, JudgeError> {
     let value: Value = serde_json::from_slice(body).unwrap_or_default();
     if status != 200 {
         let why = value.pointer("/error/message").and_then(Value::as_str).unwrap_or("no reason given");
         let why = format!("status {status}: {}", why.chars().take(200).collect::<String>());
-        return Err(if matches!(status, 408 | 429) || status >= 500 {
+        return Err(if status == 429 {
+            JudgeError::RateLimited(why)
+        } else if status == 408 || status >= 500 {
             JudgeError::Unavailable(why)
         } else {
             JudgeError::Refused(why)
         });
     }
     let text = form::text(dialect, &value).filter(|text| !text.is_empty());
-    text.ok_or_else(|| JudgeError::Unavailable("the judge's answer holds no text".to_owned()))
+    let text = text.ok_or_else(|| JudgeError::Unavailable("the judge's answer holds no text".to_owned()))?;
+    let (input_tokens, output_tokens) = form::usage(dialect, &value);
+    Ok(JudgeAnswer { text, input_tokens, output_tokens })
 }
 
 fn refused(error: &GatewayError) -> JudgeError {
@@ -242,7 +246,8 @@ mod tests {
 
     #[test]
     fn what_may_pass_is_unavailable_and_what_may_not_is_refused() {
-        for status in [408, 429, 500, 529] {
+        assert!(matches!(read(Dialect::Chat, 429, b""), Err(JudgeError::RateLimited(_))));
+        for status in [408, 500, 529] {
             assert!(matches!(read(Dialect::Chat, status, b""), Err(JudgeError::Unavailable(_))), "{status}");
         }
         for status in [302, 400, 401, 403, 404] {

@@ -39,9 +39,12 @@ pub enum JudgeRoute {
 /// Why a judge gave no answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum JudgeError {
-    /// Trying again may help: connection, 408, 429, 5xx.
+    /// Trying again may help: connection, 408, 5xx.
     #[error("judge unavailable: {0}")]
     Unavailable(String),
+    /// Too much was asked of it with this credential: 429. Trying again may help.
+    #[error("judge rate-limited: {0}")]
+    RateLimited(String),
     /// Trying again cannot help: 400, 401, 403, 404, no credential.
     #[error("judge refused: {0}")]
     Refused(String),
@@ -52,17 +55,38 @@ pub enum JudgeError {
 
 /// The way to a model. One call is one HTTP request; retries are the policy's.
 pub trait JudgeClient: Send + Sync + Debug {
-    /// The text of the judge's answer.
-    fn ask(&self, request: JudgeRequest) -> BoxFuture<'_, Result<String, JudgeError>>;
+    /// The judge's answer.
+    fn ask(&self, request: JudgeRequest) -> BoxFuture<'_, Result<JudgeAnswer, JudgeError>>;
 }
 
+/// What a judge said, and what it cost.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct JudgeAnswer {
+    /// Its words.
+    pub text: String,
+    /// Tokens of the question, if the upstream said.
+    pub input_tokens: Option<u64>,
+    /// Tokens of the answer, if the upstream said.
+    pub output_tokens: Option<u64>,
+}
+
+impl From<String> for JudgeAnswer {
+    fn from(text: String) -> Self {
+        Self { text, ..Self::default() }
+    }
+}
+
+mod access;
 mod ask;
+#[cfg(test)]
+mod corpus;
 mod envelope;
 mod provider;
 mod unfinished;
 mod verdict;
 
-pub(crate) use ask::{Asker, Failure};
+pub(crate) use access::{Access, JudgeLimits};
+pub(crate) use ask::{Account, Asker, Failure};
 pub(crate) use envelope::{HOW_TO_READ, blocks, conversation, envelope};
 pub(crate) use provider::{InferenceProvider, Route};
 pub(crate) use unfinished::Unfinished;

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::catalogue::{LoadEnv, PolicySpec, load};
 use crate::contract::{EventSink, Policy, ReviewContext};
-use crate::judge::{JudgeClient, JudgeError, JudgeRequest};
+use crate::judge::{JudgeAnswer, JudgeClient, JudgeError, JudgeRequest};
 
 /// A judge that plays a script and remembers what it was asked.
 #[derive(Debug, Default)]
@@ -41,14 +41,14 @@ impl Scripted {
 }
 
 impl JudgeClient for Scripted {
-    fn ask(&self, request: JudgeRequest) -> BoxFuture<'_, Result<String, JudgeError>> {
+    fn ask(&self, request: JudgeRequest) -> BoxFuture<'_, Result<JudgeAnswer, JudgeError>> {
         let prompt = request.prompt.clone();
         self.asked.lock().unwrap().push(request);
         let next = self.answers.lock().unwrap().pop_front();
         let answer = next.unwrap_or_else(|| {
             if self.echoes { Ok(prompt) } else { Err(JudgeError::Refused("the script is over".to_owned())) }
         });
-        Box::pin(async { answer })
+        Box::pin(async { answer.map(JudgeAnswer::from) })
     }
 }
 

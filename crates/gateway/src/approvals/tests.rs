@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use luthien_policy::contract::EventSink;
-use luthien_policy::judge::{JudgeClient, JudgeError, JudgeRequest};
+use luthien_policy::judge::{JudgeAnswer, JudgeClient, JudgeError, JudgeRequest};
 use luthien_policy::people::Nobody;
 use luthien_wire::Dialect;
 use luthien_wire::request::{Request, RequestKind};
@@ -17,7 +17,7 @@ use crate::activity::Seen;
 struct NoJudge;
 
 impl JudgeClient for NoJudge {
-    fn ask(&self, _request: JudgeRequest) -> BoxFuture<'_, Result<String, JudgeError>> {
+    fn ask(&self, _request: JudgeRequest) -> BoxFuture<'_, Result<JudgeAnswer, JudgeError>> {
         Box::pin(async { Err(JudgeError::Refused("no judge here".to_owned())) })
     }
 }

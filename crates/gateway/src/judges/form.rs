@@ -54,6 +54,19 @@ pub(super) fn text(dialect: Dialect, answer: &Value) -> Option<String> {
     }
 }
 
+/// The tokens of question and answer, as far as the answer says. Anthropic counts cached tokens apart.
+pub(super) fn usage(dialect: Dialect, answer: &Value) -> (Option<u64>, Option<u64>) {
+    let count = |name: &str| answer["usage"][name].as_u64();
+    match dialect {
+        Dialect::Messages => {
+            let cached = ["cache_read_input_tokens", "cache_creation_input_tokens"].into_iter().filter_map(count);
+            (count("input_tokens").map(|input| input.saturating_add(cached.sum())), count("output_tokens"))
+        }
+        Dialect::Chat => (count("prompt_tokens"), count("completion_tokens")),
+        Dialect::Responses => (count("input_tokens"), count("output_tokens")),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use luthien_policy::judge::JudgeRoute;

@@ -88,7 +88,7 @@ impl Review for JudgedReview {
                 via: self.0.clone(),
             };
             let word = self.1.judges.ask(question).await.map_err(|error| PolicyError(error.to_string()))?;
-            Ok(if word == "bad" { Verdict::block("[Blocked by the judge.]") } else { Verdict::pass() })
+            Ok(if word.text == "bad" { Verdict::block("[Blocked by the judge.]") } else { Verdict::pass() })
         })
     }
 }

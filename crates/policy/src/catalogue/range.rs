@@ -45,6 +45,11 @@ pub(crate) fn count<'de, D: Deserializer<'de>>(reader: D) -> Result<u32, D::Erro
     Err(D::Error::custom(format!("must be from 1 to 10000, is {number}")))
 }
 
+/// Seconds for which something is remembered, 0 to a day.
+pub(crate) fn cache_seconds<'de, D: Deserializer<'de>>(reader: D) -> Result<f64, D::Error> {
+    within(reader, 0.0..=86_400.0)
+}
+
 /// How often to try again, 0 to 10.
 pub(crate) fn retries<'de, D: Deserializer<'de>>(reader: D) -> Result<u32, D::Error> {
     let number = u32::deserialize(reader)?;

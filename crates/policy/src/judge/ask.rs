@@ -1,15 +1,20 @@
-//! Asking a judge until it answers: retries, their delays, and the second upstream.
+//! Asking a judge until it answers: retries, their delays, and the second upstream; and what it took, for the record.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::{JudgeError, JudgeRequest, JudgeRoute, Route};
+use serde_json::{Value, json};
+use tokio::time::timeout;
+
+use super::access::{Access, digest};
+use super::{JudgeAnswer, JudgeError, JudgeRequest, JudgeRoute, Route};
 use crate::contract::ReviewContext;
 
 /// The longest wait between two tries.
 const LONGEST_DELAY: Duration = Duration::from_secs(30);
 
 /// How a policy asks its judge.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub(crate) struct Asker {
     /// Where.
     pub(crate) route: Route,
@@ -25,6 +30,8 @@ pub(crate) struct Asker {
     pub(crate) delay: Duration,
     /// Whether an unreadable answer is worth another try.
     pub(crate) retry_unreadable: bool,
+    /// What all questions to this judge share.
+    pub(crate) access: Arc<Access>,
 }
 
 /// Why there is no verdict, after all tries.
@@ -33,37 +40,92 @@ pub(crate) enum Failure {
     /// No answer.
     #[error(transparent)]
     Judge(#[from] JudgeError),
+    /// It has failed too often.
+    #[error("the judge is left alone for {:.0} s after failures in a row", .0.as_secs_f64().ceil())]
+    LeftAlone(Duration),
+    /// Too many other questions were under way.
+    #[error("the judge was busy with other questions for {0:?}")]
+    Busy(Duration),
     /// An answer that is not exactly one verdict.
     #[error("the judge's answer is unreadable: {0}")]
     Unreadable(String),
 }
 
+/// What a verdict took.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Account {
+    /// The question, as a digest in hex.
+    pub(crate) digest: String,
+    /// The verdict was given before, to the same question.
+    pub(crate) cached: bool,
+    /// How often it was asked.
+    pub(crate) tries: u32,
+    /// Tokens over all tries, as far as the judge said.
+    pub(crate) input_tokens: u64,
+    /// The same for its answers.
+    pub(crate) output_tokens: u64,
+}
+
+impl Account {
+    /// `data` with the account in it, as `judge`.
+    pub(crate) fn in_event(&self, mut data: Value, model: &str) -> Value {
+        let Self { digest, cached, tries, input_tokens, output_tokens } = self;
+        data["judge"] = json!({
+            "model": model, "prompt_digest": digest, "cached": cached, "tries": tries,
+            "input_tokens": input_tokens, "output_tokens": output_tokens,
+        });
+        data
+    }
+}
+
 impl Asker {
-    /// The judge's verdict on `prompt` under the instructions `system`, as `read` reads it.
+    /// The judge's verdict on `prompt` under the instructions `system`, as `read` reads it, and what it took.
     pub(crate) async fn ask<T>(
         &self,
         context: &ReviewContext,
         system: &str,
         prompt: &str,
         read: fn(&str) -> Result<T, String>,
-    ) -> Result<T, Failure> {
-        let mut route = &self.route.first;
+    ) -> (Result<T, Failure>, Account) {
+        let mut account = Account::default();
+        let first = self.request(system, prompt, &self.route.first);
+        let key = digest(&first);
+        account.digest = blake3::Hash::from(key).to_hex().to_string();
+        if let Some(Ok(verdict)) = self.access.remembered(&key).map(|answer| read(&answer)) {
+            account.cached = true;
+            return (Ok(verdict), account);
+        }
+        let answered = self.until_answered(context, first, read, &mut account).await;
+        let verdict = answered.map(|(answer, verdict)| {
+            self.access.remember(key, &answer);
+            verdict
+        });
+        (verdict, account)
+    }
+
+    async fn until_answered<T>(
+        &self,
+        context: &ReviewContext,
+        mut request: JudgeRequest,
+        read: fn(&str) -> Result<T, String>,
+        account: &mut Account,
+    ) -> Result<(String, T), Failure> {
         let second = self.route.second.as_ref().map(|second| JudgeRoute::Provider(second.provider.clone()));
         let mut delay = self.delay;
         let mut left = self.retries;
         loop {
-            let failure = match context.judges.ask(self.request(system, prompt, route)).await {
-                Ok(answer) => match read(&answer) {
-                    Ok(verdict) => return Ok(verdict),
+            let failure = match self.once(context, request.clone(), account).await {
+                Ok(JudgeAnswer { text, .. }) => match read(&text) {
+                    Ok(verdict) => return Ok((text, verdict)),
                     Err(why) => Failure::Unreadable(why),
                 },
-                Err(error) => Failure::Judge(error),
+                Err(failure) => failure,
             };
             if let (Failure::Judge(JudgeError::Refused(why)), Some(next)) = (&failure, &second)
-                && route != next
+                && request.via != *next
             {
                 self.note_fallback(context, why);
-                route = next;
+                request.via = next.clone();
                 continue;
             }
             if left == 0 || !self.may_retry(&failure) {
@@ -75,10 +137,30 @@ impl Asker {
         }
     }
 
+    /// One try.
+    async fn once(
+        &self,
+        context: &ReviewContext,
+        request: JudgeRequest,
+        account: &mut Account,
+    ) -> Result<JudgeAnswer, Failure> {
+        let leave = self.access.leave().await?;
+        account.tries += 1;
+        let patience = self.access.patience();
+        let answer = timeout(patience, context.judges.ask(request)).await;
+        let answer = answer.unwrap_or(Err(JudgeError::TimedOut(patience)));
+        leave.went(answer.as_ref().err());
+        if let Ok(answer) = &answer {
+            account.input_tokens = account.input_tokens.saturating_add(answer.input_tokens.unwrap_or(0));
+            account.output_tokens = account.output_tokens.saturating_add(answer.output_tokens.unwrap_or(0));
+        }
+        Ok(answer?)
+    }
+
     fn may_retry(&self, failure: &Failure) -> bool {
         match failure {
-            Failure::Judge(JudgeError::Unavailable(_) | JudgeError::TimedOut(_)) => true,
-            Failure::Judge(JudgeError::Refused(_)) => false,
+            Failure::Judge(JudgeError::Unavailable(_) | JudgeError::RateLimited(_) | JudgeError::TimedOut(_)) => true,
+            Failure::Judge(JudgeError::Refused(_)) | Failure::LeftAlone(_) | Failure::Busy(_) => false,
             Failure::Unreadable(_) => self.retry_unreadable,
         }
     }

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::catalogue::{LoadError, Loading, range};
 use crate::contract::{Action, Answer, OnError, Policy, PolicyError, Review, ReviewContext, Target, TextWatch, Watch};
-use crate::judge::{Asker, DEFAULT_MODEL, InferenceProvider, Route, Ruling, Unfinished};
+use crate::judge::{Access, Account, Asker, DEFAULT_MODEL, InferenceProvider, JudgeLimits, Route, Ruling, Unfinished};
 use crate::message::{clip, tool_name};
 use crate::tree::Tree;
 
@@ -53,6 +53,9 @@ pub(crate) struct Config {
     /// Whose credential the judge is asked with.
     #[serde(default, alias = "auth_provider")]
     inference_provider: Option<InferenceProvider>,
+    /// Bounds of the judge, over all requests.
+    #[serde(default)]
+    limits: JudgeLimits,
 }
 
 fn default_model() -> String {
@@ -84,6 +87,7 @@ impl Config {
             retry_delay: default_retry_delay(),
             api_base: None,
             inference_provider: None,
+            limits: JudgeLimits::default(),
         }
     }
 }
@@ -202,16 +206,16 @@ impl Rewriting {
     async fn judged(&self, subject: Subject<'_>, earlier: &[Arc<Block>]) -> Answer {
         let rewriter = &self.rewriter;
         let prompt = prompt::about(subject, earlier);
-        let unfinished = Unfinished::new(|why| self.emit_error(subject, "not evaluated", why));
-        let ruling = rewriter.asker.ask(&self.context, &rewriter.system, &prompt, Ruling::read).await;
+        let unfinished = Unfinished::new(|why| self.emit_error(subject, "not evaluated", why, &Account::default()));
+        let (ruling, account) = rewriter.asker.ask(&self.context, &rewriter.system, &prompt, Ruling::read).await;
         unfinished.finish();
         match ruling {
-            Ok(ruling) => self.ruled(subject, ruling),
-            Err(failure) => self.unruled(subject, &clip(&failure.to_string(), 300)),
+            Ok(ruling) => self.ruled(subject, ruling, &account),
+            Err(failure) => self.unruled(subject, &clip(&failure.to_string(), 300), &account),
         }
     }
 
-    fn ruled(&self, subject: Subject<'_>, ruling: Ruling) -> Answer {
+    fn ruled(&self, subject: Subject<'_>, ruling: Ruling, account: &Account) -> Answer {
         let (action, summary, answer) = match ruling {
             Ruling::Pass => ("pass", format!("{} passed", subject.named()), Answer::pass()),
             Ruling::Replace(blocks) => {
@@ -222,22 +226,24 @@ impl Rewriting {
                 ("replace", summary, answer)
             }
         };
-        self.emit("judge_result", json!({"summary": summary, "action": action, "block_type": subject.block_type()}));
+        let data = json!({"summary": summary, "action": action, "block_type": subject.block_type()});
+        self.emit("judge_result", account.in_event(data, &self.rewriter.asker.model));
         answer
     }
 
-    fn unruled(&self, subject: Subject<'_>, why: &str) -> Answer {
+    fn unruled(&self, subject: Subject<'_>, why: &str, account: &Account) -> Answer {
         let outcome = match self.rewriter.on_error {
             OnError::Pass => "passed unevaluated",
             OnError::Block => "blocked unevaluated",
         };
-        self.emit_error(subject, outcome, why);
+        self.emit_error(subject, outcome, why, account);
         self.rewriter.failed_answer(&subject.named(), why)
     }
 
-    fn emit_error(&self, subject: Subject<'_>, outcome: &str, why: &str) {
+    fn emit_error(&self, subject: Subject<'_>, outcome: &str, why: &str, account: &Account) {
         let summary = format!("{} {outcome}", subject.named());
-        self.emit("judge_error", json!({"summary": summary, "error": why, "on_error": self.rewriter.on_error}));
+        let data = json!({"summary": summary, "error": why, "on_error": self.rewriter.on_error});
+        self.emit("judge_error", account.in_event(data, &self.rewriter.asker.model));
     }
 }
 
@@ -280,6 +286,7 @@ fn member(
         retries: config.max_retries,
         delay: Duration::from_secs_f64(config.retry_delay),
         retry_unreadable: true,
+        access: Arc::new(Access::new(config.limits)),
     };
     let system = prompt::system(&config.instructions);
     let rewriter = Arc::new(Rewriter { name, asker, system, on_error: config.on_error, mark });

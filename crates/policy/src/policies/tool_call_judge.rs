@@ -13,7 +13,10 @@ use serde_json::{Value, json};
 
 use crate::catalogue::{LoadError, Loading, range};
 use crate::contract::{Answer, BlockScope, Policy, PolicyError, Review, ReviewContext, Target, Watch};
-use crate::judge::{Asker, DEFAULT_MODEL, Failure, InferenceProvider, Route, Unfinished, Verdict, conversation};
+use crate::judge::{
+    Access, Account, Asker, DEFAULT_MODEL, Failure, InferenceProvider, JudgeLimits, Route, Unfinished, Verdict,
+    conversation,
+};
 use crate::message::{SHOWN, clip, fill, readable_arguments, tool_name};
 use crate::tree::Tree;
 
@@ -51,6 +54,8 @@ pub(crate) struct Config {
     /// Whose credential the judge is asked with.
     #[serde(alias = "auth_provider")]
     inference_provider: Option<InferenceProvider>,
+    /// Bounds of the judge, over all requests.
+    limits: JudgeLimits,
     /// What the agent is told about a block. `constant` where nothing is said, `full` under the older class names.
     feedback: Option<Feedback>,
     /// What a block covers: the `call` alone, or all calls of the `turn`.
@@ -82,6 +87,7 @@ impl Default for Config {
             blocked_message_template: None,
             api_base: None,
             inference_provider: None,
+            limits: JudgeLimits::default(),
             feedback: None,
             block_scope: BlockScope::Call,
         }
@@ -177,8 +183,14 @@ impl Judging {
         self.context.events.emit(format!("policy.judge.{what}"), data);
     }
 
-    fn emit_failed(&self, call: &ToolCall, why: &str) {
-        self.emit("evaluation_failed", json!({"tool_name": call.name, "error": why}));
+    fn emit_failed(&self, call: &ToolCall, why: &str, account: Option<&Account>) {
+        let data = json!({"tool_name": call.name, "error": why});
+        let model = &self.judge.asker.model;
+        let data = match account {
+            Some(account) => account.in_event(data, model),
+            None => data,
+        };
+        self.emit("evaluation_failed", data);
     }
 
     async fn judged(&self, call: &ToolCall, earlier: &[Arc<Block>]) -> Answer {
@@ -186,16 +198,16 @@ impl Judging {
         self.emit("evaluation_started", json!({"tool_name": call.name, "model": judge.asker.model}));
         let conversation = self.conversation.get_or_init(|| conversation(&self.context.request.conversation()));
         let prompt = prompt::about(call, conversation, earlier);
-        let unfinished = Unfinished::new(|why| self.emit_failed(call, why));
-        let verdict = judge.asker.ask(&self.context, &judge.system, &prompt, Verdict::read).await;
+        let unfinished = Unfinished::new(|why| self.emit_failed(call, why, None));
+        let (verdict, account) = judge.asker.ask(&self.context, &judge.system, &prompt, Verdict::read).await;
         unfinished.finish();
         match verdict {
-            Ok(verdict) => self.decided(call, &verdict),
-            Err(failure) => self.undecided(call, &failure),
+            Ok(verdict) => self.decided(call, &verdict, &account),
+            Err(failure) => self.undecided(call, &failure, &account),
         }
     }
 
-    fn decided(&self, call: &ToolCall, verdict: &Verdict) -> Answer {
+    fn decided(&self, call: &ToolCall, verdict: &Verdict, account: &Account) -> Answer {
         let blocked = verdict.probability >= self.judge.threshold;
         let data = json!({
             "tool_name": call.name,
@@ -203,7 +215,7 @@ impl Judging {
             "threshold": self.judge.threshold,
             "explanation": clip(&verdict.explanation, SHOWN),
         });
-        self.emit("evaluation_complete", data.clone());
+        self.emit("evaluation_complete", account.in_event(data.clone(), &self.judge.asker.model));
         self.emit(if blocked { "tool_call_blocked" } else { "tool_call_allowed" }, data);
         let answer = if blocked { Answer::block(self.judge.message(call, verdict)) } else { Answer::pass() };
         Answer {
@@ -214,9 +226,9 @@ impl Judging {
     }
 
     /// No verdict blocks, and says why, since no one's call caused it.
-    fn undecided(&self, call: &ToolCall, failure: &Failure) -> Answer {
+    fn undecided(&self, call: &ToolCall, failure: &Failure, account: &Account) -> Answer {
         let why = clip(&failure.to_string(), 300);
-        self.emit_failed(call, &why);
+        self.emit_failed(call, &why, Some(account));
         self.judge.without_verdict(&format!("the call of the tool `{}`", tool_name(&call.name)), &why)
     }
 }
@@ -243,6 +255,7 @@ pub(crate) fn build(loading: &Loading<'_>) -> Result<Tree, LoadError> {
         retries: RETRIES,
         delay: RETRY_DELAY,
         retry_unreadable: false,
+        access: Arc::new(Access::new(config.limits)),
     };
     let unsaid = if loading.older { Feedback::Full } else { Feedback::Constant };
     let judge = Judge {

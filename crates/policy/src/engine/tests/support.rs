@@ -14,7 +14,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::contract::*;
 use crate::engine::{StreamReview, UpstreamEnd};
-use crate::judge::{JudgeClient, JudgeError, JudgeRequest};
+use crate::judge::{JudgeAnswer, JudgeClient, JudgeError, JudgeRequest};
 use crate::plan::{Decision, DecisionSink, Options, Plan, Reviews};
 use crate::tree::Tree;
 
@@ -126,7 +126,7 @@ pub(super) fn block_tool(name: &'static str) -> Scripted {
 struct NoJudge;
 
 impl JudgeClient for NoJudge {
-    fn ask(&self, _request: JudgeRequest) -> BoxFuture<'_, Result<String, JudgeError>> {
+    fn ask(&self, _request: JudgeRequest) -> BoxFuture<'_, Result<JudgeAnswer, JudgeError>> {
         Box::pin(async { Err(JudgeError::Refused("no judge here".into())) })
     }
 }

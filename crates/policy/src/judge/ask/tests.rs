@@ -20,6 +20,7 @@ fn asker(route: Route) -> Asker {
         retries: 2,
         delay: Duration::from_millis(500),
         retry_unreadable: true,
+        access: Arc::new(Access::new(crate::judge::JudgeLimits::default())),
     }
 }
 
@@ -39,7 +40,7 @@ const SAFE: Result<&str, JudgeError> = Ok(r#"{"probability": 0}"#);
 
 async fn ask(asker: &Asker, judge: &Arc<Scripted>) -> Result<f64, Failure> {
     let context = scripted::judged_by(judge.clone());
-    asker.ask(&context, "s", "p", Verdict::read).await.map(|verdict| verdict.probability)
+    asker.ask(&context, "s", "p", Verdict::read).await.0.map(|verdict| verdict.probability)
 }
 
 #[tokio::test(start_paused = true)]
@@ -96,4 +97,87 @@ async fn the_second_upstream_refuses_once() {
     let judge = Scripted::new([refused(), refused(), SAFE]);
     assert!(ask(&asker(route), &judge).await.is_err());
     assert_eq!(judge.asked().len(), 2);
+}
+
+fn with(limits: serde_json::Value) -> Asker {
+    let limits = serde_json::from_value(limits).unwrap();
+    Asker { retries: 0, access: Arc::new(Access::new(limits)), ..asker(caller()) }
+}
+
+async fn accounted(asker: &Asker, judge: &Arc<Scripted>, prompt: &str) -> (Result<f64, Failure>, Account) {
+    let context = scripted::judged_by(judge.clone());
+    let (verdict, account) = asker.ask(&context, "s", prompt, Verdict::read).await;
+    (verdict.map(|verdict| verdict.probability), account)
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_same_question_is_asked_once_and_another_one_again() {
+    let judge = Scripted::new([SAFE, SAFE]);
+    let asker = with(serde_json::json!({}));
+    let (first, told) = accounted(&asker, &judge, "p").await;
+    let (again, repeated) = accounted(&asker, &judge, "p").await;
+    assert_eq!((first, again), (Ok(0.0), Ok(0.0)));
+    assert_eq!((told.cached, told.tries, repeated.cached, repeated.tries), (false, 1, true, 0));
+    assert_eq!(told.digest, repeated.digest);
+    let (_, other) = accounted(&asker, &judge, "q").await;
+    assert!(!other.cached && other.digest != told.digest);
+    assert_eq!(judge.asked().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_verdicts_are_remembered_and_none_where_the_cache_is_off() {
+    let judge = Scripted::new([Ok("maybe"), SAFE, SAFE]);
+    let asker = Asker { retry_unreadable: false, ..with(serde_json::json!({})) };
+    assert!(accounted(&asker, &judge, "p").await.0.is_err());
+    assert_eq!(accounted(&asker, &judge, "p").await.0, Ok(0.0));
+    let forgetful = with(serde_json::json!({"cache_seconds": 0}));
+    assert_eq!(accounted(&forgetful, &judge, "p").await.0, Ok(0.0));
+    assert!(matches!(accounted(&forgetful, &judge, "p").await.0, Err(Failure::Judge(_))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_judge_that_is_away_is_left_alone_for_a_while() {
+    let judge = Scripted::new([unavailable(), unavailable(), SAFE]);
+    let asker = with(serde_json::json!({"breaker_failures": 2, "breaker_seconds": 10}));
+    for _ in 0..2 {
+        assert!(matches!(accounted(&asker, &judge, "p").await.0, Err(Failure::Judge(_))));
+    }
+    let (left_alone, account) = accounted(&asker, &judge, "p").await;
+    assert_eq!((left_alone, account.tries), (Err(Failure::LeftAlone(Duration::from_secs(10))), 0));
+    tokio::time::advance(Duration::from_secs(10)).await;
+    assert_eq!(accounted(&asker, &judge, "p").await.0, Ok(0.0));
+}
+
+#[rstest]
+#[case(JudgeError::Refused("400".to_owned()))]
+#[case(JudgeError::RateLimited("429".to_owned()))]
+#[tokio::test(start_paused = true)]
+async fn what_one_caller_or_content_causes_does_not_open_the_breaker(#[case] error: JudgeError) {
+    let judge = Scripted::new([Err(error.clone()), Err(error), SAFE]);
+    let asker = with(serde_json::json!({"breaker_failures": 1}));
+    for _ in 0..2 {
+        assert!(matches!(accounted(&asker, &judge, "p").await.0, Err(Failure::Judge(_))));
+    }
+    assert_eq!(accounted(&asker, &judge, "p").await.0, Ok(0.0));
+}
+
+/// A judge that never answers.
+#[derive(Debug)]
+struct Silent;
+
+impl super::super::JudgeClient for Silent {
+    fn ask(&self, _: JudgeRequest) -> futures_util::future::BoxFuture<'_, Result<JudgeAnswer, JudgeError>> {
+        Box::pin(std::future::pending())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_try_and_the_wait_for_a_place_have_a_limit() {
+    let asker = with(serde_json::json!({"timeout": 2, "max_concurrency": 1, "breaker_failures": 0}));
+    let context = scripted::judged_by(Arc::new(Silent));
+    let (first, second) =
+        tokio::join!(asker.ask(&context, "s", "p", Verdict::read), asker.ask(&context, "s", "q", Verdict::read),);
+    let two = Duration::from_secs(2);
+    assert_eq!(first.0.unwrap_err(), Failure::Judge(JudgeError::TimedOut(two)));
+    assert_eq!(second.0.unwrap_err(), Failure::Busy(two));
 }

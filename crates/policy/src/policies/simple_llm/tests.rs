@@ -42,9 +42,11 @@ async fn what_passes_passes() {
     assert!(asked[1].prompt.contains(r#""earlier_blocks":[{"type":"text","text":"hello"}]"#));
     let (events, _) = context.events.take();
     assert_eq!(events[1].event_type, "policy.simple_llm.judge_result");
+    let judge = &events[1].data["judge"];
+    assert_eq!((&judge["tries"], judge["prompt_digest"].as_str().unwrap().len()), (&json!(1), 64));
     assert_eq!(
         events[1].data,
-        json!({"summary": "the call of the tool `Bash` passed", "action": "pass", "block_type": "tool_use"})
+        json!({"summary": "the call of the tool `Bash` passed", "action": "pass", "block_type": "tool_use", "judge": judge})
     );
 }
 

@@ -146,6 +146,9 @@ async fn the_operators_settings_go_before_the_configuration() {
 #[case(json!({"temperature": 3}), "temperature: must be from 0 to 2")]
 #[case(json!({"max_tokens": 0}), "max_tokens: must be at least 1")]
 #[case(json!({"feedback": "loud"}), "feedback: unknown variant `loud`")]
+#[case(json!({"limits": {"timeout": 0}}), "limits.timeout: must be from 0.01 to 600, is 0")]
+#[case(json!({"limits": {"max_concurrency": 0}}), "limits.max_concurrency: must be from 1 to 10000, is 0")]
+#[case(json!({"limits": {"cache": 1}}), "limits.cache: unknown field `cache`")]
 #[case(json!({"treshold": 1}), "treshold: unknown field `treshold`")]
 fn bad_settings_are_refused_by_path(#[case] config: Value, #[case] expected: &str) {
     let message = scripted::refused("tool_call_judge", config);
@@ -206,7 +209,7 @@ async fn a_judgement_that_is_given_up_leaves_an_event() {
     #[derive(Debug)]
     struct Silent;
     impl crate::judge::JudgeClient for Silent {
-        fn ask(&self, _: crate::judge::JudgeRequest) -> BoxFuture<'_, Result<String, JudgeError>> {
+        fn ask(&self, _: crate::judge::JudgeRequest) -> BoxFuture<'_, Result<crate::judge::JudgeAnswer, JudgeError>> {
             Box::pin(std::future::pending())
         }
     }
