@@ -124,7 +124,7 @@ fn pages_that_openai_opened_are_shown_as_it_says_them() {
     assert_eq!(inputs, [&open, &find, &json!({"query": "p", "queries": ["p", "q"]})]);
     assert_eq!(calls[0]["id"], "srvtoolu_ws_1");
     assert_eq!(found[5]["content"][0]["url"], "https://b.test");
-    assert_eq!(told["usage"]["server_tool_use"], json!({"web_search_requests": 1}));
+    assert_eq!(told["usage"]["server_tool_use"], json!({"web_search_requests": 1, "web_fetch_requests": 0}));
     assert_eq!(told["stop_reason"], "end_turn");
 
     let (back, _) = body(Messages, Responses, told.to_string().as_bytes());

@@ -78,7 +78,7 @@ pub(super) fn as_messages(usage: Usage) -> Value {
         out["output_tokens_details"] = json!({"thinking_tokens": reasoning});
     }
     if let Some(searches) = usage.searches.filter(|searches| *searches > 0) {
-        out["server_tool_use"] = json!({"web_search_requests": searches});
+        out["server_tool_use"] = json!({"web_search_requests": searches, "web_fetch_requests": 0});
     }
     out
 }
