@@ -193,4 +193,28 @@ pub(crate) enum PolicyCommand {
         /// The file
         file: PathBuf,
     },
+    /// Try the rules in a file on their examples, or on a command
+    #[command(
+        after_help = "The file is a luthien.yaml whose policy has rules in it, or holds `rules` alone. Ends with 1 if an example does not hold.\n\nExamples:\n  luthien policy test rules.yaml\n  luthien policy test rules.yaml --command 'rm -rf /'"
+    )]
+    Test(PolicyTestArgs),
+}
+
+/// `policy test`.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct PolicyTestArgs {
+    /// The file, or `-` for the standard input
+    pub(crate) file: PathBuf,
+
+    /// Say what the rules make of this shell command, in place of their examples
+    #[arg(long, value_name = "COMMAND")]
+    pub(crate) command: Option<String>,
+
+    /// The tool that the command is given to
+    #[arg(long, value_name = "NAME", default_value = "Bash", requires = "command")]
+    pub(crate) tool: String,
+
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
 }

@@ -13,6 +13,7 @@ use crate::failure::Failure;
 use crate::output::print;
 use crate::terminal::{Palette, pad, visible_line, width, wrap};
 
+mod test;
 #[cfg(test)]
 mod tests;
 
@@ -28,6 +29,7 @@ pub(crate) fn run(command: PolicyCommand) -> Result<ExitCode, Failure> {
             show(found, width(), Palette::for_stdout())?
         }
         PolicyCommand::Check { file } => check(&file)?,
+        PolicyCommand::Test(args) => return test::run(&args),
     };
     print(&text)?;
     Ok(ExitCode::SUCCESS)

@@ -12,6 +12,7 @@ pub mod people;
 pub mod plan;
 mod policies;
 pub mod remote;
+pub mod rules;
 #[cfg(test)]
 mod scripted;
 pub mod tree;

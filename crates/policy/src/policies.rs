@@ -5,6 +5,7 @@ pub(crate) mod debug_logging;
 pub(crate) mod dogfood_safety;
 pub(crate) mod no_op;
 pub(crate) mod parallel;
+pub(crate) mod rules;
 pub(crate) mod serial;
 pub(crate) mod shadow;
 pub(crate) mod simple_llm;

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::{Entry, NoConfig};
 use crate::policies::simple_llm::presets;
 use crate::policies::{
-    all_caps, debug_logging, dogfood_safety, no_op, parallel, serial, shadow, simple_llm, string_replacement,
+    all_caps, debug_logging, dogfood_safety, no_op, parallel, rules, serial, shadow, simple_llm, string_replacement,
     tool_call_judge, webhook,
 };
 
@@ -36,6 +36,29 @@ pub(super) static ENTRIES: &[Entry] = &[
         schema: schema::<tool_call_judge::Config>,
         example: || json!({"probability_threshold": 0.6}),
         build: tool_call_judge::build,
+    },
+    Entry {
+        name: "rules",
+        older: &[],
+        display_name: "Rules",
+        short_description: "Conditions of your own over tool calls, texts and requests.",
+        description: "Conditions in CEL, each with what happens where it holds: block, ask a person, drop, rewrite, \
+                      flag with a score, show a notice, or send the request elsewhere. Shell commands are understood: \
+                      what they read, write, delete, run and connect to. The first rule that decides counts. A rule \
+                      carries examples that it has to match and that it must not, tried when the policy is loaded.",
+        category: "safety",
+        badges: &["blocks", "rewrites"],
+        schema: schema::<rules::Config>,
+        example: || {
+            json!({"rules": [{
+                "name": "keep-keys",
+                "when": "tool.effects.reads(\"~/.ssh\")",
+                "action": "block",
+                "match": ["cat ~/.ssh/id_rsa"],
+                "no_match": ["ls ~/project"],
+            }]})
+        },
+        build: rules::build,
     },
     Entry {
         name: "dogfood_safety",

@@ -1,0 +1,153 @@
+//! Expressions: what is refused and where, what they see, and what becomes of what is not there.
+
+use rstest::rstest;
+use serde_json::{Value, json};
+
+use super::{Expression, Failure};
+use crate::rules::config::On;
+use crate::rules::examples::Example;
+
+fn ask(on: On, source: &str, example: &Value) -> Result<bool, Failure> {
+    let expression = Expression::compile(source, on).unwrap_or_else(|refused| panic!("{refused}"));
+    Example::read(on, example).unwrap().ask(&expression)
+}
+
+fn call(source: &str, name: &str, args: Value) -> Result<bool, Failure> {
+    ask(On::ToolCall, source, &json!({"tool": {"name": name, "args": args}}))
+}
+
+#[rstest]
+#[case("tol.name == 'a'", "column 1: unknown variable `tol`; did you mean `tool`?")]
+#[case("tool.nam == 'a'", "column 5: `tool` has no `nam`; did you mean `name`?")]
+#[case("true &&\n  tool.nam == 'a'", "line 2, column 7: `tool` has no `nam`; did you mean `name`?")]
+#[case("text == 'a'", "column 1: `text` is there with `on: text`, and this rule has `on: tool_call`")]
+#[case("lowr(tool.name) == 'a'", "column 5: unknown function `lowr`; did you mean `lower`?")]
+#[case("tool.name.startWith('a')", "column 20: unknown function `startWith`; did you mean `startsWith`?")]
+#[case("tool.name.re('a')", "column 13: `re` is called as `re(value)`")]
+#[case("startsWith(tool.name)", "column 11: `startsWith` is called as `value.startsWith()`")]
+#[case("re(tool.name, '(')", "column 15: not a regular expression")]
+#[case("re(tool.name, tool.raw)", "column 3: `re` takes its pattern in quotes")]
+#[case("re(tool.name)", "column 3: `re` takes a value and a pattern")]
+#[case("glob(tool.name, [])", "the list of patterns is empty")]
+#[case("size(tool.name, 1) == 1", "column 5: `size` takes one argument")]
+#[case("tool.effects.does('delte')", "column 19: unknown effect `delte`; did you mean `delete`?")]
+#[case("tool.effects.does('delete', 'fil')", "unknown object `fil`; did you mean `file`?")]
+#[case("tool.effects.network", "column 13: `network` is called: `network()`")]
+#[case("shell('ls').comands == []", "effects have no `comands`; did you mean `commands`?")]
+#[case("optional.of(1) == 1", "unknown variable `optional`")]
+#[case("tool.name ==", "column 13: ")]
+#[case("  ", "the expression is empty")]
+#[case("int{a: 1} == 1", "there are no types to make values of")]
+fn refused(#[case] source: &str, #[case] starts: &str) {
+    let refused = Expression::compile(source, On::ToolCall).unwrap_err().to_string();
+    assert!(refused.contains(starts), "{refused}");
+}
+
+#[test]
+fn too_long_and_too_deep_are_refused() {
+    assert!(Expression::compile(&format!("'{}' == ''", "a".repeat(9000)), On::ToolCall).is_err());
+    assert!(Expression::compile(&format!("{}true{}", "(".repeat(2000), ")".repeat(2000)), On::ToolCall).is_err());
+    for deep in [format!("1{} > 0", "+1".repeat(4000)), format!("tool{} == 1", ".a".repeat(4000))] {
+        assert!(Expression::compile(&deep, On::ToolCall).is_err());
+    }
+}
+
+#[rstest]
+#[case("tool.name == 'Bash' && tool.args.command == 'ls -l'")]
+#[case("tool.command.startsWith('ls')")]
+#[case("re(tool.command, '^l.$|-l') && matches(tool.command, 'ls') && tool.command.matches('ls')")]
+#[case("glob(tool.name, 'B*', 'X') && glob(tool.name, ['B?sh'])")]
+#[case("contains_any(tool.command, ['rm', '-l'])")]
+#[case("lower(tool.name) == 'bash' && path('/a/../b/') == '/b'")]
+#[case("size(tool.args) == 2 && tool.args.n == 3 && tool.args['n'] < 4 && 'n' in tool.args")]
+#[case("['ls', 'cat'].exists(c, tool.command.startsWith(c))")]
+#[case("has(tool.args.n) && !has(tool.args.m) && has(tool.command)")]
+#[case("tool.effects.runs('ls *') && tool.effects.executes('ls') && !tool.effects.network()")]
+#[case("tool.effects.commands[0].args == ['-l'] && tool.effects.kinds == []")]
+#[case("shell('rm -rf /etc/x').deletes('/etc') && shell('rm -rf /').deletes('/etc') && !shell('ls').deletes()")]
+#[case("shell('rm x').does('delete') && shell('rm x').does('delete', 'file', 'x') && !shell('rm x').does('read')")]
+#[case("dialect == 'messages' && model == 'a-model' && session == '' && user == ''")]
+#[case("request.model == model && request.max_tokens == 1024 && !request.stream && request.body.max_tokens == 1024")]
+#[case("request.last == 'hello' && request.messages[0].role == 'user' && request.tools == [] && request.system == ''")]
+#[case("earlier.texts == [] && earlier.calls.size() == 0 && history.calls == [] && history.results == []")]
+#[case("tool.raw.contains('ls -l') && tool.form == 'client'")]
+fn true_of_a_call(#[case] source: &str) {
+    assert_eq!(call(source, "Bash", json!({"command": "ls -l", "n": 3})), Ok(true), "{source}");
+}
+
+#[rstest]
+#[case("tool.args.nothing == 1")]
+#[case("!tool.args.nothing.contains('x')")]
+#[case("tool.args.list[5] == 1")]
+#[case("tool.command == 'x'")]
+#[case("history.calls[0].name == 'x'")]
+fn what_is_not_there_is_missing(#[case] source: &str) {
+    assert!(matches!(call(source, "Read", json!({"list": []})), Err(Failure::Missing(_))), "{source}");
+}
+
+#[rstest]
+#[case("tool.args.n.contains('x')", "no matching overload")]
+#[case("tool.args.n + 'x' == 'x'", "")]
+#[case("1 / tool.args.zero == 1", "ivision by zero")]
+#[case("tool.args.n", "its value is no bool but int")]
+fn what_is_wrong_is_an_error(#[case] source: &str, #[case] says: &str) {
+    let Err(Failure::Error(why)) = call(source, "Read", json!({"n": 1, "zero": 0})) else { panic!("{source}") };
+    assert!(why.contains(says), "{why}");
+}
+
+#[test]
+fn one_side_that_holds_is_enough_beside_what_is_missing() {
+    let args = json!({"path": "/etc/passwd"});
+    assert_eq!(call("tool.args.file == 'x' || tool.args.path.startsWith('/etc')", "Read", args.clone()), Ok(true));
+    assert_eq!(call("tool.args.file == 'x' && tool.args.path == ''", "Read", args), Ok(false));
+}
+
+#[test]
+fn free_text_is_the_argument_input() {
+    let example = json!({"tool": {"name": "apply_patch", "args": "*** Add File: /etc/x\n+a"}});
+    let source = "tool.args.input.startsWith('***') && tool.effects.writes('/etc')";
+    assert_eq!(ask(On::ToolCall, source, &example), Ok(true));
+}
+
+#[test]
+fn loops_end_where_they_go_through_too_much() {
+    let many: Vec<u32> = (0..2000).collect();
+    let args = json!({"many": many});
+    assert_eq!(call("tool.args.many.all(a, a < 2000)", "x", args.clone()), Ok(true));
+    let source = "tool.args.many.all(a, tool.args.many.all(b, tool.args.many.exists(c, a + b + c >= 0)))";
+    assert_eq!(call(source, "x", args.clone()), Err(Failure::Error("it goes through too many elements".to_owned())));
+    let hidden = format!("{source} || true");
+    assert!(matches!(call(&hidden, "x", args), Err(Failure::Error(_))));
+}
+
+#[test]
+fn the_history_is_the_requests() {
+    let request = json!({
+        "system": "be kind", "tools": [{"name": "Bash"}, {"type": "web_search"}],
+        "messages": [
+            {"role": "user", "content": "look"},
+            {"role": "assistant", "content": [{"type": "tool_use", "id": "1", "name": "Bash", "input": {"command": "cat k"}}]},
+            {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "1", "content": "secret", "is_error": true}]},
+        ],
+    });
+    let example = json!({"tool": {"name": "Bash", "command": "ls"}, "request": request, "session": "s", "user": "u",
+        "earlier": [{"text": "now"}, {"tool": {"name": "Read", "args": {"path": "a"}}}]});
+    for source in [
+        "history.calls.exists(c, c.command == 'cat k') && history.calls[0].args.command == 'cat k'",
+        "history.results[0] == {'name': 'Bash', 'text': 'secret', 'is_error': true}",
+        "request.system == 'be kind' && request.tools == ['Bash', 'web_search'] && request.last == 'look'",
+        "earlier.text == 'now' && earlier.calls[0].args.path == 'a' && session == 's' && user == 'u'",
+        "history.calls.exists(c, shell(c.command).reads('k'))",
+    ] {
+        assert_eq!(ask(On::ToolCall, source, &example), Ok(true), "{source}");
+    }
+}
+
+#[test]
+fn texts_turns_and_requests_have_their_own_variables() {
+    assert_eq!(ask(On::Text, "text.contains('b') && earlier.texts == []", &json!("abc")), Ok(true));
+    let turn = json!({"turn": [{"text": "a"}, {"tool": {"name": "Bash", "command": "ls"}}, {"text": "b"}]});
+    let source = "turn.texts == ['a', 'b'] && turn.text == 'a\\n\\nb' && turn.calls[0].command == 'ls'";
+    assert_eq!(ask(On::Turn, source, &turn), Ok(true));
+    assert_eq!(ask(On::Request, "request.last == 'hi' && request.dialect == 'messages'", &json!("hi")), Ok(true));
+}
