@@ -136,6 +136,7 @@ fn open(dialect: Dialect, mode: Mode) -> Reviews {
         session_id: None,
         user_id: None,
         credential: None,
+        gateway_key: false,
         dialect,
         request: request.expect("a request"),
         judges: Arc::new(NoJudge),

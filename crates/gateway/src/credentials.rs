@@ -37,10 +37,20 @@ pub(crate) struct Caller {
 pub(crate) enum Forward {
     /// The caller's, in the headers in which it came.
     AsBrought,
-    /// The caller's, named apart from the one it authenticates with.
+    /// One that was named apart: by the caller, beside what it authenticates with, or by a policy.
     Given(HeaderValue),
     /// The upstream's server key.
     ServerKey,
+}
+
+impl Forward {
+    /// A policy's credential.
+    pub(crate) fn policys(secret: &SecretString) -> Result<Self, GatewayError> {
+        let mut value = HeaderValue::from_str(secret.expose_secret())
+            .map_err(|_| GatewayError::BadCredential("a policy's key has characters that no header can carry"))?;
+        value.set_sensitive(true);
+        Ok(Self::Given(value))
+    }
 }
 
 impl Keys {

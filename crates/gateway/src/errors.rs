@@ -87,6 +87,11 @@ pub(crate) enum GatewayError {
         "no upstream here serves this request in the dialect {0}: the operator can add one, or a rule for the model, in luthien.yaml"
     )]
     NoUpstream(Dialect),
+    /// A policy chose an upstream that is not there.
+    #[error(
+        "a policy sends this request to the upstream `{0}`, which is not configured: see the upstreams in luthien.yaml"
+    )]
+    NoSuchUpstream(String),
     /// An upstream that is none of the caller's has no key of its own.
     #[error(
         "this request goes to the upstream `{0}`, where a caller's own key never goes, and the gateway has no key for it: its operator can set `upstreams.{0}.api_key` in luthien.yaml, or `upstreams.{0}.auth: none` if it asks for no key"
@@ -178,6 +183,7 @@ impl GatewayError {
             Self::NoServerKey(_)
             | Self::NoOwnKey(_)
             | Self::PathNotAllowed(_)
+            | Self::NoSuchUpstream(_)
             | Self::CannotRecord
             | Self::ShuttingDown => Fault::Gateway,
             Self::PolicyBlocked(_) | Self::PolicyRefused(_) => Fault::Policy,
@@ -211,7 +217,9 @@ impl GatewayError {
             Self::UnderReview => StatusCode::CONFLICT,
             Self::NoWebSocket => StatusCode::UPGRADE_REQUIRED,
             // Not 500, which some agents try many times over: nothing changes until somebody sets a key.
-            Self::PathNotAllowed(_) | Self::NotForCaller(_) | Self::NoOwnKey(_) => StatusCode::FORBIDDEN,
+            Self::PathNotAllowed(_) | Self::NotForCaller(_) | Self::NoOwnKey(_) | Self::NoSuchUpstream(_) => {
+                StatusCode::FORBIDDEN
+            }
             Self::Unreachable { .. } | Self::UpstreamBroken { .. } | Self::AnswerTooLarge { .. } => {
                 StatusCode::BAD_GATEWAY
             }
@@ -239,7 +247,9 @@ impl GatewayError {
             | Self::BadMethod(_) => "invalid_request_error",
             Self::TooLarge(_) => "request_too_large",
             Self::NotFound(_) | Self::NoUpstream(_) => "not_found_error",
-            Self::PathNotAllowed(_) | Self::NotForCaller(_) | Self::NoOwnKey(_) => "permission_error",
+            Self::PathNotAllowed(_) | Self::NotForCaller(_) | Self::NoOwnKey(_) | Self::NoSuchUpstream(_) => {
+                "permission_error"
+            }
             Self::PolicyBlocked(_) => "policy_blocked",
             Self::UnderReview => "conflict_error",
             Self::ConnectTimeout { .. } | Self::UpstreamTimeout { .. } => "timeout_error",

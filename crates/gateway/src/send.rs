@@ -7,13 +7,14 @@ use http::request::Parts;
 use http::{HeaderMap, Request as HttpRequest, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Incoming;
+use luthien_policy::contract::Sending;
 use luthien_record::recorder::SentRequest;
 use luthien_wire::Dialect;
 use luthien_wire::convert::AnswerContext;
 use luthien_wire::request::Request;
 use serde_json::json;
 
-use crate::credentials::{Caller, Keys, redact_query};
+use crate::credentials::{Caller, Forward, Keys, redact_query};
 use crate::errors::GatewayError;
 use crate::headers::{DROPPED, FALLBACK, UPSTREAM, header_text};
 use crate::receive::Received;
@@ -35,6 +36,8 @@ pub(crate) struct Asking<'a> {
     pub(crate) request: Option<Request>,
     /// Policies have changed it.
     pub(crate) changed: bool,
+    /// Where and with what policies want it sent.
+    pub(crate) sending: Sending,
     /// The answer will be read while it comes.
     pub(crate) read_on: bool,
 }
@@ -69,7 +72,13 @@ pub(crate) async fn send<'u>(
     let dialect = asking.route.dialect;
     // A stored prompt names its model itself, at the vendor that keeps it.
     let model = asking.request.as_ref().map(Request::model).filter(|model| !model.is_empty());
-    let mut targets = upstreams.targets(dialect, model);
+    let mut targets = match &asking.sending.upstream {
+        Some(name) => {
+            let chosen = upstreams.chosen(dialect, model, name);
+            vec![chosen.ok_or_else(|| GatewayError::NoSuchUpstream(name.clone()))?]
+        }
+        None => upstreams.targets(dialect, model),
+    };
     if let (Some(first), true) = (targets.first().map(|first| &first.upstream.name), is_bound(asking.request.as_ref()))
     {
         // Another vendor knows nothing of what this one keeps.
@@ -84,7 +93,7 @@ pub(crate) async fn send<'u>(
     let mut ready = loop {
         let Some(target) = left.next() else { return Err(refusal.unwrap_or(GatewayError::NoUpstream(dialect))) };
         let own = spare(&mut headers, left.len() > 0);
-        match make_ready(keys, transaction, &asking, &target, own) {
+        match make_ready(upstreams, keys, transaction, &asking, &target, own) {
             Ok(ready) => break ready,
             Err(error) => {
                 if left.len() > 0 {
@@ -117,7 +126,7 @@ pub(crate) async fn send<'u>(
         let next = loop {
             let Some(target) = left.next() else { break None };
             let own = spare(&mut headers, left.len() > 0);
-            match make_ready(keys, transaction, &asking, &target, own) {
+            match make_ready(upstreams, keys, transaction, &asking, &target, own) {
                 Ok(next) => break Some(next),
                 Err(error) => skipped(transaction, target.upstream, &error),
             }
@@ -134,15 +143,21 @@ pub(crate) async fn send<'u>(
 
 /// The request for one upstream, with everything that could be wrong about it found out.
 fn make_ready<'u>(
+    upstreams: &Upstreams,
     keys: &Keys,
     transaction: &Transaction,
     asking: &Asking<'_>,
     target: &Target<'u>,
     headers: HeaderMap,
 ) -> Result<Ready<'u>, GatewayError> {
-    let Asking { route, head, caller, received, request, changed, read_on } = asking;
+    let Asking { route, head, caller, received, request, changed, sending, read_on } = asking;
     let upstream = target.upstream;
-    let forward = keys.forward(caller, upstream, target.callers)?;
+    // With a policy's credential goes nothing of the caller's.
+    let (forward, callers) =
+        match sending.credential.as_ref().filter(|given| upstreams.is_for(given, target, route.dialect)) {
+            Some(given) => (Forward::policys(&given.secret)?, false),
+            None => (keys.forward(caller, upstream, target.callers)?, target.callers),
+        };
     let mut fitted = fit(target, route, request.as_ref(), *changed, transaction.id)?;
     let outgoing = Outgoing {
         dialect: fitted.dialect,
@@ -151,7 +166,7 @@ fn make_ready<'u>(
         query: head.uri.query().unwrap_or_default(),
         headers,
         forward: &forward,
-        callers: target.callers,
+        callers,
         converted: fitted.answer.is_some().then_some(request.as_ref().is_some_and(Request::stream)),
         plain_answer: *read_on || fitted.answer.is_some(),
         body_decoded: fitted.body.is_some(),

@@ -10,7 +10,7 @@ use http::request::Parts;
 use http::{Method, Request as HttpRequest, Response};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use luthien_policy::contract::{EventSink, ReviewContext};
+use luthien_policy::contract::{EventSink, ReviewContext, Sending};
 use luthien_policy::people::People;
 use luthien_policy::plan::{Options, RequestOutcome, Reviews};
 use luthien_record::model::{Evaluation, Start};
@@ -119,6 +119,7 @@ async fn carry(
     }
     let reviews = open_reviews(core, live, transaction, route, &asked)?;
     let mut changed = false;
+    let mut sending = Sending::default();
     if let (Some(request), Some(reviews)) = (&asked.request, &reviews) {
         match reviews.request(request.clone()).await {
             RequestOutcome::Blocked(message) => return blocked(transaction, route, request, message),
@@ -126,9 +127,9 @@ async fn carry(
                 transaction.note_evaluation(Evaluation::Intervened);
                 return Err(GatewayError::PolicyRefused(refusal));
             }
-            RequestOutcome::Send { request, changed: by_policy, sending: _ } => {
+            RequestOutcome::Send { request, changed: by_policy, sending: by_policies } => {
                 asked.request = Some(request);
-                changed = by_policy;
+                (changed, sending) = (by_policy, by_policies);
             }
         }
     }
@@ -137,7 +138,8 @@ async fn carry(
         transaction.note_evaluation(evaluation(summary));
     }
     let caller = asked.caller.identity;
-    let watched = route.kind.is_reviewed() && !live.plan.is_idle();
+    let renames = reviews.as_ref().is_some_and(Reviews::renames);
+    let watched = route.kind.is_reviewed() && (renames || !live.plan.is_idle());
     if live.plan.guards_answers() {
         let event_bytes = core.limits.event_bytes;
         let watch = |of| CallWatch::new(&core.open_calls, &core.fates, caller, event_bytes, of);
@@ -169,7 +171,7 @@ async fn carry(
     }
     let Asked { head, caller, received, request } = asked;
     let read_on = watched || wants_stream;
-    let asking = Asking { route, head, caller, received, request, changed, read_on };
+    let asking = Asking { route, head, caller, received, request, changed, sending, read_on };
     let answered = send(&core.upstreams, &core.keys, transaction, asking).await?;
     let reviews = reviews.filter(|_| watched);
     answer::of_upstream(core, transaction, answered, route, wants_stream, reviews).await
@@ -288,6 +290,7 @@ fn open_reviews(
         session_id,
         user_id: user_id(&asked.head.headers, core.trust_user_id_header),
         credential: Some(uuid::Uuid::from_bytes(asked.caller.identity).simple().to_string()),
+        gateway_key: asked.caller.trusted,
         dialect: route.dialect,
         request,
         judges: Arc::new(judges),

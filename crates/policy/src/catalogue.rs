@@ -7,12 +7,14 @@ pub(crate) mod range;
 mod read;
 mod spec;
 
+use std::collections::BTreeMap;
+use std::fmt;
+
 use luthien_wire::json::quote;
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::tree::Tree;
-use entries::ENTRIES;
 
 pub use asking::{Servers, load_asking};
 pub use error::{LoadError, Problem, ProblemKind};
@@ -20,18 +22,49 @@ pub use spec::PolicySpec;
 
 pub(crate) use read::{Loading, NoConfig};
 
-/// What policies are loaded with: what the operator's settings say about judges, whatever a policy's own configuration says,
-/// and the way to policy servers.
+/// What policies are loaded with beside their own configuration: what the operator's settings say, the environment, and the way
+/// to policy servers.
 #[derive(Clone, Debug, Default)]
 pub struct LoadEnv {
     /// The model that judges (`LLM_JUDGE_MODEL`).
     pub judge_model: Option<String>,
     /// The base URL of the judges' upstream (`LLM_JUDGE_API_BASE`).
     pub judge_api_base: Option<String>,
-    /// The upstreams a judge may be routed to by name. `None` leaves the names unchecked.
+    /// The upstreams that judges and requests may be sent to by name. `None` leaves the names unchecked.
     pub providers: Option<Vec<String>>,
     /// The way to policy servers.
     pub servers: Servers,
+    /// The base URL of each of them, in the same order.
+    pub base_urls: Vec<String>,
+    /// Environment variables.
+    pub variables: Variables,
+}
+
+/// Where policies read environment variables.
+#[derive(Clone, Default)]
+pub enum Variables {
+    /// The process's own.
+    #[default]
+    Process,
+    /// These alone.
+    Given(BTreeMap<String, String>),
+}
+
+impl Variables {
+    /// A variable's value; `None` where it is not set, or empty.
+    pub(crate) fn get(&self, name: &str) -> Option<String> {
+        let value = match self {
+            Self::Process => std::env::var(name).ok(),
+            Self::Given(variables) => variables.get(name).cloned(),
+        };
+        value.filter(|value| !value.is_empty())
+    }
+}
+
+impl fmt::Debug for Variables {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Variables")
+    }
 }
 
 /// A configuration that loaded.
@@ -87,8 +120,7 @@ struct Entry {
 
 /// All built-in policies, in the order in which they are shown.
 pub fn list() -> Vec<Listing> {
-    ENTRIES
-        .iter()
+    entries::all()
         .map(|entry| Listing {
             name: entry.name,
             class_ref: entry.name,
@@ -123,7 +155,7 @@ pub(crate) fn load_at(spec: &PolicySpec, env: &LoadEnv, path: &[String]) -> Resu
 
 fn build(entry: &Entry, spec: &PolicySpec, env: &LoadEnv, path: Vec<String>) -> Result<Tree, LoadError> {
     let older = spec.class != entry.name;
-    let mut loading = Loading::new(&spec.config, env, path, older);
+    let mut loading = Loading::new(&spec.config, env, path, older).named(&spec.class);
     // luthien_control's type names are bare; those of luthien-proxy are a module and a class.
     if older && !spec.class.contains(':') {
         loading = loading.without_labels();
@@ -132,13 +164,13 @@ fn build(entry: &Entry, spec: &PolicySpec, env: &LoadEnv, path: Vec<String>) -> 
 }
 
 fn find(class: &str, path: &[String]) -> Result<&'static Entry, LoadError> {
-    if let Some(entry) = ENTRIES.iter().find(|entry| entry.name == class || entry.older.contains(&class)) {
+    if let Some(entry) = entries::all().find(|entry| entry.name == class || entry.older.contains(&class)) {
         return Ok(entry);
     }
-    let known: Vec<&str> = ENTRIES.iter().flat_map(|entry| entry.older.iter().copied().chain([entry.name])).collect();
+    let known: Vec<&str> = entries::all().flat_map(|entry| entry.older.iter().copied().chain([entry.name])).collect();
     let hint = match similar::get_close_matches(class, &known, 1, 0.6).first() {
         Some(near) => format!("did you mean `{near}`?"),
-        None => format!("known are {}", ENTRIES.iter().map(|e| e.name).collect::<Vec<_>>().join(", ")),
+        None => format!("known are {}", entries::all().map(|e| e.name).collect::<Vec<_>>().join(", ")),
     };
     let loc = [path, &["class".to_owned()]].concat();
     Err(LoadError::one(loc, ProblemKind::UnknownClass, format!("unknown policy {}; {hint}", quote(class))))

@@ -218,7 +218,17 @@ pub struct Sending {
     /// The configured upstream, by name.
     pub upstream: Option<String>,
     /// The credential that takes the place of the caller's.
-    pub credential: Option<SecretString>,
+    pub credential: Option<Credential>,
+}
+
+/// A credential of the operator's, and who may see it.
+#[derive(Clone, Debug)]
+pub struct Credential {
+    /// The credential.
+    pub secret: SecretString,
+    /// The upstream it is for, by name; `None`: the one that serves the caller's dialect where nothing else is said. It goes to
+    /// no other.
+    pub upstream: Option<String>,
 }
 
 impl Sending {
@@ -333,6 +343,8 @@ pub struct ReviewContext {
     pub user_id: Option<String>,
     /// Who calls: a digest of the credential, as the record has it.
     pub credential: Option<String>,
+    /// The caller brought a key of the gateway's.
+    pub gateway_key: bool,
     /// The dialect the caller speaks.
     pub dialect: Dialect,
     /// The request as the client sent it.

@@ -13,6 +13,7 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, Stream as _};
 use luthien_wire::Dialect;
 use luthien_wire::logprobs;
+use luthien_wire::model_name;
 use luthien_wire::sse::{Frame, Splitter};
 use luthien_wire::stream::{Atom, Decoder, Encoder, Part, What};
 use luthien_wire::turn::{StopReason, Unreadable};
@@ -246,9 +247,11 @@ impl StreamReview {
         }
     }
 
-    /// The frame without log probabilities that spell what may yet be withheld.
+    /// The frame with the model that the client asked for, and without log probabilities that spell what may yet be withheld.
     fn sifted(&self, frame: Frame) -> Frame {
         let inner = &self.emit.inner;
+        let renamed = inner.model().and_then(|model| model_name::renamed_frame(&frame, model));
+        let frame = renamed.unwrap_or(frame);
         if !watches_answers(inner) {
             return frame;
         }

@@ -99,6 +99,7 @@ impl Plan {
             fresh: AtomicU32::new(0),
             summary: Mutex::default(),
             notices: Mutex::default(),
+            renamed: AtomicBool::new(false),
         }))
     }
 }
@@ -206,6 +207,8 @@ pub(crate) struct Inner {
     summary: Mutex<Summary>,
     /// What policies had to say to the user about the request.
     notices: Mutex<Vec<String>>,
+    /// Policies have it served by another model than the client asked for.
+    renamed: AtomicBool,
 }
 
 impl Inner {
@@ -265,6 +268,11 @@ impl Inner {
         notices
     }
 
+    /// The model that the answer has to name, where that is not the upstream's word for it.
+    pub(crate) fn model(&self) -> Option<&str> {
+        self.renamed.load(Ordering::Relaxed).then(|| self.context.request.model())
+    }
+
     /// An id for a tool call that a policy made.
     pub(crate) fn fresh_call_id(&self) -> String {
         let n = self.fresh.fetch_add(1, Ordering::Relaxed);
@@ -280,6 +288,11 @@ impl Reviews {
     /// What became of the response so far.
     pub fn summary(&self) -> Summary {
         *self.0.summary.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Policies have the request served by another model than the client asked for: the answer has to name the client's.
+    pub fn renames(&self) -> bool {
+        self.0.renamed.load(Ordering::Relaxed)
     }
 
     /// The response has ended; nothing more can be changed.

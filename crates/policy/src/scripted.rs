@@ -69,6 +69,7 @@ pub(crate) fn judged_by(judges: Arc<dyn JudgeClient>) -> Arc<ReviewContext> {
         session_id: None,
         user_id: None,
         credential: None,
+        gateway_key: false,
         dialect: Dialect::Messages,
         request: Request::parse(Dialect::Messages, RequestKind::Turn, body).unwrap(),
         judges,

@@ -12,6 +12,7 @@ pub mod dialect;
 pub mod json;
 pub mod logprobs;
 pub mod messages;
+pub mod model_name;
 pub mod request;
 pub mod responses;
 pub mod sse;

@@ -29,6 +29,7 @@ fn context() -> ReviewContext {
         session_id: Some("s-1".to_owned()),
         user_id: None,
         credential: None,
+        gateway_key: false,
         dialect: Dialect::Messages,
         request: Request::parse(Dialect::Messages, RequestKind::Turn, body).unwrap(),
         judges: Arc::new(NoJudge),

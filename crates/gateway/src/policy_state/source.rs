@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use luthien_policy::catalogue::{LoadEnv, LoadError, PolicySpec, Servers};
+use luthien_policy::catalogue::{LoadEnv, LoadError, PolicySpec, Servers, Variables};
 use luthien_policy::contract::Mode;
 use luthien_record::Store;
 use luthien_record::store::{StoreError, StoredPolicy};
@@ -42,6 +42,8 @@ impl PolicyOptions {
                 judge_api_base: settings.llm_judge_api_base.as_ref().map(ToString::to_string),
                 providers: Some(settings.upstreams.iter().map(|upstream| upstream.name.clone()).collect()),
                 servers: Servers::default(),
+                base_urls: settings.upstreams.iter().map(|upstream| upstream.base_url.to_string()).collect(),
+                variables: Variables::Process,
             },
         }
     }

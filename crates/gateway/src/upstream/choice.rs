@@ -1,5 +1,6 @@
 //! Who serves a request: by its model where a rule says so, else by the dialect that its caller speaks.
 
+use luthien_policy::contract::Credential;
 use luthien_wire::Dialect;
 
 use super::{Upstream, Upstreams};
@@ -40,6 +41,26 @@ impl Upstreams {
         let target =
             |upstream| Target { upstream, model: None, shared: false, callers: self.is_callers(upstream, dialect) };
         upstream.map(target).into_iter().collect()
+    }
+
+    /// The upstream of this name, which a policy has chosen. What a rule has it call the model still holds. `None` where there
+    /// is no such upstream.
+    pub(crate) fn chosen(&self, dialect: Dialect, model: Option<&str>, name: &str) -> Option<Target<'_>> {
+        let upstream = self.named(name)?;
+        let by_rule = self.targets(dialect, model).into_iter().find(|target| target.upstream.name == name);
+        Some(by_rule.unwrap_or(Target {
+            upstream,
+            model: None,
+            shared: true,
+            callers: self.is_callers(upstream, dialect),
+        }))
+    }
+
+    /// A policy's credential is for this target.
+    pub(crate) fn is_for(&self, credential: &Credential, target: &Target<'_>, dialect: Dialect) -> bool {
+        let meant =
+            credential.upstream.as_deref().or_else(|| self.serves(dialect).map(|upstream| upstream.name.as_str()));
+        meant == Some(target.upstream.name.as_str())
     }
 
     /// The rules for models, the first of which that matches counts.

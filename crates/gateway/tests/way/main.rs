@@ -37,6 +37,8 @@ mod routing;
 #[cfg(test)]
 mod searches;
 #[cfg(test)]
+mod sending;
+#[cfg(test)]
 mod stopping;
 #[cfg(test)]
 mod stored;

@@ -1,5 +1,7 @@
 //! The built-in policies: names, words for people, schemas, examples.
 
+mod requests;
+
 use schemars::JsonSchema;
 use serde_json::{Value, json};
 
@@ -21,7 +23,12 @@ fn nothing() -> Value {
     json!({})
 }
 
-pub(super) static ENTRIES: &[Entry] = &[
+/// All of them, in the order in which they are shown.
+pub(super) fn all() -> impl Iterator<Item = &'static Entry> {
+    ENTRIES.iter().chain(requests::ENTRIES)
+}
+
+static ENTRIES: &[Entry] = &[
     Entry {
         name: "tool_call_judge",
         older: &["luthien_proxy.policies.tool_call_judge_policy:ToolCallJudgePolicy"],

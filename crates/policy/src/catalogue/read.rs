@@ -24,12 +24,21 @@ pub(crate) struct Loading<'a> {
     pub(crate) env: &'a LoadEnv,
     /// It was asked for by a name of an older proxy.
     pub(crate) older: bool,
+    /// The name that it was asked for by.
+    pub(crate) class: &'a str,
 }
 
 impl<'a> Loading<'a> {
     /// From what stands at `path`; `older` if it was asked for by a name of an older proxy.
     pub(crate) fn new(config: &'a Value, env: &'a LoadEnv, path: Vec<String>, older: bool) -> Self {
-        Self { config: Cow::Borrowed(unwrapped(config)), path, env, older }
+        Self { config: Cow::Borrowed(unwrapped(config)), path, env, older, class: "" }
+    }
+
+    /// Asked for by this name.
+    #[must_use]
+    pub(crate) fn named(mut self, class: &'a str) -> Self {
+        self.class = class;
+        self
     }
 
     /// Without what luthien_control writes into every policy's configuration: the policy's name and its type.
@@ -39,6 +48,11 @@ impl<'a> Loading<'a> {
             config.retain(|key, value| !(matches!(key.as_str(), "name" | "type") && value.is_string()));
         }
         self
+    }
+
+    /// Nothing is configured.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.config.is_null() || self.config.as_object().is_some_and(serde_json::Map::is_empty)
     }
 
     /// The configuration as `T`, whose fields check themselves.

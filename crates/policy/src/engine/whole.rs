@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::future::join_all;
 use luthien_wire::Dialect;
+use luthien_wire::model_name;
 use luthien_wire::stream::{Encoder, Kind};
 use luthien_wire::turn::{Block, StopReason, ToolForm};
 use luthien_wire::whole::{self, Choice, Edit, Out, Part};
@@ -28,6 +29,9 @@ impl Reviews {
         let inner = &self.0;
         inner.note(|summary| summary.watched |= watches_answers(inner));
         let dialect = inner.context.dialect;
+        let text = inner.model().zip(std::str::from_utf8(&body).ok());
+        let renamed = text.and_then(|(model, text)| model_name::renamed(text, model));
+        let body = renamed.map_or(body, Bytes::from);
         let read = whole::decode(dialect, &body).map_err(|why| format!("the answer is {why}"));
         let read = read.and_then(|read| {
             let many = watches_answers(inner) && read.choices.iter().any(|choice| choice.parts.len() > MOST_BLOCKS);

@@ -1,5 +1,6 @@
 //! The request, before it is sent: each member in turn.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
 use futures_util::future::{BoxFuture, join_all};
@@ -82,6 +83,10 @@ impl Reviews {
             && let Err(denied) = inner.ask_people(Target::Request, questions, Vec::new(), &ledger).await
         {
             return RequestOutcome::Blocked(denied);
+        }
+        let asked_for = inner.context.request.model();
+        if passage.changed && passage.request.model() != asked_for && !asked_for.is_empty() {
+            inner.renamed.store(true, Ordering::Relaxed);
         }
         inner.notices.lock().unwrap_or_else(PoisonError::into_inner).extend(passage.notices);
         RequestOutcome::Send { request: passage.request, changed: passage.changed, sending: passage.sending }

@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 use super::protocol::{self, Action as Said, NewBlock};
 use crate::catalogue::range;
 use crate::contract::{
-    Action, Answer, Refusal, RefusalKind, RequestAction, RequestAnswer, Sending, Target, TextWatch, Watch,
+    Action, Answer, Credential, Refusal, RefusalKind, RequestAction, RequestAnswer, Sending, Target, TextWatch, Watch,
 };
 use crate::message::tool_name;
 use crate::people::Question;
@@ -141,9 +141,13 @@ pub(crate) fn request_answer(body: &[u8], request: &Request, policy: &str) -> Re
     };
     nothing_left(&said)?;
     let sending = said.sending.unwrap_or_default();
+    // For the upstream that it names beside it, and no other.
+    let upstream = sending.upstream;
+    let of = |secret| Credential { secret: SecretString::from(secret), upstream: upstream.clone() };
+    let credential = sending.credential.map(of);
     Ok(RequestAnswer {
         action,
-        sending: Sending { upstream: sending.upstream, credential: sending.credential.map(SecretString::from) },
+        sending: Sending { upstream, credential },
         notices: said.notices.unwrap_or_default(),
         score: said.score,
         reason: said.reason,

@@ -157,6 +157,7 @@ pub(super) fn open(dialect: Dialect, members: Vec<(Scripted, Mode)>) -> Opened {
         session_id: None,
         user_id: None,
         credential: None,
+        gateway_key: false,
         dialect,
         request: Request::parse(dialect, RequestKind::Turn, Bytes::from_static(body.as_bytes())).unwrap(),
         judges: Arc::new(NoJudge),

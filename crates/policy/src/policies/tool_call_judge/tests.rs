@@ -129,7 +129,6 @@ async fn the_operators_settings_go_before_the_configuration() {
     let env = LoadEnv {
         judge_model: Some("ours".to_owned()),
         judge_api_base: Some("http://ours".to_owned()),
-        providers: None,
         ..LoadEnv::default()
     };
     let loaded = load(&PolicySpec::new("tool_call_judge", json!({"model": "theirs"})), &env).unwrap();

@@ -175,5 +175,5 @@ fn a_request_is_refused_or_sent_elsewhere() {
         (answer.sending.upstream.as_deref(), answer.score, answer.notices),
         (Some("local"), Some(0.5), vec!["n".to_owned()])
     );
-    assert_eq!(answer.sending.credential.unwrap().expose_secret(), "sk");
+    assert_eq!(answer.sending.credential.unwrap().secret.expose_secret(), "sk");
 }
