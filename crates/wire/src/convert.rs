@@ -18,7 +18,7 @@ use serde_json::{Map, Value};
 use crate::dialect::Dialect;
 pub use answer::{ConvertedAnswer, StreamConverter, whole};
 pub use errors::{error, limits};
-pub use request::{count, request, takes_no_reasoning};
+pub use request::{count, is_shared, request, takes_no_reasoning};
 
 /// A request in the upstream's dialect.
 #[derive(Clone, Debug)]

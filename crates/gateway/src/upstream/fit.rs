@@ -3,9 +3,8 @@
 use bytes::Bytes;
 use luthien_record::model::TransactionId;
 use luthien_wire::Dialect;
-use luthien_wire::convert::{self, AnswerContext, Converted, Refused, envelope};
+use luthien_wire::convert::{self, AnswerContext, Converted, Refused};
 use luthien_wire::request::Request;
-use memchr::memmem;
 
 use super::choice::Target;
 use crate::errors::GatewayError;
@@ -49,7 +48,7 @@ pub(crate) fn fit(
     if target.upstream.dialects.contains(&route.dialect) {
         let model = target.model.as_deref().unwrap_or(request.model());
         let unwanted = || target.shared && route.dialect == Dialect::Chat && convert::takes_no_reasoning(model);
-        if memmem::find(request.body(), envelope::PREFIX.as_bytes()).is_some() || unwanted() {
+        if convert::is_shared(request.body()) || unwanted() {
             // Others have served this conversation, or may have: what they gave is theirs.
             let own = convert::request(request, route.dialect, model).map_err(refused)?;
             return Ok(Fitted::same(route, Some(own.body), own.dropped));

@@ -8,7 +8,7 @@ use luthien_testkit::Reply;
 use luthien_testkit::accumulate::accumulate;
 use luthien_testkit::fixtures::named;
 use luthien_wire::Dialect::{self, Messages, Responses};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::converted::{NoTools, far, read};
 use crate::routing::asks;
@@ -72,4 +72,26 @@ async fn a_search_that_may_be_reaches_the_client_once() {
         rig.stop().await;
         upstream.stop().await;
     }
+}
+
+#[tokio::test]
+async fn a_search_of_another_vendors_does_not_reach_the_callers_own() {
+    let (reply, _) = searched(Responses, false);
+    let (rig, upstream) = far(Responses, reply, Vec::new()).await;
+    let mut body = asks(Messages, "claude", false);
+    // Without an envelope anywhere.
+    let found = json!([
+        {"type": "server_tool_use", "id": "srvtoolu_ws_1", "name": "web_search", "input": {"query": "q"}},
+        {"type": "web_search_tool_result", "tool_use_id": "srvtoolu_ws_1", "content": []},
+        {"type": "text", "text": "x"},
+    ]);
+    let messages = body["messages"].as_array_mut().unwrap();
+    messages.push(json!({"role": "assistant", "content": found}));
+    messages.push(json!({"role": "user", "content": "go on"}));
+    let exchange = rig.ask("/v1/messages", &body).await;
+    assert_eq!(exchange.status, 200);
+    let sent = rig.upstream.requests().remove(0).json();
+    assert_eq!(sent["messages"][1]["content"], json!([{"type": "text", "text": "x"}]));
+    rig.stop().await;
+    upstream.stop().await;
 }

@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use self::ask::{Ask, Takes};
 use self::ledger::Ledger;
 pub use self::models::takes_no_reasoning;
+pub use self::own::is_shared;
 use self::shown::Shown;
 use self::write::Target;
 use super::{AnswerContext, Converted, Refused};

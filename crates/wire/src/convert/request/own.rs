@@ -17,15 +17,18 @@ use crate::dialect::Dialect;
 use crate::json;
 use crate::request::Request;
 
+/// Whether a body may tell of what vendors of several dialects gave: whether there are marks of ours in it.
+pub fn is_shared(body: &[u8]) -> bool {
+    let marks = [envelope::PREFIX, search::FOREIGN];
+    marks.iter().any(|mark| memchr::memmem::find(body, mark.as_bytes()).is_some())
+}
+
 /// The body without envelopes.
 pub(super) fn own(request: &Request, ledger: &mut Ledger) -> Bytes {
     let body = request.body();
-    let ours = |text: &[u8]| {
-        [envelope::PREFIX, search::FOREIGN].iter().any(|mark| memchr::memmem::find(text, mark.as_bytes()).is_some())
-    };
     // Whoever gave it, OpenAI did not.
     let unwanted = request.dialect() == Dialect::Chat && takes_no_reasoning(request.model());
-    if !ours(body) && !unwanted {
+    if !is_shared(body) && !unwanted {
         return body.clone();
     }
     let (text, spans) = (request.text(), request.message_spans());
@@ -37,7 +40,7 @@ pub(super) fn own(request: &Request, ledger: &mut Ledger) -> Bytes {
     let mut lost: Option<(usize, bool)> = None;
     for (i, span) in spans.iter().enumerate() {
         let raw = text.get(span.clone()).unwrap_or_default();
-        if !ours(raw.as_bytes()) && !unwanted {
+        if !is_shared(raw.as_bytes()) && !unwanted {
             continue;
         }
         let Ok(Value::Object(mut message)) = serde_json::from_str(raw) else { continue };
