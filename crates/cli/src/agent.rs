@@ -10,6 +10,7 @@ use crate::assembly::{Loaded, Running, StartFailure};
 use crate::failure::Failure;
 use crate::output::say;
 use crate::signals::Stop;
+use crate::terminal::visible_line;
 use crate::{logging, loopback};
 use lease::Lease;
 
@@ -104,6 +105,9 @@ impl Way {
             }
             started => started?,
         };
+        for note in running.policy_notes().into_iter().filter(|note| note.warning) {
+            say(&format!("luthien: {}", visible_line(&note.text)));
+        }
         let note = running.announce(&folder)?;
         Ok(Self { base: running.base(), own: Some((running, note)), lease, credentials })
     }

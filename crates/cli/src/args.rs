@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use settings::SettingArgs;
 
@@ -86,6 +86,46 @@ pub(crate) enum Command {
     /// List, explain and check policies
     #[command(subcommand, after_help = "Example:\n  luthien policy check luthien.yaml")]
     Policy(PolicyCommand),
+
+    /// Stop all tool calls, or all model traffic, at once; without an argument, say what is stopped
+    #[command(
+        after_help = "What is under way ends with an error. It stays so, over restarts too, until `luthien panic off`.\n\nExamples:\n  luthien panic tool-calls --reason \"an agent went astray\"\n  luthien panic off"
+    )]
+    Panic(PanicArgs),
+}
+
+/// `panic`.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct PanicArgs {
+    /// What to stop
+    #[arg(value_enum)]
+    pub(crate) mode: Option<PanicWord>,
+
+    /// Why, for the operators; clients and models are not told
+    #[arg(long, value_name = "TEXT", requires = "mode")]
+    pub(crate) reason: Option<String>,
+
+    /// What clients and models are told beside the fact
+    #[arg(long, value_name = "TEXT", requires = "mode")]
+    pub(crate) message: Option<String>,
+
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    #[command(flatten)]
+    pub(crate) record: RecordArgs,
+}
+
+/// What `panic` stops.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PanicWord {
+    /// Every tool call of every answer
+    ToolCalls,
+    /// All model traffic
+    Traffic,
+    /// Nothing: everything goes on as the policies say
+    Off,
 }
 
 /// Which record to read.

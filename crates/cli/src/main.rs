@@ -19,6 +19,7 @@ mod handles;
 mod logging;
 mod loopback;
 mod output;
+mod panic;
 mod policy;
 mod serve;
 mod sessions;
@@ -61,5 +62,6 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Show(args) => assembly::runtime(Some(1))?.block_on(show::run(args)),
         Command::Approvals(args) => assembly::runtime(Some(1))?.block_on(approvals::run(args)),
         Command::Policy(command) => policy::run(command),
+        Command::Panic(args) => assembly::runtime(Some(1))?.block_on(panic::run(args)),
     }
 }

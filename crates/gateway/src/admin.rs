@@ -4,9 +4,12 @@
 
 mod activity;
 mod approvals;
+mod assignments;
 mod auth;
 mod calls;
 mod error;
+mod form;
+mod halt;
 mod health;
 mod history;
 mod page;
@@ -57,6 +60,13 @@ pub fn router(state: AdminState) -> Router {
         .route("/admin/approvals", get(approvals::list))
         .route("/admin/approvals/{id}", get(approvals::one).post(approvals::answer))
         .route("/activity/stream", get(activity::stream))
+        .route("/admin/policy/validate", post(policy::validate))
+        .route("/admin/policy/history", get(policy::history))
+        .route("/admin/policy/rollback", post(policy::rollback))
+        .route("/admin/policy/effective", get(assignments::effective))
+        .route("/admin/policy/assignments", get(assignments::list).post(assignments::add))
+        .route("/admin/policy/assignments/{id}", get(assignments::one).delete(assignments::end))
+        .route("/admin/panic", get(halt::show).post(halt::turn))
         .route("/history/sessions", get(history::sessions))
         .route("/history/sessions/{id}", get(history::session))
         .route("/history/sessions/{id}/export", get(history::export_markdown))

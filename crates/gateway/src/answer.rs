@@ -30,7 +30,7 @@ use crate::body::{GatewayBody, Source};
 use crate::decode_body::{Encoding, decode, encodings};
 use crate::errors::{Fault, GatewayError};
 use crate::headers::{DROPPED, POLICY, SHOULD_RETRY, for_record, mark, strip_hop_by_hop};
-use crate::live::Live;
+use crate::live::InForce;
 use crate::routes::Route;
 use crate::send::Answered;
 use crate::transaction::{Outcome, Transaction};
@@ -82,7 +82,7 @@ pub(crate) async fn of_upstream(
     }
     let coded = encodings(&head.headers);
     let plain = coded.as_ref().is_ok_and(Vec::is_empty);
-    let tee = |body| Watchdog::new(Tee::new(body, recording.clone()), upstream.idle, &core.stop);
+    let tee = |body| Watchdog::new(Tee::new(body, recording.clone()), upstream.idle, transaction.interrupt());
     let content = match reviews {
         Some(reviews) => {
             own_body(&mut head.headers);
@@ -91,7 +91,7 @@ pub(crate) async fn of_upstream(
             } else {
                 let coded = coded.map_err(|_| undecodable(upstream))?;
                 head.headers.remove(CONTENT_ENCODING);
-                let watchdog = Watchdog::new(body, upstream.idle, &core.stop);
+                let watchdog = Watchdog::new(body, upstream.idle, transaction.interrupt());
                 Content::WatchedDecoded(Decoded::new(watchdog, &coded, recording.clone()), reviews)
             }
         }
@@ -114,7 +114,7 @@ async fn whole(
     body: Incoming,
 ) -> Result<Answer, GatewayError> {
     let recording = transaction.recording().clone();
-    let body = Watchdog::new(body, upstream.idle, &core.stop);
+    let body = Watchdog::new(body, upstream.idle, transaction.interrupt());
     let raw = collect(body, core.limits.response_bytes, upstream, &recording).await?;
     let coded = encodings(&head.headers);
     let plain = match &coded {
@@ -188,7 +188,7 @@ fn own_body(headers: &mut HeaderMap) {
 }
 
 /// The active policies and what they did, for the head of a whole answer.
-fn policy_header(live: &Live, evaluation: Evaluation) -> HeaderValue {
+fn policy_header(in_force: &InForce, evaluation: Evaluation) -> HeaderValue {
     let word = match evaluation {
         Evaluation::None => "none",
         Evaluation::Passed => "passed",
@@ -196,7 +196,8 @@ fn policy_header(live: &Live, evaluation: Evaluation) -> HeaderValue {
         Evaluation::FailedOpen => "failed_open",
         Evaluation::NotEvaluated => "not_evaluated",
     };
-    HeaderValue::from_str(&format!("{}; evaluation={word}", live.label())).unwrap_or_else(|_| live.header().clone())
+    HeaderValue::from_str(&format!("{}; evaluation={word}", in_force.label()))
+        .unwrap_or_else(|_| in_force.header().clone())
 }
 
 /// An answer of the gateway's own, in JSON.
@@ -235,11 +236,11 @@ pub(crate) fn blocked(transaction: &Transaction, request: &Request, message: &st
 
 impl Answer {
     /// The response, which owns the transaction from now on.
-    pub(crate) fn write(self, core: &Core, live: &Live, mut transaction: Transaction) -> Response<GatewayBody> {
+    pub(crate) fn write(self, core: &Core, mut transaction: Transaction) -> Response<GatewayBody> {
         let Self { mut head, content, evaluated } = self;
-        mark(&mut head.headers, &transaction, live);
+        mark(&mut head.headers, &transaction);
         if let Some(evaluation) = evaluated {
-            head.headers.insert(POLICY, policy_header(live, evaluation));
+            head.headers.insert(POLICY, policy_header(transaction.in_force(), transaction.judged(evaluation)));
         }
         transaction.note_http_status(head.status.as_u16());
         let dialect = transaction.dialect;
@@ -252,11 +253,11 @@ impl Answer {
                 GatewayBody::Pass(Box::new(KeepAlive::new(Delivery::new(pass, transaction), dialect, every)))
             }
             Content::Watched(source, reviews) => {
-                let rewrite = Rewrite::new(source, reviews, transaction.calls.take());
+                let rewrite = Rewrite::new(source, reviews, transaction.calls.take(), transaction.interrupt());
                 GatewayBody::Rewrite(Box::new(KeepAlive::new(Delivery::new(rewrite, transaction), dialect, every)))
             }
             Content::WatchedDecoded(source, reviews) => {
-                let rewrite = Rewrite::new(source, reviews, transaction.calls.take());
+                let rewrite = Rewrite::new(source, reviews, transaction.calls.take(), transaction.interrupt());
                 GatewayBody::RewriteDecoded(Box::new(KeepAlive::new(
                     Delivery::new(rewrite, transaction),
                     dialect,
@@ -272,7 +273,7 @@ impl Answer {
             }
             Content::WatchedConverted(source, reviews) => {
                 let trailer = announced(&mut head.headers, &transaction, &source);
-                let rewrite = Rewrite::converted(source, reviews);
+                let rewrite = Rewrite::converted(source, reviews, transaction.interrupt());
                 let stream = KeepAlive::new(Delivery::converted(rewrite, transaction), dialect, every);
                 GatewayBody::RewriteConverted(Box::new(Trailed::new(stream, trailer)))
             }
@@ -290,7 +291,7 @@ fn announced(headers: &mut HeaderMap, transaction: &Transaction, source: &Conver
 }
 
 /// The answer to a request that failed: the caller's dialect says why, and the record too.
-pub(crate) fn of_error(error: &GatewayError, live: &Live, mut transaction: Transaction) -> Response<GatewayBody> {
+pub(crate) fn of_error(error: &GatewayError, mut transaction: Transaction) -> Response<GatewayBody> {
     match error.fault() {
         Fault::Client | Fault::Policy => tracing::debug!(transaction = %transaction.id, %error, "request refused"),
         Fault::Gateway | Fault::Upstream => tracing::warn!(transaction = %transaction.id, %error, "request failed"),
@@ -299,7 +300,7 @@ pub(crate) fn of_error(error: &GatewayError, live: &Live, mut transaction: Trans
     transaction.recording().own_answer(&bytes);
     transaction.note_http_status(error.status().as_u16());
     let mut head = error_head(error);
-    mark(&mut head.headers, &transaction, live);
+    mark(&mut head.headers, &transaction);
     let evaluation = transaction.evaluation();
     let outcome =
         Outcome { status: error.record_status(), error: Some(error.to_string()), evaluation, repaired: false };

@@ -82,15 +82,24 @@ pub(crate) enum SourceError {
     /// The gateway is being stopped.
     #[error("the gateway is shutting down")]
     Stopped,
+    /// The operator has stopped what is under way.
+    #[error("{0}")]
+    Halted(String),
 }
 
 impl SourceError {
+    /// It comes from the gateway's side, not from the upstream's.
+    pub(crate) fn is_own(&self) -> bool {
+        matches!(self, Self::Stopped | Self::Halted(_))
+    }
+
     /// The stable type for the client.
     pub(crate) fn kind(&self) -> &'static str {
         match self {
             Self::Silent(_) => "timeout_error",
             Self::Broken(_) => "api_error",
             Self::Stopped => "overloaded_error",
+            Self::Halted(_) => "operator_stop",
         }
     }
 }

@@ -159,6 +159,20 @@ pub(crate) enum GatewayError {
     /// The gateway is being stopped.
     #[error("the gateway is shutting down")]
     ShuttingDown,
+    /// The operator has stopped traffic.
+    #[error("{0}")]
+    Halted(String),
+    /// The operator has stopped it while it was under way.
+    #[error("{0}")]
+    HaltedUnderway(String),
+    /// A policy that should be in force did not load.
+    #[error(
+        "the policy `{0}` was rejected when it was loaded, so this gateway passes no traffic that it should check: its operator can see why in the log and in GET /api/admin/policy/current"
+    )]
+    PolicyRejected(String),
+    /// The request asks for a policy that it does not get.
+    #[error("`x-luthien-use-policy`: {0}")]
+    BadWish(String),
 }
 
 impl GatewayError {
@@ -185,8 +199,13 @@ impl GatewayError {
             | Self::PathNotAllowed(_)
             | Self::NoSuchUpstream(_)
             | Self::CannotRecord
-            | Self::ShuttingDown => Fault::Gateway,
-            Self::PolicyBlocked(_) | Self::PolicyRefused(_) => Fault::Policy,
+            | Self::ShuttingDown
+            | Self::PolicyRejected(_) => Fault::Gateway,
+            Self::PolicyBlocked(_)
+            | Self::PolicyRefused(_)
+            | Self::Halted(_)
+            | Self::HaltedUnderway(_)
+            | Self::BadWish(_) => Fault::Policy,
             Self::Unreachable { .. }
             | Self::ConnectTimeout { .. }
             | Self::UpstreamTimeout { .. }
@@ -217,14 +236,20 @@ impl GatewayError {
             Self::UnderReview => StatusCode::CONFLICT,
             Self::NoWebSocket => StatusCode::UPGRADE_REQUIRED,
             // Not 500, which some agents try many times over: nothing changes until somebody sets a key.
-            Self::PathNotAllowed(_) | Self::NotForCaller(_) | Self::NoOwnKey(_) | Self::NoSuchUpstream(_) => {
-                StatusCode::FORBIDDEN
-            }
+            Self::PathNotAllowed(_)
+            | Self::NotForCaller(_)
+            | Self::NoOwnKey(_)
+            | Self::NoSuchUpstream(_)
+            | Self::BadWish(_) => StatusCode::FORBIDDEN,
             Self::Unreachable { .. } | Self::UpstreamBroken { .. } | Self::AnswerTooLarge { .. } => {
                 StatusCode::BAD_GATEWAY
             }
             Self::ConnectTimeout { .. } | Self::UpstreamTimeout { .. } => StatusCode::GATEWAY_TIMEOUT,
-            Self::CannotRecord | Self::ShuttingDown => StatusCode::SERVICE_UNAVAILABLE,
+            Self::CannotRecord
+            | Self::ShuttingDown
+            | Self::Halted(_)
+            | Self::HaltedUnderway(_)
+            | Self::PolicyRejected(_) => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
@@ -247,10 +272,14 @@ impl GatewayError {
             | Self::BadMethod(_) => "invalid_request_error",
             Self::TooLarge(_) => "request_too_large",
             Self::NotFound(_) | Self::NoUpstream(_) => "not_found_error",
-            Self::PathNotAllowed(_) | Self::NotForCaller(_) | Self::NoOwnKey(_) | Self::NoSuchUpstream(_) => {
-                "permission_error"
-            }
+            Self::PathNotAllowed(_)
+            | Self::NotForCaller(_)
+            | Self::NoOwnKey(_)
+            | Self::NoSuchUpstream(_)
+            | Self::BadWish(_) => "permission_error",
             Self::PolicyBlocked(_) => "policy_blocked",
+            Self::PolicyRejected(_) => "policy_rejected",
+            Self::Halted(_) | Self::HaltedUnderway(_) => "operator_stop",
             Self::UnderReview => "conflict_error",
             Self::ConnectTimeout { .. } | Self::UpstreamTimeout { .. } => "timeout_error",
             Self::CannotRecord | Self::ShuttingDown => "overloaded_error",
@@ -277,7 +306,7 @@ impl GatewayError {
     /// How the record calls a transaction that ends so.
     pub(crate) fn record_status(&self) -> Status {
         match (self, self.fault()) {
-            (Self::ShuttingDown, _) => Status::Interrupted,
+            (Self::ShuttingDown | Self::HaltedUnderway(_), _) => Status::Interrupted,
             (Self::PolicyBlocked(_) | Self::PolicyRefused(_), _) => Status::Completed,
             (_, Fault::Upstream) => Status::UpstreamError,
             _ => Status::Refused,

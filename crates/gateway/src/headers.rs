@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Version};
 use luthien_record::model::Headers;
 use luthien_wire::Dialect;
 
-use crate::live::Live;
+use crate::live::InForce;
 use crate::transaction::Transaction;
 
 /// The transaction's id, under the name that older callers know.
@@ -25,6 +25,8 @@ pub(crate) const FALLBACK: HeaderName = HeaderName::from_static("x-luthien-fallb
 pub(crate) const DROPPED: HeaderName = HeaderName::from_static("x-luthien-dropped");
 /// With the gateway's token: a policy's own question to a model, which no policy reviews.
 pub(crate) const UNREVIEWED: HeaderName = HeaderName::from_static("x-luthien-unreviewed");
+/// The policy that a request asks for, where the operator lets it.
+pub(crate) const USE_POLICY: HeaderName = HeaderName::from_static("x-luthien-use-policy");
 /// What tells clients not to try again.
 pub(crate) const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 /// The credential to forward, beside the one a client authenticates with.
@@ -169,18 +171,18 @@ pub(crate) fn header_text(text: &str) -> HeaderValue {
 }
 
 /// The gateway's marks on an answer: the transaction, the policies, and a vendor-style id where the upstream gave none.
-pub(crate) fn mark(headers: &mut HeaderMap, transaction: &Transaction, live: &Live) {
+pub(crate) fn mark(headers: &mut HeaderMap, transaction: &Transaction) {
     for (name, value) in transaction.marks() {
         headers.insert(name, value.clone());
     }
-    mark_unrecorded(headers, transaction.dialect, &transaction.header, live);
+    mark_unrecorded(headers, transaction.dialect, &transaction.header, transaction.in_force());
 }
 
 /// The same for a request that has no transaction.
-pub(crate) fn mark_unrecorded(headers: &mut HeaderMap, dialect: Dialect, id: &HeaderValue, live: &Live) {
+pub(crate) fn mark_unrecorded(headers: &mut HeaderMap, dialect: Dialect, id: &HeaderValue, in_force: &InForce) {
     headers.insert(CALL_ID, id.clone());
     headers.insert(TRANSACTION_ID, id.clone());
-    headers.insert(POLICY, live.header().clone());
+    headers.insert(POLICY, in_force.header().clone());
     let vendor = HeaderName::from_static(dialect.request_id_header());
     headers.entry(vendor).or_insert_with(|| id.clone());
 }

@@ -14,7 +14,6 @@ use luthien_wire::Dialect;
 use secrecy::ExposeSecret;
 use serde_json::Value;
 use subtle::ConstantTimeEq;
-use tokio_util::sync::CancellationToken;
 
 use crate::body::SourceError;
 use crate::body::watchdog::Watchdog;
@@ -22,6 +21,7 @@ use crate::config::JudgeConfig;
 use crate::credentials::{Forward, put};
 use crate::errors::GatewayError;
 use crate::headers::{API_KEY, UNREVIEWED};
+use crate::panic_switch::Interrupt;
 use crate::upstream::Upstream;
 use crate::upstream::execute::execute;
 use crate::way::Core;
@@ -205,7 +205,7 @@ async fn send(seat: &Seat, body: &Value) -> Result<(u16, Bytes), JudgeError> {
 
 async fn collect(upstream: &Upstream, response: Response<Incoming>) -> Result<Bytes, JudgeError> {
     use http_body_util::{BodyExt, Limited};
-    let body = Watchdog::new(response.into_body(), upstream.idle, &CancellationToken::new());
+    let body = Watchdog::new(response.into_body(), upstream.idle, &Interrupt::never());
     match Limited::new(body, LARGEST).collect().await {
         Ok(body) => Ok(body.to_bytes()),
         Err(error) => Err(match error.downcast_ref::<SourceError>() {

@@ -30,9 +30,11 @@ pub mod clock;
 pub mod config;
 pub mod data_dir;
 pub mod live;
+pub mod panic_switch;
 pub mod policy_servers;
 pub mod policy_state;
 pub mod posture;
+pub mod scopes;
 pub mod settings;
 
 pub use gateway::{Common, Gateway, Running, StartError};

@@ -1,4 +1,4 @@
-//! The live state: which policies are active. It is replaced as a whole, so that no request sees half a change.
+//! The live state: which policies are in force for whom. It is replaced as a whole, so that no request sees half a change.
 
 use std::sync::Arc;
 
@@ -9,7 +9,12 @@ use luthien_policy::contract::Mode;
 use luthien_policy::plan::Plan;
 use serde_json::Value;
 
-/// Which policy an operator has set, and how.
+use crate::errors::GatewayError;
+use crate::panic_switch::{PanicOrder, PanicState};
+use crate::scopes::{Asker, Assigned, Assignments, How, Place, Rejection};
+use crate::settings::PolicyFailMode;
+
+/// Which policy an operator has set for everything, and how.
 #[derive(Clone, Debug)]
 pub struct ActivePolicy {
     /// The name that people see.
@@ -26,28 +31,63 @@ pub struct ActivePolicy {
     pub enabled_by: String,
 }
 
-/// One state. A request keeps the one it began with.
-#[derive(Debug)]
-pub struct Live {
-    /// The policies, ready to run.
-    pub plan: Plan,
+/// The policy for everything.
+#[derive(Clone, Debug)]
+pub struct Standing {
     /// What the operator set.
     pub active: ActivePolicy,
+    /// Where it comes from: the database, a file, or the default.
+    pub origin: String,
     /// Counts the changes.
     pub version: u64,
+    /// Ready to run, or why it is not in force.
+    pub(crate) loaded: Result<Plan, Rejection>,
+}
+
+impl Standing {
+    /// Why it is not in force, if it did not load.
+    pub fn rejected(&self) -> Option<&Rejection> {
+        self.loaded.as_ref().err()
+    }
+}
+
+/// What the settings say once and for all.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Rules {
+    /// What stands before every chain.
+    pub(crate) guard: Plan,
+    /// What becomes of traffic whose policy did not load.
+    pub(crate) fail_mode: PolicyFailMode,
+}
+
+/// The policies that one request runs under.
+#[derive(Debug)]
+pub struct InForce {
+    /// The policies, ready to run.
+    pub plan: Plan,
+    /// Those that should be in force and did not load.
+    pub missing: Vec<String>,
     label: String,
     header: HeaderValue,
 }
 
-impl Live {
-    /// A state. Headers and the record name it by its policies and its version.
-    pub fn new(plan: Plan, active: ActivePolicy, version: u64) -> Self {
-        let label: String = format!("{}; version={version}", plan.names());
-        let header = HeaderValue::from_str(&label).unwrap_or(HeaderValue::from_static("unnamed"));
-        Self { plan, active, version, label, header }
+impl InForce {
+    fn new(plan: Plan, missing: Vec<String>, version: u64, by: &[&Assigned]) -> Self {
+        let mut label = format!("{}; version={version}", plan.names());
+        if !by.is_empty() {
+            let list = |part: fn(&Assigned) -> String| by.iter().map(|by| part(by)).collect::<Vec<_>>().join("+");
+            let (scopes, ids) = (list(|by| by.scope.kind().to_owned()), list(|by| by.id.to_string()));
+            label = format!("{label}; scope={scopes}; assignment={ids}");
+        }
+        if !missing.is_empty() {
+            label.push_str("; rejected=");
+            label.push_str(&missing.join("+"));
+        }
+        let header = crate::headers::header_text(&label);
+        Self { plan, missing, label, header }
     }
 
-    /// The policies' names and the version, for the record.
+    /// The policies' names, the version, and which assignments made it so, for the record.
     pub fn label(&self) -> &str {
         &self.label
     }
@@ -58,6 +98,108 @@ impl Live {
     }
 }
 
+/// One state. A request keeps the one it began with.
+#[derive(Clone, Debug)]
+pub struct Live {
+    /// The policy for everything.
+    pub standing: Arc<Standing>,
+    /// Those for a part of the traffic.
+    pub assignments: Arc<Assignments>,
+    /// What the operator has stopped.
+    pub panic: Arc<PanicState>,
+    pub(crate) rules: Arc<Rules>,
+    /// What holds where there is no assignment.
+    usual: Arc<InForce>,
+}
+
+impl Live {
+    pub(crate) fn new(
+        standing: Arc<Standing>,
+        assignments: Arc<Assignments>,
+        panic: Arc<PanicState>,
+        rules: Arc<Rules>,
+    ) -> Self {
+        let usual = Arc::new(in_force(&standing, &panic, &rules, &[]));
+        Self { standing, assignments, panic, rules, usual }
+    }
+
+    /// What holds for a request of which nothing is known yet, and for all where there is no assignment.
+    pub fn usual(&self) -> &Arc<InForce> {
+        &self.usual
+    }
+
+    /// What becomes of traffic whose policy did not load.
+    pub fn fail_mode(&self) -> PolicyFailMode {
+        self.rules.fail_mode
+    }
+
+    /// What a request runs under. An assignment whose time is over never applies.
+    pub(crate) fn choose(&self, asker: &Asker<'_>, now: Timestamp) -> Result<Arc<InForce>, GatewayError> {
+        if let Some(refusal) = self.panic.refusal() {
+            return Err(refusal);
+        }
+        let chosen = if self.assignments.is_empty() && asker.wish.is_none() {
+            Arc::clone(&self.usual)
+        } else {
+            self.chosen(asker, now)?
+        };
+        match chosen.missing.first() {
+            Some(missing) if self.rules.fail_mode == PolicyFailMode::Closed => {
+                Err(GatewayError::PolicyRejected(missing.clone()))
+            }
+            _ => Ok(chosen),
+        }
+    }
+
+    /// What holds where policies are not to be asked: the panic switch alone.
+    pub(crate) fn unreviewed(&self) -> Result<Arc<InForce>, GatewayError> {
+        if let Some(refusal) = self.panic.refusal() {
+            return Err(refusal);
+        }
+        let plan = self.panic.plan.clone().unwrap_or_default();
+        Ok(Arc::new(InForce::new(plan, Vec::new(), self.standing.version, &[])))
+    }
+
+    fn chosen(&self, asker: &Asker<'_>, now: Timestamp) -> Result<Arc<InForce>, GatewayError> {
+        let ladder = self.assignments.ladder(asker, now).map_err(|why| GatewayError::BadWish(why.to_string()))?;
+        let counts = |(assigned, place): (_, Place)| {
+            matches!(place, Place::Applies | Place::Rejected).then_some::<&Arc<Assigned>>(assigned)
+        };
+        let by: Vec<&Assigned> = ladder.into_iter().filter_map(counts).map(AsRef::as_ref).collect();
+        if by.is_empty() {
+            return Ok(Arc::clone(&self.usual));
+        }
+        Ok(Arc::new(in_force(&self.standing, &self.panic, &self.rules, &by)))
+    }
+
+    /// The same with another switch.
+    fn with_panic(&self, panic: PanicState) -> Self {
+        Self::new(self.standing.clone(), self.assignments.clone(), Arc::new(panic), self.rules.clone())
+    }
+}
+
+/// The policies in their order: the switch, the gateway's own, the base, then what is added to it, the most specific last.
+fn in_force(standing: &Standing, panic: &PanicState, rules: &Rules, by: &[&Assigned]) -> InForce {
+    let of = |wanted: How| {
+        by.iter().filter(move |by| by.how == wanted).filter_map(|by| Some(&by.loaded.as_ref().ok()?.plan))
+    };
+    let base = of(How::Replace).next();
+    let added: Vec<&Plan> = of(How::Add).collect();
+    let mut missing: Vec<String> = by.iter().filter(|by| by.loaded.is_err()).map(|by| plain(&by.spec.class)).collect();
+    if base.is_none() && standing.loaded.is_err() {
+        missing.push(plain(&standing.active.class_ref));
+    }
+    let base = base.or(standing.loaded.as_ref().ok());
+    let plan = Plan::in_turn(panic.plan.iter().chain([&rules.guard]).chain(base).chain(added.into_iter().rev()));
+    InForce::new(plan, missing, standing.version, by)
+}
+
+/// A class that did not load may be any text.
+fn plain(class: &str) -> String {
+    let kept: String = class.chars().filter(|c| c.is_ascii_alphanumeric() || "_-.:".contains(*c)).take(100).collect();
+    if kept.is_empty() { "unnamed".to_owned() } else { kept }
+}
+
 /// Holds the current state.
 #[derive(Debug)]
 pub struct LiveState {
@@ -65,9 +207,10 @@ pub struct LiveState {
 }
 
 impl LiveState {
-    /// Begins with this state.
+    /// Begins with this policy for everything.
     pub fn new(plan: Plan, active: ActivePolicy, version: u64) -> Self {
-        Self { current: ArcSwap::from_pointee(Live::new(plan, active, version)) }
+        let standing = Standing { active, origin: "the default".to_owned(), version, loaded: Ok(plan) };
+        Self::from(Live::new(Arc::new(standing), Arc::default(), Arc::default(), Arc::default()))
     }
 
     /// The current state.
@@ -75,10 +218,38 @@ impl LiveState {
         self.current.load_full()
     }
 
-    /// Puts another plan in force for all requests from now on; gives its version. Callers take turns.
-    pub fn swap(&self, plan: Plan, active: ActivePolicy) -> u64 {
-        let version = self.current.load().version + 1;
-        self.current.store(Arc::new(Live::new(plan, active, version)));
-        version
+    /// Puts another policy in force for all requests from now on. Callers take turns.
+    pub(crate) fn swap(&self, standing: Standing) {
+        let standing = Arc::new(standing);
+        self.change(|live| {
+            Live::new(standing.clone(), live.assignments.clone(), live.panic.clone(), live.rules.clone())
+        });
+    }
+
+    /// Changes the assignments for all requests from now on.
+    pub(crate) fn assign(&self, change: impl Fn(&Assignments) -> Assignments) {
+        self.change(|live| {
+            let assignments = Arc::new(change(&live.assignments));
+            Live::new(live.standing.clone(), assignments, live.panic.clone(), live.rules.clone())
+        });
+    }
+
+    /// Turns the panic switch. Where it is turned up, everything under way ends.
+    pub fn halt(&self, order: &PanicOrder, at: Timestamp) {
+        let before = self.change(|live| live.with_panic(live.panic.after(order.clone(), at).0));
+        if let (_, Some(told)) = before.panic.after(order.clone(), at) {
+            before.panic.generation.end(told);
+        }
+    }
+
+    /// Gives what was before. Changes of others meanwhile are kept.
+    fn change(&self, change: impl Fn(&Live) -> Live) -> Arc<Live> {
+        self.current.rcu(|live| Arc::new(change(live)))
+    }
+}
+
+impl From<Live> for LiveState {
+    fn from(live: Live) -> Self {
+        Self { current: ArcSwap::from_pointee(live) }
     }
 }

@@ -21,6 +21,11 @@ use crate::transaction::Transaction;
 use crate::upstream::{Upstream, Upstreams};
 use crate::way::Core;
 
+/// The path asks for models.
+pub(crate) fn is_list(path: &str) -> bool {
+    path == "/models" || path.starts_with("/models/")
+}
+
 /// The gateway's own answer to a request for models; `None` where it is the upstream's to answer, or for something else.
 pub(crate) async fn answer(
     core: &Core,

@@ -1,43 +1,58 @@
-//! Which policy is active: chosen at the start, changed while running, kept in the database.
+//! Which policies are in force: chosen at the start, changed while running, kept in the database.
 //!
-//! A change is prepared, which may fail, then kept, which may fail, and only then put in force, which cannot.
+//! A change is prepared, which may fail, then kept, which may fail, and only then put in force, which cannot. The panic switch
+//! goes the other way round: it counts at once, and is kept as soon as that is possible.
 
+mod assign;
+mod halt;
 mod source;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use luthien_policy::catalogue::{self, LoadEnv, LoadError, Loaded, PolicySpec};
+use luthien_policy::catalogue::{self, LoadEnv, LoadError, PolicySpec};
 use luthien_policy::plan::Plan;
-use luthien_policy::tree::Tree;
 use luthien_record::Store;
 use luthien_record::store::{StoreError, StoredPolicy};
-use serde_json::json;
-use tokio::sync::Mutex;
+use serde_json::{Value, json};
+use tokio::sync::{Mutex, Notify};
 use tokio::time::timeout;
 
 use crate::clock::Clock;
-use crate::live::{ActivePolicy, LiveState};
+use crate::live::{ActivePolicy, Live, LiveState, Rules, Standing};
+use crate::scopes::{Ready, Rejection};
+use crate::settings::PolicySource;
 
+pub use assign::NewAssignment;
 pub use source::{PolicyOptions, StartError};
+
+use source::{Chosen, Unusable};
 
 /// How long the database may take to keep a change.
 const KEEP: Duration = Duration::from_secs(10);
 
-/// The active policy and the way to change it.
+/// Where a policy comes from that was set while running.
+const BY_API: &str = "the database";
+
+/// The policies in force and the way to change them.
 #[derive(Debug)]
 pub struct PolicyState {
     live: Arc<LiveState>,
     store: Store,
     env: LoadEnv,
-    /// What stands before every chain.
-    guard: Tree,
+    source: PolicySource,
     clock: Clock,
     turn: Mutex<()>,
+    /// The number of the last order of the panic switch that the database has.
+    kept: AtomicU64,
+    keeping: Mutex<()>,
+    /// Something is to be done by [`PolicyState::tend`].
+    changed: Notify,
 }
 
-/// A change was not made; the old policy is still active.
+/// A change was not made; what was in force still is.
 #[derive(Debug, thiserror::Error)]
 pub enum SetError {
     /// Another change is being made.
@@ -46,6 +61,12 @@ pub enum SetError {
     /// The policy does not load.
     #[error("{0}")]
     Refused(LoadError),
+    /// It cannot be read.
+    #[error("{0}")]
+    Unusable(String),
+    /// There are too many assignments.
+    #[error("there are {0} assignments, which is the most; delete some")]
+    TooMany(usize),
     /// The database did not keep it.
     #[error("the policy was not changed because the database did not keep it: {0}")]
     NotKept(StoreError),
@@ -59,24 +80,29 @@ pub enum SetError {
 }
 
 impl PolicyState {
-    /// Loads the policy that `options` choose. A policy that does not load is an error: nothing runs unguarded because of a
-    /// slip in its configuration.
+    /// Loads what `options` choose and what the database holds. A policy that does not load is known as rejected, and traffic
+    /// follows the fail mode: nothing runs unguarded because of a slip in a configuration.
     pub async fn start(options: PolicyOptions, store: Store, clock: Clock) -> Result<Self, StartError> {
-        let guard = guard(&options).map_err(|error| StartError::Refused {
-            origin: "DOGFOOD_MODE".to_owned(),
-            error,
-            way_out: "",
-        })?;
+        let guard = guard(&options).map_err(StartError::Guard)?;
         let chosen = source::choose(&options, &store, &clock).await?;
-        let loaded = catalogue::load_asking(&chosen.spec, &options.env).await;
-        let loaded = loaded.map_err(|error| StartError::Refused {
-            origin: chosen.origin.clone(),
-            error,
-            way_out: chosen.way_out,
-        })?;
-        let active = active(&loaded, &chosen.enabled_by, chosen.enabled_at);
-        let live = Arc::new(LiveState::new(plan(&guard, loaded), active, chosen.version));
-        Ok(Self { live, store, env: options.env, guard, clock, turn: Mutex::new(()) })
+        let standing = standing(chosen, &options.env).await;
+        let assignments = assign::stored(&options, &store, &clock).await?;
+        let panic = halt::stored(&store).await?;
+        let rules = Rules { guard, fail_mode: options.fail_mode };
+        let live = Live::new(Arc::new(standing), Arc::new(assignments), Arc::new(panic), Arc::new(rules));
+        let state = Self {
+            live: Arc::new(LiveState::from(live)),
+            store,
+            env: options.env,
+            source: options.source,
+            clock,
+            turn: Mutex::new(()),
+            kept: AtomicU64::new(0),
+            keeping: Mutex::new(()),
+            changed: Notify::new(),
+        };
+        state.tell();
+        Ok(state)
     }
 
     /// What requests read.
@@ -84,27 +110,69 @@ impl PolicyState {
         &self.live
     }
 
+    /// What goes before what at the start: database or file.
+    pub fn source(&self) -> PolicySource {
+        self.source
+    }
+
+    /// The time.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Says in the log what is not as it should be.
+    fn tell(&self) {
+        let live = self.live.load();
+        let fail_mode = live.fail_mode().as_str();
+        if let Some(rejection) = live.standing.rejected() {
+            tracing::error!(reason = %rejection, fail_mode, "the policy is rejected");
+        }
+        for assigned in live.assignments.all() {
+            if let Err(rejection) = &assigned.loaded {
+                tracing::error!(assignment = assigned.id, reason = %rejection, fail_mode, "a policy is rejected");
+            }
+        }
+        if live.panic.order.mode != Default::default() {
+            let order = &live.panic.order;
+            tracing::warn!(mode = order.mode.name(), by = %order.by, "the panic switch is on");
+        }
+    }
+
+    /// Whether a policy would load, changing nothing.
+    pub async fn check(&self, spec: &PolicySpec) -> Result<String, LoadError> {
+        Ok(catalogue::load_asking(spec, &self.env).await?.name)
+    }
+
     /// Puts another policy in force for all requests from now on.
     pub async fn set(&self, spec: PolicySpec, by: &str) -> Result<ActivePolicy, SetError> {
         let _turn = self.turn.try_lock().map_err(|_| SetError::Busy)?;
-        let loaded = catalogue::load_asking(&spec, &self.env).await.map_err(SetError::Refused)?;
-        let active = active(&loaded, by, kept_time(&self.clock));
-        let plan = plan(&self.guard, loaded);
+        let ready = self.load(&spec).await?;
+        let enabled_at = kept_time(&self.clock);
         let kept = StoredPolicy {
-            class_ref: spec.class,
-            config: spec.config,
+            class_ref: spec.class.clone(),
+            config: spec.config.clone(),
             mode: Some(source::mode_word(spec.mode).to_owned()),
-            enabled_at: active.enabled_at,
-            enabled_by: active.enabled_by.clone(),
+            enabled_at,
+            enabled_by: by.to_owned(),
         };
-        match timeout(KEEP, self.store.set_policy(&kept)).await {
-            Ok(Ok(_version)) => {}
-            Ok(Err(error)) => return Err(SetError::NotKept(error)),
-            Err(_) => return Err(SetError::TimedOut),
-        }
-        let version = self.live.swap(plan, active.clone());
+        let version = in_time(self.store.set_policy(&kept)).await?;
+        let active = active(ready.name, spec, by.to_owned(), enabled_at);
+        let loaded = Ok(ready.plan);
+        self.live.swap(Standing { active: active.clone(), origin: BY_API.to_owned(), version, loaded });
         tracing::info!(policy = %active.policy, version, by = %active.enabled_by, "policy changed");
         Ok(active)
+    }
+
+    /// Puts the policy of an earlier version in force again, as a version of its own; none if there was no such version.
+    pub async fn rollback(&self, version: u64, by: &str) -> Result<Option<ActivePolicy>, SetError> {
+        let Some(stored) = in_time(self.store.policy(version)).await? else { return Ok(None) };
+        let spec = source::spec_of(stored, &format!("version {version}"));
+        let spec = spec.map_err(|why| SetError::Unusable(why.to_string()))?;
+        self.set(spec, by).await.map(Some)
+    }
+
+    async fn load(&self, spec: &PolicySpec) -> Result<Ready, SetError> {
+        catalogue::load_asking(spec, &self.env).await.map(Ready::from).map_err(SetError::Refused)
     }
 
     /// Keeps others from changing the policy, as a running change does.
@@ -114,34 +182,57 @@ impl PolicyState {
     }
 }
 
+/// What the database says, if it does in time.
+async fn in_time<T>(asked: impl Future<Output = Result<T, StoreError>>) -> Result<T, SetError> {
+    match timeout(KEEP, asked).await {
+        Ok(answer) => answer.map_err(SetError::NotKept),
+        Err(_) => Err(SetError::TimedOut),
+    }
+}
+
 /// The time, as finely as the database keeps it.
 fn kept_time(clock: &Clock) -> Timestamp {
     let now = clock.now();
     Timestamp::from_microsecond(now.as_microsecond()).unwrap_or(now)
 }
 
-/// The members that stand before every chain.
-fn guard(options: &PolicyOptions) -> Result<Tree, LoadError> {
+/// What stands before every chain.
+fn guard(options: &PolicyOptions) -> Result<Plan, LoadError> {
     if !options.dogfood {
-        return Ok(Tree::none());
+        return Ok(Plan::default());
     }
     let spec = PolicySpec::new("dogfood_safety", json!({}));
-    Ok(catalogue::load(&spec, &options.env)?.tree)
+    Ok(Ready::from(catalogue::load(&spec, &options.env)?).plan)
 }
 
-fn plan(guard: &Tree, loaded: Loaded) -> Plan {
-    Plan::new(Tree::Serial(vec![guard.clone(), loaded.tree]))
+/// The chosen policy, in force or rejected.
+async fn standing(chosen: Chosen, env: &LoadEnv) -> Standing {
+    let Chosen { spec, origin, place, enabled_by, enabled_at, version } = chosen;
+    let (active, loaded) = match spec {
+        Ok(spec) => match catalogue::load_asking(&spec, env).await {
+            Ok(loaded) => {
+                let ready = Ready::from(loaded);
+                (active(ready.name, spec, enabled_by, enabled_at), Ok(ready.plan))
+            }
+            Err(error) => {
+                let way_out = if origin == BY_API { source::WITHOUT_DATABASE } else { "" };
+                let why = Unusable::Refused { origin: place, error: error.clone(), way_out };
+                let rejection = Rejection { reason: why.to_string(), error: Some(error) };
+                (active(spec.class.clone(), spec, enabled_by, enabled_at), Err(rejection))
+            }
+        },
+        Err(why) => {
+            let spec = PolicySpec::new("unreadable", Value::Null);
+            let rejection = Rejection { reason: why.to_string(), error: None };
+            (active("unreadable".to_owned(), spec, enabled_by, enabled_at), Err(rejection))
+        }
+    };
+    Standing { active, origin, version, loaded }
 }
 
-fn active(loaded: &Loaded, by: &str, at: Timestamp) -> ActivePolicy {
-    ActivePolicy {
-        policy: loaded.name.clone(),
-        class_ref: loaded.spec.class.clone(),
-        config: loaded.spec.config.clone(),
-        mode: loaded.spec.mode,
-        enabled_at: at,
-        enabled_by: by.to_owned(),
-    }
+fn active(policy: String, spec: PolicySpec, enabled_by: String, enabled_at: Timestamp) -> ActivePolicy {
+    let PolicySpec { class, config, mode } = spec;
+    ActivePolicy { policy, class_ref: class, config, mode, enabled_at, enabled_by }
 }
 
 #[cfg(test)]

@@ -8,7 +8,9 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::config::{AuthMode, UpstreamConfig};
 use crate::data_dir::Keys;
-use crate::settings::Settings;
+use crate::live::Live;
+use crate::panic_switch::PanicMode;
+use crate::settings::{PolicyFailMode, Settings};
 use crate::upstream::choice::kin;
 
 /// Shorter keys can be guessed.
@@ -66,6 +68,34 @@ pub fn posture(settings: &Settings, keys: &Keys) -> Vec<Note> {
         "open to all who reach it: /, /health, /livez, /healthz, /ready, /readyz; they hold no data and cannot be closed",
     );
     notes.sort_by_key(|note| !note.warning);
+    notes
+}
+
+/// What to know of the policies: what is stopped, what did not load, and who may choose.
+pub fn policies(live: &Live) -> Vec<Note> {
+    let mut notes = Vec::new();
+    let panic = &live.panic.order;
+    if panic.mode != PanicMode::Off {
+        let text = format!(
+            "the panic switch is on ({}, set by {}); `luthien panic off` turns it off",
+            panic.mode.name().replace('_', " "),
+            panic.by
+        );
+        warn(&mut notes, text);
+    }
+    let traffic = match live.fail_mode() {
+        PolicyFailMode::Closed => "what it should check is refused (POLICY_FAIL_MODE=closed)",
+        PolicyFailMode::Open => "what it should check passes unchecked (POLICY_FAIL_MODE=open)",
+    };
+    let assigned = live.assignments.all().filter_map(|assigned| assigned.loaded.as_ref().err());
+    for rejection in live.standing.rejected().into_iter().chain(assigned) {
+        warn(&mut notes, format!("a policy is rejected, and {traffic}: {rejection}"));
+    }
+    let choices = live.assignments.choices();
+    if !choices.is_empty() {
+        let text = format!("requests may choose their policy among {} (POLICY_HEADER_CHOICES)", choices.join(", "));
+        tell(&mut notes, text);
+    }
     notes
 }
 

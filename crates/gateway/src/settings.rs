@@ -27,7 +27,8 @@ pub(crate) use file::read_yaml;
 use reference::{env_example, settings_reference};
 use sources::user_data_dir;
 pub use sources::{Problem, SettingsError, Sources};
-pub use value::{BaseUrl, ByteSize, LogFormat, LogLevel, Paths, PolicySource};
+pub(crate) use value::parse_duration;
+pub use value::{BaseUrl, ByteSize, LogFormat, LogLevel, Names, Paths, PolicyFailMode, PolicySource};
 
 definition::settings! {
     /// The address to listen on. Loopback by default, since whoever reaches the gateway can use its upstreams.
@@ -83,6 +84,11 @@ definition::settings! {
     policy_source: PolicySource = "db-fallback-file", at "policy.source", env ["POLICY_SOURCE"];
     /// The policy file. Without it, the `policy` section of `luthien.yaml`.
     policy_config: Option<PathBuf> = "", at "policy.file", env ["POLICY_CONFIG"];
+    /// What becomes of traffic whose policy did not load: refused (`closed`), or passed on and recorded as failed open (`open`).
+    policy_fail_mode: PolicyFailMode = "closed", at "policy.fail_mode", env ["POLICY_FAIL_MODE"];
+    /// The policies that a request may choose by the header `x-luthien-use-policy`, separated by commas: names that were assigned for
+    /// it, or policies that need no configuration. None by default.
+    policy_header_choices: Names = "", at "policy.header_choices", env ["POLICY_HEADER_CHOICES"];
     /// Puts the policy that protects the gateway from the agent it guards first in every chain.
     dogfood_mode: bool = "false", at "policy.dogfood_mode", env ["DOGFOOD_MODE"];
     /// The model of every judge, in place of what the policies say.

@@ -14,7 +14,9 @@ use serde_json::Value;
 use crate::clock::Clock;
 use crate::errors::GatewayError;
 use crate::headers::header_text;
+use crate::live::InForce;
 use crate::open_calls::CallWatch;
+use crate::panic_switch::Interrupt;
 
 /// How a transaction ends, as the record will say.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,13 +50,23 @@ pub(crate) struct Transaction {
     http_status: Option<u16>,
     evaluation: Evaluation,
     review: Option<Arc<ReviewContext>>,
+    in_force: Arc<InForce>,
+    interrupt: Interrupt,
+    /// It goes on although a policy that should have checked it did not load.
+    unchecked: bool,
     /// Watches what becomes of an answer that its vendor keeps, and of its calls.
     pub(crate) calls: Option<CallWatch>,
 }
 
 impl Transaction {
     /// Begins the entry. Fails where the record is required and cannot be kept.
-    pub(crate) fn begin(recorder: &Recorder, clock: Clock, start: Start) -> Result<Self, GatewayError> {
+    pub(crate) fn begin(
+        recorder: &Recorder,
+        clock: Clock,
+        start: Start,
+        in_force: Arc<InForce>,
+        interrupt: Interrupt,
+    ) -> Result<Self, GatewayError> {
         let (id, dialect) = (start.id, start.dialect);
         let inflight = recorder.begin(start).map_err(|_| GatewayError::CannotRecord)?;
         Ok(Self {
@@ -73,6 +85,9 @@ impl Transaction {
             http_status: None,
             evaluation: Evaluation::None,
             review: None,
+            in_force,
+            interrupt,
+            unchecked: false,
             calls: None,
         })
     }
@@ -80,6 +95,36 @@ impl Transaction {
     /// A handle for those who only add to the entry.
     pub(crate) fn recording(&self) -> &Recording {
         &self.recording
+    }
+
+    /// The policies that hold for it.
+    pub(crate) fn in_force(&self) -> &Arc<InForce> {
+        &self.in_force
+    }
+
+    /// These policies hold for it, now that it is known whose it is.
+    pub(crate) fn runs_under(&mut self, in_force: Arc<InForce>) {
+        if Arc::ptr_eq(&self.in_force, &in_force) {
+            return;
+        }
+        let label = in_force.label().to_owned();
+        self.recording.with(|record| record.set_start(|start| start.policy = label));
+        self.in_force = in_force;
+    }
+
+    /// It is sent on. What should have checked it and did not load makes all of it unchecked.
+    pub(crate) fn goes_on(&mut self) {
+        self.unchecked = !self.in_force.missing.is_empty();
+    }
+
+    /// An evaluation as the record will have it.
+    pub(crate) fn judged(&self, evaluation: Evaluation) -> Evaluation {
+        if self.unchecked { Evaluation::FailedOpen } else { evaluation }
+    }
+
+    /// What ends its answer before its time.
+    pub(crate) fn interrupt(&self) -> &Interrupt {
+        &self.interrupt
     }
 
     /// Policies are asked from now on; what they emit goes on the record. Until they have answered, nothing is evaluated.
@@ -166,6 +211,7 @@ impl Transaction {
             }
         }
         let Outcome { status, error, evaluation, repaired } = outcome;
+        let evaluation = self.judged(evaluation);
         if repaired {
             let data =
                 serde_json::json!({"summary": "the upstream's stream broke the protocol's rules and was put right"});

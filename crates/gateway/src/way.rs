@@ -1,5 +1,7 @@
 //! The way of a request, from its acceptance to the writing of its answer.
 
+mod choice;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,10 +22,11 @@ use luthien_wire::request::{Request, RequestKind};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use self::choice::{choose, is_unreviewed};
 use crate::admin_runtime::AdminService;
 use crate::answer::{self, Answer, error_head};
-use crate::body::GatewayBody;
 use crate::body::rewrite::evaluation;
+use crate::body::{GatewayBody, SourceError};
 use crate::clock::Clock;
 use crate::config::{JudgeConfig, Limits, Timeouts};
 use crate::credentials::{Caller, Keys, redact_query};
@@ -31,9 +34,10 @@ use crate::errors::GatewayError;
 use crate::fates::Fates;
 use crate::headers::takes_trailers;
 use crate::judges::Judges;
-use crate::live::{Live, LiveState};
+use crate::live::{InForce, Live, LiveState};
 use crate::models;
 use crate::open_calls::{CallWatch, Of, OpenCalls};
+use crate::panic_switch::Interrupt;
 use crate::receive::{Received, receive};
 use crate::routes::{self, Kind, Route};
 use crate::send::{Asking, send};
@@ -81,23 +85,33 @@ pub(crate) async fn travel(core: Arc<Core>, peer: SocketAddr, request: HttpReque
         return beside(&core, peer, request).await;
     };
     let (live, head_only) = (core.live.load(), request.method() == Method::HEAD);
-    let mut transaction = match accept(&core, &live, &route, &request) {
+    let interrupt = Interrupt::new(live.panic.generation.clone(), core.stop.clone());
+    let mut transaction = match accept(&core, &live, &route, &request, interrupt.clone()) {
         Ok(transaction) => transaction,
         Err(error) => return unrecorded(&core, &route, &error),
     };
     let carried = tokio::select! {
         biased;
         carried = carry(&core, &live, &mut transaction, &route, request) => carried,
-        () = core.stop.cancelled() => Err(GatewayError::ShuttingDown),
+        why = interrupt.clone().raised() => Err(interrupted(why)),
     };
+    // What was decided before the operator's stop does not go out after it.
+    let carried = interrupt.halted().map_or(carried, |why| Err(interrupted(why)));
     let mut response = match carried {
-        Ok(answer) => answer.write(&core, &live, transaction),
-        Err(error) => answer::of_error(&error, &live, transaction),
+        Ok(answer) => answer.write(&core, transaction),
+        Err(error) => answer::of_error(&error, transaction),
     };
     if head_only {
         response.body_mut().head_only();
     }
     response
+}
+
+fn interrupted(why: SourceError) -> GatewayError {
+    match why {
+        SourceError::Halted(text) => GatewayError::HaltedUnderway(text),
+        _ => GatewayError::ShuttingDown,
+    }
 }
 
 /// authenticate → read → policies(request) → choose → convert → prepare → execute
@@ -114,10 +128,15 @@ async fn carry(
         return Err(error.clone());
     }
     let mut asked = read(core, transaction, route, request).await?;
+    let in_force = choose(core, live, route, &asked)?;
+    transaction.runs_under(Arc::clone(&in_force));
+    if is_unreviewed(core, route, &asked) {
+        transaction.event("transaction.unreviewed", serde_json::json!({"why": "a policy's own question to a model"}));
+    }
     if let Some(answer) = models::answer(core, transaction, route, &asked.caller, &asked.head).await? {
         return Ok(answer);
     }
-    let reviews = open_reviews(core, live, transaction, route, &asked)?;
+    let reviews = open_reviews(core, &in_force, transaction, route, &asked)?;
     let mut changed = false;
     let mut sending = Sending::default();
     if let (Some(request), Some(reviews)) = (&asked.request, &reviews) {
@@ -139,8 +158,8 @@ async fn carry(
     }
     let caller = asked.caller.identity;
     let renames = reviews.as_ref().is_some_and(Reviews::renames);
-    let watched = route.kind.is_reviewed() && (renames || !live.plan.is_idle());
-    if live.plan.guards_answers() {
+    let watched = route.kind.is_reviewed() && (renames || !in_force.plan.is_idle());
+    if in_force.plan.guards_answers() {
         let event_bytes = core.limits.event_bytes;
         let watch = |of| CallWatch::new(&core.open_calls, &core.fates, caller, event_bytes, of);
         match &route.kind {
@@ -169,6 +188,7 @@ async fn carry(
     if watched && matches!(route.kind, Kind::Stored(_)) {
         stored::check(asked.head.uri.query().unwrap_or_default())?;
     }
+    transaction.goes_on();
     let Asked { head, caller, received, request } = asked;
     let read_on = watched || wants_stream;
     let asking = Asking { route, head, caller, received, request, changed, sending, read_on };
@@ -188,6 +208,7 @@ fn accept(
     live: &Live,
     route: &Route,
     request: &HttpRequest<Incoming>,
+    interrupt: Interrupt,
 ) -> Result<Transaction, GatewayError> {
     let path = request.uri().path_and_query().map_or("", |path| path.as_str());
     let start = Start {
@@ -202,9 +223,9 @@ fn accept(
         model: String::new(),
         streamed: false,
         request: Bytes::new(),
-        policy: live.label().to_owned(),
+        policy: live.usual().label().to_owned(),
     };
-    let mut transaction = Transaction::begin(&core.recorder, core.clock, start)?;
+    let mut transaction = Transaction::begin(&core.recorder, core.clock, start, Arc::clone(live.usual()), interrupt)?;
     transaction.takes_trailers = takes_trailers(request.version(), request.headers());
     Ok(transaction)
 }
@@ -266,16 +287,12 @@ async fn read(
 /// Opens the reviews of this request; `None` where no policy would be asked anything.
 fn open_reviews(
     core: &Arc<Core>,
-    live: &Live,
+    in_force: &InForce,
     transaction: &mut Transaction,
     route: &Route,
     asked: &Asked,
 ) -> Result<Option<Reviews>, GatewayError> {
-    if live.plan.is_idle() && !live.plan.sees_requests() {
-        return Ok(None);
-    }
-    if core.judge.is_policys_own(&asked.head.headers) && matches!(route.kind, Kind::Turn | Kind::CountTokens) {
-        transaction.event("transaction.unreviewed", serde_json::json!({"why": "a policy's own question to a model"}));
+    if in_force.plan.is_idle() && !in_force.plan.sees_requests() {
         return Ok(None);
     }
     let request = match (&route.kind, &asked.request) {
@@ -298,7 +315,7 @@ fn open_reviews(
         events: EventSink::default(),
     });
     transaction.reviewed_in(Arc::clone(&context));
-    if live.plan.watches() != luthien_policy::contract::Watch::default() {
+    if in_force.plan.watches() != luthien_policy::contract::Watch::default() {
         transaction.note_evaluation(Evaluation::NotEvaluated);
     }
     let options = Options {
@@ -308,7 +325,7 @@ fn open_reviews(
         held_limit: core.limits.held_bytes,
         event_limit: core.limits.event_bytes,
     };
-    Ok(Some(live.plan.open(context, Arc::new(transaction.recording().clone()), core.tasks.clone(), options)))
+    Ok(Some(in_force.plan.open(context, Arc::new(transaction.recording().clone()), core.tasks.clone(), options)))
 }
 
 /// The answer to a request that a policy blocked: a turn where a turn was asked for, else an error.
@@ -349,7 +366,7 @@ async fn beside(core: &Core, peer: SocketAddr, request: HttpRequest<Incoming>) -
 fn unrecorded(core: &Core, route: &Route, error: &GatewayError) -> Response<GatewayBody> {
     let id = core.clock.transaction_id();
     let mut head = error_head(error);
-    crate::headers::mark_unrecorded(&mut head.headers, route.dialect, &id_header(id), &core.live.load());
+    crate::headers::mark_unrecorded(&mut head.headers, route.dialect, &id_header(id), core.live.load().usual());
     let body = error.body(route.dialect, &id.to_string());
     Response::from_parts(head, GatewayBody::Admin(body.into()))
 }

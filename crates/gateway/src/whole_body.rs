@@ -35,6 +35,7 @@ where
                     SourceError::Silent(after) => silent(upstream, after),
                     SourceError::Broken(why) => broken(upstream, &why),
                     SourceError::Stopped => GatewayError::ShuttingDown,
+                    SourceError::Halted(text) => GatewayError::HaltedUnderway(text),
                 });
             }
         };

@@ -166,9 +166,10 @@ impl StreamReview {
         }
     }
 
-    /// The upstream's body has ended.
+    /// The upstream's body has ended. That the answer is stopped counts also after that, while verdicts are still out.
     pub fn finish(&mut self, end: UpstreamEnd) {
-        if self.closed || self.complete || self.end.is_some() {
+        let stopped = matches!(end, UpstreamEnd::Stopped { .. });
+        if self.closed || self.complete || (self.end.is_some() && !stopped) {
             return;
         }
         if end == UpstreamEnd::Clean

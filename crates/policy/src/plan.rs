@@ -53,6 +53,11 @@ impl Plan {
         Self { tree, watch, sees }
     }
 
+    /// These plans as one, each asked about what the former let out.
+    pub fn in_turn<'a>(plans: impl IntoIterator<Item = &'a Self>) -> Self {
+        Self::new(Tree::Serial(plans.into_iter().map(|plan| plan.tree.clone()).collect()))
+    }
+
     /// What the enforced members watch, put together; of branches, the most that any does.
     pub fn watches(&self) -> Watch {
         self.watch

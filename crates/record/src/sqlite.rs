@@ -10,9 +10,11 @@ use sqlx::{ConnectOptions as _, Connection, SqliteConnection, SqlitePool};
 use crate::private::private;
 use crate::recorder::OpenError;
 
+pub(crate) mod assignments;
 pub(crate) mod bodies;
 pub(crate) mod calls;
 mod insert;
+pub(crate) mod panics;
 pub(crate) mod policies;
 pub(crate) mod sessions;
 pub(crate) mod transactions;

@@ -3,18 +3,17 @@
 use bytes::Bytes;
 use jiff::Timestamp;
 use luthien_wire::Dialect;
-use serde::Serialize;
-use serde_json::Value;
 use sqlx::{Connection as _, SqlitePool};
 use uuid::Uuid;
 
 use crate::recorder::OpenError;
-use crate::sqlite::policies::PolicyRow;
 use crate::sqlite::{self, Database};
 
 mod names;
+mod policies;
 mod rebuild;
 
+pub use policies::{StoredAssignment, StoredPanic, StoredPolicy};
 use rebuild::Rebuild;
 
 use crate::model::{Decision, Evaluation, Event, Headers, Status, TransactionId};
@@ -68,6 +67,8 @@ pub struct SessionFilter {
 pub struct SessionRow {
     /// The id by which [`Store::session`] finds it.
     pub session_id: String,
+    /// The key that it came with, as its credential's hash in hexadecimal digits; empty for none.
+    pub key: String,
     /// Its first transaction.
     pub first: Timestamp,
     /// Its last transaction.
@@ -218,21 +219,6 @@ pub struct Session {
     pub transactions: Vec<TransactionDetail>,
 }
 
-/// Which policy is set, and by whom.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct StoredPolicy {
-    /// The class as it was given.
-    pub class_ref: String,
-    /// The configuration exactly as it was given.
-    pub config: Value,
-    /// `off`, `shadow` or `enforce`, where one was given.
-    pub mode: Option<String>,
-    /// When.
-    pub enabled_at: Timestamp,
-    /// By whom.
-    pub enabled_by: String,
-}
-
 impl Store {
     pub(crate) fn new(database: &Database) -> Self {
         Self { readers: database.readers(), editor: database.editor() }
@@ -261,6 +247,7 @@ impl Store {
             let session_id = names::public(&mut connection, &row.session, &row.credential).await?;
             page.sessions.push(SessionRow {
                 session_id,
+                key: names::digits(&row.credential, row.credential.len()),
                 first: time(row.first)?,
                 last: time(row.last)?,
                 turns: unsigned(row.turns),
@@ -308,34 +295,6 @@ impl Store {
         let Some(row) = sqlite::transactions::one(&mut connection, id.0.as_bytes()).await? else { return Ok(None) };
         let session_id = names::public(&mut connection, &row.session, &row.credential).await?;
         Rebuild::new(&mut connection).detail(row, session_id).await.map(Some)
-    }
-
-    /// The policy that was set last, with its version; none if none ever was.
-    pub async fn current_policy(&self) -> Result<Option<(u64, StoredPolicy)>, StoreError> {
-        let mut connection = self.readers.acquire().await?;
-        let Some(row) = sqlite::policies::current(&mut connection).await? else { return Ok(None) };
-        let policy = StoredPolicy {
-            class_ref: row.class_ref,
-            config: serde_json::from_str(&row.config).map_err(|error| damaged("the current policy", error))?,
-            mode: row.mode,
-            enabled_at: time(row.enabled_at)?,
-            enabled_by: row.enabled_by,
-        };
-        Ok(Some((unsigned(row.version), policy)))
-    }
-
-    /// Sets the policy and gives its version: 1 for the first one ever set, one more for each after it. The earlier ones are kept.
-    pub async fn set_policy(&self, policy: &StoredPolicy) -> Result<u64, StoreError> {
-        let row = PolicyRow {
-            version: 0,
-            class_ref: policy.class_ref.clone(),
-            config: policy.config.to_string(),
-            mode: policy.mode.clone(),
-            enabled_at: policy.enabled_at.as_microsecond(),
-            enabled_by: policy.enabled_by.clone(),
-        };
-        let mut connection = self.editor.acquire().await?;
-        Ok(unsigned(sqlite::policies::set(&mut connection, row).await?))
     }
 }
 

@@ -12,11 +12,13 @@ use luthien_gateway::data_dir::{self, DataDir, Keys, RunningFile};
 use luthien_gateway::live::LiveState;
 use luthien_gateway::policy_servers::HttpPolicyServers;
 use luthien_gateway::policy_state::{PolicyOptions, PolicyState};
+use luthien_gateway::posture::{self, Note};
 use luthien_gateway::{Common, Gateway};
 use luthien_policy::catalogue::Servers;
 use luthien_policy::remote::PolicyServers;
 use luthien_record::{Recorder, RecorderConfig};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use super::Loaded;
 use crate::failure::Failure;
@@ -29,6 +31,9 @@ pub(crate) struct Running {
     recorder: Recorder,
     live: Arc<LiveState>,
     servers: Arc<HttpPolicyServers>,
+    /// What looks after policies that end by themselves.
+    tending: TaskTracker,
+    done: CancellationToken,
     keys: Keys,
     drain: Duration,
 }
@@ -83,6 +88,7 @@ impl Running {
         options.env.servers = Servers::new(Arc::clone(&servers) as Arc<dyn PolicyServers>);
         let policies =
             PolicyState::start(options, recorder.store().clone(), Clock::system()).await.map_err(|e| clear(&e))?;
+        let (policies, tending, done) = (Arc::new(policies), TaskTracker::new(), CancellationToken::new());
         let live = Arc::clone(policies.live());
         let stopping = CancellationToken::new();
         let common = Common::new(recorder.clone(), Arc::clone(&live));
@@ -90,7 +96,7 @@ impl Running {
             recorder: recorder.clone(),
             activity: common.activity.clone(),
             approvals: common.approvals.clone(),
-            policies: Arc::new(policies),
+            policies: Arc::clone(&policies),
             key: AdminKey::new(&keys.admin),
             stopping: stopping.clone(),
         });
@@ -104,7 +110,9 @@ impl Running {
             luthien_gateway::StartError::Upstream(_) => StartFailure::Other(clear(&e)),
         })?;
         let drain = settings.drain_timeout;
-        let running = Self { gateway, admin, recorder: recorder.clone(), live, servers, keys, drain };
+        tending.spawn(policies.tend(done.clone()));
+        tending.close();
+        let running = Self { gateway, admin, recorder: recorder.clone(), live, tending, done, servers, keys, drain };
         running.unless_itself(&settings.upstreams).await
     }
 
@@ -112,6 +120,7 @@ impl Running {
     async fn unless_itself(self, upstreams: &[UpstreamConfig]) -> Result<Self, StartFailure> {
         let own = self.address();
         let Some(upstream) = upstreams.iter().find(|upstream| is_at(upstream, own)) else { return Ok(self) };
+        self.done.cancel();
         self.gateway.shutdown(Duration::ZERO).await;
         self.admin.shutdown(Duration::ZERO).await;
         Err(StartFailure::Other(Failure::new(format!(
@@ -139,7 +148,15 @@ impl Running {
     /// The active policy, its version, and who set it.
     pub(crate) fn policy(&self) -> String {
         let live = self.live.load();
-        format!("{} (version {}, set by {})", live.plan.names(), live.version, live.active.enabled_by)
+        let standing = &live.standing;
+        let (names, by) = (live.usual().plan.names(), &standing.active.enabled_by);
+        let rejected = if standing.rejected().is_some() { "REJECTED, see below; " } else { "" };
+        format!("{rejected}{names} (version {}, set by {by})", standing.version)
+    }
+
+    /// What the operator should know of the policies before anybody comes.
+    pub(crate) fn policy_notes(&self) -> Vec<Note> {
+        posture::policies(&self.live.load())
     }
 
     /// The record.
@@ -169,6 +186,10 @@ impl Running {
             () = hurry => self.gateway.shutdown(Duration::ZERO).await,
         }
         self.admin.shutdown(ADMIN).await;
+        self.done.cancel();
+        if tokio::time::timeout(ADMIN, self.tending.wait()).await.is_err() {
+            tracing::warn!("a change of the policies was given up at the end");
+        }
         self.servers.shutdown().await;
         self.recorder.shutdown(FLUSH).await;
     }

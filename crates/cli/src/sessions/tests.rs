@@ -5,6 +5,7 @@ use super::*;
 fn session(id: &str, title: Option<&str>, models: &[&str], interventions: u64) -> SessionSummary {
     SessionSummary {
         session_id: id.to_owned(),
+        key: None,
         first_timestamp: "2026-11-20T10:00:00Z".parse().unwrap(),
         last_timestamp: "2026-11-20T10:05:00Z".parse().unwrap(),
         turn_count: 3,

@@ -75,9 +75,14 @@ fn trouble(turn: &Turn) -> Option<String> {
         Status::UpstreamBroken => "the upstream broke off",
         Status::Refused => "the gateway refused",
         Status::ClientDisconnected => "the client went before the end",
-        Status::Interrupted => "the gateway stopped before the end",
+        Status::Interrupted => "stopped before the end",
     };
-    Some(turn.error.as_ref().map_or_else(|| what.to_owned(), |error| format!("{what}: {error}")))
+    Some(match &turn.error {
+        None => what.to_owned(),
+        // What the next start recorded says it already.
+        Some(error) if error.contains(what) => error.clone(),
+        Some(error) => format!("{what}: {error}"),
+    })
 }
 
 fn plain(messages: &[Message], look: &Look, out: &mut String) {

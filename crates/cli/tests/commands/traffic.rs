@@ -107,7 +107,7 @@ async fn a_second_signal_ends_at_once_and_the_record_says_so() {
     let list: Value = serde_json::from_str(&home.luthien(&["sessions", "--json"]).out).unwrap();
     let id = list["sessions"][0]["session_id"].as_str().unwrap();
     let shown = home.luthien(&["show", id]).out;
-    assert!(shown.contains("\nthe gateway stopped before the end"), "{shown}");
+    assert!(shown.contains("\nstopped before the end: the gateway is shutting down"), "{shown}");
     assert!(shown.contains("Hello?"), "{shown}");
 }
 
@@ -151,4 +151,60 @@ fn a_refused_request_is_shown_with_its_reason() {
     let shown = shown(&home, &transaction(&answer));
     assert!(shown.contains("\nthe gateway refused: "), "{shown}");
     assert_eq!(served.stop(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_panic_switch_stops_traffic_over_a_restart_until_it_is_turned_off() {
+    let upstream = Upstream::start().await.unwrap();
+    let gate = Gate::new();
+    upstream.default_script(Answer::new().say("Begin. ").hold(&gate).say("End."));
+    let home = Home::new();
+    let args = ["--anthropic-base-url", &upstream.base_url()];
+    let served = Served::start(&home, &args);
+    assert_eq!(home.luthien(&["panic"]).out, "Nothing is stopped.\n");
+    let mut stream = ask(&served, "claude-opus-5-5");
+    let begun = until(&mut stream, "Begin.");
+    let run = home.luthien(&["panic", "traffic", "--reason", "a drill", "--message", "Back at noon."]);
+    assert_eq!((run.code, run.out.lines().next()), (0, Some("All model traffic is stopped.")), "{}", run.err);
+    let words = "the operator of this gateway has stopped all model traffic: Back at noon.";
+    let answer = rest(stream);
+    assert!(answer.contains("event: error") && answer.contains(words), "{answer}");
+    let shown = shown(&home, &transaction(&begun));
+    assert!(shown.contains(&format!("\nstopped before the end: {words}")), "{shown}");
+    assert_eq!(served.stop(), 0);
+    let served = Served::start(&home, &args);
+    assert!(
+        served.greeting.contains("! the panic switch is on (traffic, set by luthien panic)"),
+        "{}",
+        served.greeting
+    );
+    let answer = rest(ask(&served, "claude-opus-5-5"));
+    assert!(answer.starts_with("HTTP/1.1 503") && answer.contains(words), "{answer}");
+    let said: Value = serde_json::from_str(&home.luthien(&["panic", "--json"]).out).unwrap();
+    assert_eq!((&said["mode"], &said["reason"]), (&json!("traffic"), &json!("a drill")));
+    assert_eq!(home.luthien(&["panic", "off"]).out.lines().next(), Some("Nothing is stopped."));
+    gate.open();
+    assert!(rest(ask(&served, "claude-opus-5-5")).starts_with("HTTP/1.1 200"));
+    assert_eq!(served.stop(), 0);
+    let run = home.luthien(&["panic", "off"]);
+    assert!(run.code == 1 && run.err.contains("no gateway runs"), "{run:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_whose_policy_is_rejected_says_why_and_refuses_traffic() {
+    let home = Home::new();
+    home.write("luthien.yaml", "policy: { class: tool_call_judge, config: { probability_threshold: 7 } }");
+    let served = Served::start(&home, &[]);
+    let why = "probability_threshold: must be from 0 to 1, is 7";
+    assert!(
+        served.greeting.contains("! a policy is rejected, and what it should check is refused"),
+        "{}",
+        served.greeting
+    );
+    assert!(served.greeting.contains(why), "{}", served.greeting);
+    let answer = rest(ask(&served, "claude-opus-5-5"));
+    assert!(answer.starts_with("HTTP/1.1 503") && answer.contains("policy_rejected"), "{answer}");
+    assert_eq!(served.stop(), 0);
+    let run = home.luthien(&["policy", "check", "luthien.yaml"]);
+    assert!(run.code == 1 && run.err.contains(why), "{run:?}");
 }

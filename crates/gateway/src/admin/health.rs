@@ -8,13 +8,35 @@ use luthien_record::recorder::RecorderHealth;
 use serde_json::{Value, json};
 
 use super::AdminState;
+use crate::live::Live;
+use crate::panic_switch::PanicMode;
+use crate::scopes::Rejection;
+use crate::settings::PolicyFailMode;
 
 /// The version of this build.
 pub(super) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// `healthy`, or `degraded` when something that the gateway can do without for a while is missing.
-pub(super) fn status(recorder: &RecorderHealth) -> &'static str {
-    if recorder.database.is_ok() && recorder.dropped == 0 { "healthy" } else { "degraded" }
+pub(super) fn status(recorder: &RecorderHealth, live: &Live) -> &'static str {
+    let stopped = live.panic.order.mode != PanicMode::Off;
+    let whole = recorder.database.is_ok() && recorder.dropped == 0 && rejected(live).is_empty();
+    if whole && !stopped { "healthy" } else { "degraded" }
+}
+
+/// The policies that did not load, each with where its fields are wrong. What stands in them may be a secret, and is in the log.
+fn rejected(live: &Live) -> Vec<Value> {
+    let places = |rejection: &Rejection| -> Vec<String> {
+        let problems = rejection.error.iter().flat_map(|error| &error.problems);
+        problems
+            .map(|problem| format!("{}: {}", problem.loc.join("."), json!(problem.kind).as_str().unwrap_or_default()))
+            .collect()
+    };
+    let entry = |of: Value, rejection: &Rejection| json!({"of": of, "fields": places(rejection)});
+    let standing = live.standing.rejected().map(|rejection| entry(json!("global"), rejection));
+    let assigned = live.assignments.all().filter_map(|assigned| {
+        assigned.loaded.as_ref().err().map(|rejection| entry(json!(format!("assignment {}", assigned.id)), rejection))
+    });
+    standing.into_iter().chain(assigned).collect()
 }
 
 /// `GET /health`
@@ -22,11 +44,20 @@ pub(super) async fn health(State(state): State<AdminState>) -> Json<Value> {
     let recorder = state.recorder.health();
     // Why the database does not answer may name hosts and paths; that is in the log.
     let database = if recorder.database.is_ok() { "ok" } else { "failing; the journal keeps the records" };
+    let live = state.policies.live().load();
+    let rejected = rejected(&live);
+    let policy = match (rejected.is_empty(), live.fail_mode()) {
+        (true, _) => "ok",
+        (false, PolicyFailMode::Closed) => "rejected; what it should check is refused",
+        (false, PolicyFailMode::Open) => "rejected; what it should check passes unchecked",
+    };
     Json(json!({
-        "status": status(&recorder),
+        "status": status(&recorder, &live),
         "version": VERSION,
         "checks": {
             "database": database,
+            "policy": { "status": policy, "rejected": rejected },
+            "panic": live.panic.order.mode,
             "recorder": { "queued": recorder.queued, "journal_bytes": recorder.journal_bytes, "dropped": recorder.dropped },
         },
     }))
@@ -40,14 +71,18 @@ pub(super) async fn live() -> Json<Value> {
 /// `GET /readyz`, `/ready`: whether traffic should come here.
 pub(super) async fn ready(State(state): State<AdminState>) -> Response {
     match unready(state.stopping.is_cancelled(), &state.recorder.health()) {
-        None => Json(json!({ "status": "ready" })).into_response(),
+        None => {
+            let panic = state.policies.live().load().panic.order.mode;
+            Json(json!({ "status": "ready", "panic": panic })).into_response()
+        }
         Some(reason) => {
             (StatusCode::SERVICE_UNAVAILABLE, Json(json!({ "status": "unready", "reason": reason }))).into_response()
         }
     }
 }
 
-/// Why no traffic should come here. A database that is away is no reason as long as the journal takes its place.
+/// Why no traffic should come here. What the operator has stopped by choice is no reason: another replica would answer alike, and
+/// clients should hear why. Nor is a rejected policy, which the admin routes here can mend. A database that is away is no reason as long as the journal takes its place.
 fn unready(stopping: bool, recorder: &RecorderHealth) -> Option<&'static str> {
     if stopping {
         Some("the gateway is stopping")
@@ -60,13 +95,32 @@ fn unready(stopping: bool, recorder: &RecorderHealth) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
+    use jiff::Timestamp;
+    use luthien_policy::contract::Mode;
+    use luthien_policy::plan::Plan;
     use rstest::rstest;
 
     use super::*;
+    use crate::live::{ActivePolicy, LiveState};
+    use crate::panic_switch::PanicOrder;
 
     fn recorder(database: bool, dropped: u64, accepting: bool) -> RecorderHealth {
         let database = if database { Ok(()) } else { Err("away".to_owned()) };
         RecorderHealth { queued: 0, journal_bytes: 0, dropped, database, accepting }
+    }
+
+    fn live(panic: PanicMode) -> std::sync::Arc<Live> {
+        let active = ActivePolicy {
+            policy: String::new(),
+            class_ref: String::new(),
+            config: json!({}),
+            mode: Mode::Enforce,
+            enabled_at: Timestamp::UNIX_EPOCH,
+            enabled_by: String::new(),
+        };
+        let state = LiveState::new(Plan::default(), active, 0);
+        state.halt(&PanicOrder { mode: panic, ..PanicOrder::default() }, Timestamp::UNIX_EPOCH);
+        state.load()
     }
 
     #[rstest]
@@ -74,7 +128,8 @@ mod tests {
     #[case(recorder(false, 0, true), "degraded")]
     #[case(recorder(true, 1, true), "degraded")]
     fn what_is_missing_degrades(#[case] recorder: RecorderHealth, #[case] expected: &str) {
-        assert_eq!(status(&recorder), expected);
+        assert_eq!(status(&recorder, &live(PanicMode::Off)), expected);
+        assert_eq!(status(&recorder, &live(PanicMode::Traffic)), "degraded");
     }
 
     #[rstest]

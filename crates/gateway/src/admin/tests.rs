@@ -2,9 +2,11 @@
 
 mod policy;
 mod recorded;
+mod round_trip;
 mod routes;
+mod scopes;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use axum::body::Body;
 use axum::http::{Method, Request, StatusCode};
@@ -19,7 +21,7 @@ use crate::activity::Activity;
 use crate::approvals::Approvals;
 use crate::clock::Clock;
 use crate::policy_state::PolicyOptions;
-use crate::settings::{Settings, Sources};
+use crate::settings::{PolicySource, Settings, Sources};
 
 const KEY: &str = "the-right-key";
 

@@ -126,7 +126,7 @@ impl Belonging<'_> {
 
     /// The upstream's stream, decoded, and recorded as it comes.
     fn source(&self, transaction: &Transaction, body: Incoming, coded: &[Encoding]) -> Unconverted {
-        let (idle, stop) = (self.upstream.idle, &self.core.stop);
+        let (idle, stop) = (self.upstream.idle, transaction.interrupt());
         let recording = transaction.recording().clone();
         if coded.is_empty() {
             Box::new(Gather::new(Watchdog::new(Tee::new(body, recording), idle, stop)))
@@ -138,7 +138,7 @@ impl Belonging<'_> {
     /// The whole of what came, decoded and recorded.
     async fn came(&self, transaction: &Transaction, body: Incoming, coded: &[Encoding]) -> Result<Bytes, GatewayError> {
         let (core, upstream, recording) = (self.core, self.upstream, transaction.recording());
-        let body = Watchdog::new(body, upstream.idle, &core.stop);
+        let body = Watchdog::new(body, upstream.idle, transaction.interrupt());
         let raw = collect(body, core.limits.response_bytes, upstream, recording).await?;
         let plain = decoded(raw.clone(), coded, core.limits.response_bytes, upstream).await;
         recording.upstream_bytes(plain.as_ref().unwrap_or(&raw));

@@ -46,7 +46,7 @@ impl<B: Body<Data = Bytes, Error = SourceError> + Unpin> Pieces for Opaque<B> {
     fn outcome(&self) -> Outcome {
         let status = match &self.error {
             None => Status::Completed,
-            Some(SourceError::Stopped) => Status::Interrupted,
+            Some(error) if error.is_own() => Status::Interrupted,
             Some(_) => Status::UpstreamBroken,
         };
         Outcome {

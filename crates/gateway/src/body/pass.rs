@@ -105,8 +105,8 @@ impl<B> Pass<B> {
             }
             Ending::Stopped => (with_end(self.dialect, &rest), Outcome::completed(Evaluation::None)),
             Ending::Open => {
-                let status =
-                    if error == Some(SourceError::Stopped) { Status::Interrupted } else { Status::UpstreamBroken };
+                let own = error.as_ref().is_some_and(SourceError::is_own);
+                let status = if own { Status::Interrupted } else { Status::UpstreamBroken };
                 let error =
                     error.unwrap_or_else(|| SourceError::Broken("its answer ended before it was complete".to_owned()));
                 let frame = self.watch.failure(error.kind(), &error.to_string(), &self.id, &Bytes::new());

@@ -12,6 +12,7 @@ use luthien_record::model::{Evaluation, Status};
 
 use super::{Piece, Pieces, SourceError};
 use crate::open_calls::{CallWatch, Ending};
+use crate::panic_switch::{Alarm, Interrupt};
 use crate::transaction::Outcome;
 
 /// Feeds an upstream's bytes to a review and hands on what it lets out.
@@ -23,28 +24,52 @@ pub(crate) struct Rewrite<B> {
     unmatched: Unmatched,
     error: Option<SourceError>,
     over: bool,
+    /// Ends the answer also while nothing more comes and only verdicts are out.
+    alarm: Alarm,
 }
 
 impl<B> Rewrite<B> {
     /// `calls` learns which calls are withheld and what becomes of the answer.
-    pub(crate) fn new(source: B, reviews: Reviews, calls: Option<CallWatch>) -> Self {
+    pub(crate) fn new(source: B, reviews: Reviews, calls: Option<CallWatch>, interrupt: &Interrupt) -> Self {
         let review = reviews.stream();
-        Self::of(source, review, reviews, calls)
+        Self::of(source, review, reviews, calls, interrupt)
     }
 
     /// The same for an answer that was converted. Nobody keeps one under the id that the client sees: there is nothing to go
     /// on from.
-    pub(crate) fn converted(source: B, reviews: Reviews) -> Self {
+    pub(crate) fn converted(source: B, reviews: Reviews, interrupt: &Interrupt) -> Self {
         let review = reviews.converted_stream();
-        Self::of(source, review, reviews, None)
+        Self::of(source, review, reviews, None, interrupt)
     }
 
-    fn of(source: B, review: StreamReview, reviews: Reviews, calls: Option<CallWatch>) -> Self {
-        Self { source: Some(source), review, reviews, calls, unmatched: Unmatched::default(), error: None, over: false }
+    fn of(source: B, review: StreamReview, reviews: Reviews, calls: Option<CallWatch>, interrupt: &Interrupt) -> Self {
+        Self {
+            alarm: Alarm::new(interrupt),
+            source: Some(source),
+            review,
+            reviews,
+            calls,
+            unmatched: Unmatched::default(),
+            error: None,
+            over: false,
+        }
     }
 }
 
 impl<B: Body<Data = Bytes, Error = SourceError> + Unpin> Rewrite<B> {
+    /// Ends the answer where the operator has stopped it: what is held does not go out, verdict or not.
+    fn stop_where_halted(&mut self, cx: &mut Context<'_>) {
+        if self.over || matches!(self.error, Some(SourceError::Halted(_))) {
+            return;
+        }
+        // The gateway's own end comes by way of the source.
+        if let Poll::Ready(error @ SourceError::Halted(_)) = self.alarm.poll(cx) {
+            self.review.finish(UpstreamEnd::Stopped { kind: error.kind(), message: error.to_string() });
+            self.error = Some(error);
+            self.source = None;
+        }
+    }
+
     /// Takes what the upstream has, if the review wants it. True if bytes came.
     fn feed(&mut self, cx: &mut Context<'_>) -> bool {
         while self.review.wants_input() {
@@ -66,9 +91,10 @@ impl<B: Body<Data = Bytes, Error = SourceError> + Unpin> Rewrite<B> {
                 }
                 Poll::Ready(Some(Err(error))) => {
                     let (kind, message) = (error.kind(), error.to_string());
-                    self.review.finish(match error {
-                        SourceError::Stopped => UpstreamEnd::Stopped { kind, message },
-                        _ => UpstreamEnd::Broken { kind, message },
+                    self.review.finish(if error.is_own() {
+                        UpstreamEnd::Stopped { kind, message }
+                    } else {
+                        UpstreamEnd::Broken { kind, message }
                     });
                     self.error = Some(error);
                 }
@@ -84,6 +110,7 @@ impl<B: Body<Data = Bytes, Error = SourceError> + Unpin> Rewrite<B> {
 
 impl<B: Body<Data = Bytes, Error = SourceError> + Unpin> Pieces for Rewrite<B> {
     fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Piece, SourceError>>> {
+        self.stop_where_halted(cx);
         loop {
             let fed = self.feed(cx);
             match self.review.poll_output(cx) {
@@ -125,7 +152,7 @@ impl<B: Body<Data = Bytes, Error = SourceError> + Unpin> Pieces for Rewrite<B> {
         }
         let evaluation = evaluation(summary);
         let (status, error) = match &self.error {
-            Some(SourceError::Stopped) => (Status::Interrupted, Some(SourceError::Stopped.to_string())),
+            Some(error) if error.is_own() => (Status::Interrupted, Some(error.to_string())),
             _ if !self.review.broke_off() => (Status::Completed, None),
             Some(error) => (Status::UpstreamBroken, Some(error.to_string())),
             None => (Status::UpstreamBroken, Some("the upstream's answer ended before it was complete".to_owned())),

@@ -10,9 +10,9 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 use tokio::time::{Sleep, sleep};
-use tokio_util::sync::CancellationToken;
 
 use super::watchdog::Watchdog;
+use crate::panic_switch::Interrupt;
 
 /// One thing that a scripted body does.
 pub(crate) enum Step {
@@ -38,7 +38,7 @@ pub(crate) fn body(steps: impl IntoIterator<Item = Step>) -> Scripted {
 
 /// The same as a source with an idle limit of 300 seconds.
 pub(crate) fn source(body: Scripted) -> Watchdog<Scripted> {
-    Watchdog::new(body, Duration::from_mins(5), &CancellationToken::new())
+    Watchdog::new(body, Duration::from_mins(5), &Interrupt::never())
 }
 
 /// The text of a body and its error, if it has one.

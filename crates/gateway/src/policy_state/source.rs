@@ -9,8 +9,9 @@ use luthien_record::Store;
 use luthien_record::store::{StoreError, StoredPolicy};
 use serde_json::{Value, json};
 
+use super::BY_API;
 use crate::clock::Clock;
-use crate::settings::{PolicySource, Settings, Sources, read_yaml};
+use crate::settings::{PolicyFailMode, PolicySource, Settings, Sources, read_yaml};
 
 /// What decides which policy is active at the start.
 #[derive(Clone, Debug)]
@@ -23,6 +24,10 @@ pub struct PolicyOptions {
     pub inline: Option<(Value, String)>,
     /// Puts the policy that protects the gateway first.
     pub dogfood: bool,
+    /// What becomes of traffic whose policy does not load.
+    pub fail_mode: PolicyFailMode,
+    /// What requests may choose by header.
+    pub choices: Vec<String>,
     /// What the settings say about judges.
     pub env: LoadEnv,
 }
@@ -37,6 +42,8 @@ impl PolicyOptions {
             file: settings.policy_config.as_deref().map(|path| sources.folder.join(path)),
             inline: settings.policy.clone().map(|policy| (policy, name)),
             dogfood: settings.dogfood_mode,
+            fail_mode: settings.policy_fail_mode,
+            choices: settings.policy_header_choices.0.clone(),
             env: LoadEnv {
                 judge_model: settings.llm_judge_model.clone(),
                 judge_api_base: settings.llm_judge_api_base.as_ref().map(ToString::to_string),
@@ -49,9 +56,9 @@ impl PolicyOptions {
     }
 }
 
-/// The gateway cannot start with the policy that it was told to use.
+/// Why the policy that the gateway was told to use is not in force.
 #[derive(Debug, thiserror::Error)]
-pub enum StartError {
+pub(super) enum Unusable {
     /// The policy file cannot be read.
     #[error("cannot read the policy file {}: {why}", path.display())]
     Unreadable {
@@ -71,7 +78,7 @@ pub enum StartError {
         way_out: &'static str,
     },
     /// It does not load.
-    #[error("the policy from {origin} does not load, so the gateway does not start: {error}{way_out}")]
+    #[error("the policy from {origin} does not load: {error}{way_out}")]
     Refused {
         /// Where it stands.
         origin: String,
@@ -80,6 +87,17 @@ pub enum StartError {
         /// What else to do, or nothing.
         way_out: &'static str,
     },
+    /// What the database holds cannot be read.
+    #[error("{0}{WITHOUT_DATABASE}")]
+    Damaged(StoreError),
+}
+
+/// The gateway cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The gateway's own policy does not load.
+    #[error("the policy that protects the gateway does not load: {0}")]
+    Guard(LoadError),
     /// The database cannot be asked.
     #[error("cannot read from the database which policy is set: {0}; POLICY_SOURCE=file starts without asking it")]
     Store(#[from] StoreError),
@@ -87,9 +105,11 @@ pub enum StartError {
 
 /// A policy that was chosen, not yet loaded.
 pub(super) struct Chosen {
-    pub(super) spec: PolicySpec,
+    pub(super) spec: Result<PolicySpec, Unusable>,
+    /// The database, a file, or the default.
     pub(super) origin: String,
-    pub(super) way_out: &'static str,
+    /// The same for messages, with who set it.
+    pub(super) place: String,
     pub(super) enabled_by: String,
     pub(super) enabled_at: Timestamp,
     pub(super) version: u64,
@@ -99,72 +119,77 @@ pub(super) struct Chosen {
 pub(super) async fn choose(options: &PolicyOptions, store: &Store, clock: &Clock) -> Result<Chosen, StartError> {
     let file = match options.source {
         PolicySource::Db => None,
-        PolicySource::File | PolicySource::DbFallbackFile | PolicySource::FileFallbackDb => from_file(options)?,
+        PolicySource::File | PolicySource::DbFallbackFile | PolicySource::FileFallbackDb => from_file(options),
     };
     let stored = match options.source {
         PolicySource::File => None,
-        PolicySource::Db | PolicySource::DbFallbackFile | PolicySource::FileFallbackDb => {
-            store.current_policy().await?
-        }
+        PolicySource::Db | PolicySource::DbFallbackFile | PolicySource::FileFallbackDb => stored(store).await?,
     };
     let version = stored.as_ref().map_or(0, |(version, _)| *version);
     let file_first = options.source == PolicySource::FileFallbackDb && file.is_some();
-    match (stored, file) {
-        (Some((_, stored)), _) if !file_first => from_stored(stored, version),
-        (_, Some((spec, origin))) => {
-            Ok(Chosen { spec, origin, way_out: "", enabled_by: "file".to_owned(), enabled_at: clock.now(), version })
+    let new = |spec, origin: String, by: &str| Chosen {
+        spec,
+        place: origin.clone(),
+        origin,
+        enabled_by: by.to_owned(),
+        enabled_at: clock.now(),
+        version,
+    };
+    Ok(match (stored, file) {
+        (Some((_, Ok(stored))), _) if !file_first => from_stored(stored, version),
+        (Some((_, Err(error))), _) if !file_first => {
+            new(Err(Unusable::Damaged(error)), "the database".to_owned(), "unknown")
         }
-        (_, None) => Ok(Chosen {
-            spec: PolicySpec::new("no_op", json!({})),
-            origin: "the default".to_owned(),
-            way_out: "",
-            enabled_by: "default".to_owned(),
-            enabled_at: clock.now(),
-            version,
-        }),
+        (_, Some((spec, origin))) => new(spec, origin, "file"),
+        (_, None) => new(Ok(PolicySpec::new("no_op", json!({}))), "the default".to_owned(), "default"),
+    })
+}
+
+/// The database's policy; one that cannot be read is still one.
+async fn stored(store: &Store) -> Result<Option<(u64, Result<StoredPolicy, StoreError>)>, StartError> {
+    match store.current_policy().await {
+        Ok(stored) => Ok(stored.map(|(version, policy)| (version, Ok(policy)))),
+        Err(error @ StoreError::Damaged { .. }) => Ok(Some((store.policy_count().await?, Err(error)))),
+        Err(error) => Err(error.into()),
     }
 }
 
 /// What helps when the database's policy is the one that does not load.
-const WITHOUT_DATABASE: &str = "; POLICY_SOURCE=file starts without it";
+pub(super) const WITHOUT_DATABASE: &str = "; POLICY_SOURCE=file starts without it";
 
-fn from_stored(stored: StoredPolicy, version: u64) -> Result<Chosen, StartError> {
-    let origin = format!("the database (set by {})", stored.enabled_by);
+fn from_stored(stored: StoredPolicy, version: u64) -> Chosen {
+    let (origin, place) = (BY_API.to_owned(), format!("{BY_API} (set by {})", stored.enabled_by));
+    let (enabled_by, enabled_at) = (stored.enabled_by.clone(), stored.enabled_at);
+    Chosen { spec: spec_of(stored, &place), origin, place, enabled_by, enabled_at, version }
+}
+
+/// The policy that a row of the database holds.
+pub(super) fn spec_of(stored: StoredPolicy, origin: &str) -> Result<PolicySpec, Unusable> {
     let mode = stored.mode.as_deref().map_or(Some(Mode::Enforce), mode_of);
-    let Some(mode) = mode else {
-        return Err(StartError::NotAPolicy {
-            origin,
-            why: "mode: not off, shadow or enforce".to_owned(),
-            way_out: WITHOUT_DATABASE,
-        });
-    };
-    let spec = PolicySpec { class: stored.class_ref, config: stored.config, mode };
-    Ok(Chosen {
-        spec,
-        origin,
+    let mode = mode.ok_or_else(|| Unusable::NotAPolicy {
+        origin: origin.to_owned(),
+        why: "mode: not off, shadow or enforce".to_owned(),
         way_out: WITHOUT_DATABASE,
-        enabled_by: stored.enabled_by,
-        enabled_at: stored.enabled_at,
-        version,
-    })
+    })?;
+    Ok(PolicySpec { class: stored.class_ref, config: stored.config, mode })
 }
 
 /// The policy of the policy file, else of the settings file; none if neither has one.
-fn from_file(options: &PolicyOptions) -> Result<Option<(PolicySpec, String)>, StartError> {
+fn from_file(options: &PolicyOptions) -> Option<(Result<PolicySpec, Unusable>, String)> {
     if let Some(path) = &options.file {
         let origin = path.display().to_string();
-        let value = read(path)?;
-        return Ok(Some((spec(value, &origin)?, origin)));
+        return Some((read(path).and_then(|value| spec(value, &origin)), origin));
     }
-    let Some((value, origin)) = &options.inline else { return Ok(None) };
-    Ok(Some((spec(value.clone(), origin)?, origin.clone())))
+    let (value, origin) = options.inline.as_ref()?;
+    Some((spec(value.clone(), origin), origin.clone()))
 }
 
 /// The policy in a file: under `policy`, or the file is it.
-fn read(path: &Path) -> Result<Value, StartError> {
-    let unreadable = |why: String| StartError::Unreadable { path: path.to_owned(), why };
+fn read(path: &Path) -> Result<Value, Unusable> {
+    let unreadable = |why: String| Unusable::Unreadable { path: path.to_owned(), why };
     let text = std::fs::read_to_string(path).map_err(|error| unreadable(error.to_string()))?;
-    let value = read_yaml(&text).map_err(unreadable)?;
+    // JSON is YAML, but for some characters and forms of numbers; what the API takes, a file may hold.
+    let value = serde_json::from_str(&text).or_else(|_| read_yaml(&text)).map_err(unreadable)?;
     match value {
         Value::Object(mut root) if root.contains_key("policy") => {
             let policy = root.shift_remove("policy").unwrap_or_default();
@@ -179,11 +204,11 @@ fn read(path: &Path) -> Result<Value, StartError> {
     }
 }
 
-fn spec(value: Value, origin: &str) -> Result<PolicySpec, StartError> {
+fn spec(value: Value, origin: &str) -> Result<PolicySpec, Unusable> {
     serde_path_to_error::deserialize(value).map_err(|error| {
         let path = error.path().to_string();
         let place = if path == "." { "policy".to_owned() } else { format!("policy.{path}") };
-        StartError::NotAPolicy { origin: origin.to_owned(), why: format!("{place}: {}", error.inner()), way_out: "" }
+        Unusable::NotAPolicy { origin: origin.to_owned(), why: format!("{place}: {}", error.inner()), way_out: "" }
     })
 }
 
@@ -196,6 +221,6 @@ pub(super) fn mode_word(mode: Mode) -> &'static str {
     }
 }
 
-fn mode_of(word: &str) -> Option<Mode> {
+pub(super) fn mode_of(word: &str) -> Option<Mode> {
     [Mode::Off, Mode::Shadow, Mode::Enforce].into_iter().find(|mode| mode_word(*mode) == word)
 }

@@ -1,13 +1,19 @@
 //! Which policy the gateway begins with, and what keeps it from beginning.
 
+use std::cell::Cell;
 use std::path::Path;
 
+use luthien_record::store::StoredAssignment;
 use luthien_record::{Recorder, RecorderConfig};
 use rstest::rstest;
 use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
 
 use super::*;
-use crate::settings::PolicySource;
+use crate::errors::GatewayError;
+use crate::panic_switch::{PanicMode, PanicOrder};
+use crate::scopes::{Asker, How, Scope};
+use crate::settings::{PolicyFailMode, PolicySource};
 
 /// A record in a folder.
 async fn record() -> (Recorder, tempfile::TempDir) {
@@ -17,7 +23,15 @@ async fn record() -> (Recorder, tempfile::TempDir) {
 
 fn options(source: PolicySource, inline: Option<Value>) -> PolicyOptions {
     let inline = inline.map(|value| (value, "luthien.yaml".to_owned()));
-    PolicyOptions { source, file: None, inline, dogfood: false, env: LoadEnv::default() }
+    PolicyOptions {
+        source,
+        file: None,
+        inline,
+        dogfood: false,
+        fail_mode: PolicyFailMode::Closed,
+        choices: Vec::new(),
+        env: LoadEnv::default(),
+    }
 }
 
 async fn start(options: PolicyOptions, recorder: &Recorder) -> Result<PolicyState, StartError> {
@@ -34,7 +48,7 @@ async fn chosen(source: PolicySource, stored: bool, file: bool) -> (String, Stri
     let inline = file.then(|| json!({"class": "serial", "config": {"policies": [{"class": "no_op"}]}}));
     let state = start(options(source, inline), &recorder).await.unwrap();
     let live = state.live().load();
-    (live.active.class_ref.clone(), live.active.enabled_by.clone())
+    (live.standing.active.class_ref.clone(), live.standing.active.enabled_by.clone())
 }
 
 #[rstest]
@@ -70,7 +84,7 @@ async fn a_policy_file_has_one_of_three_forms(#[case] text: &str) {
     std::fs::write(&file, text).unwrap();
     let options = PolicyOptions { file: Some(file), ..options(PolicySource::File, Some(json!({"class": "no_op"}))) };
     let state = start(options, &recorder).await.unwrap();
-    assert!(state.live().load().label().contains("all_caps"));
+    assert!(state.live().load().usual().label().contains("all_caps"));
 }
 
 #[tokio::test]
@@ -81,12 +95,12 @@ async fn a_policy_that_is_off_in_the_file_is_off() {
     let state =
         start(PolicyOptions { file: Some(file), ..options(PolicySource::File, None) }, &recorder).await.unwrap();
     let live = state.live().load();
-    assert!(live.plan.is_idle());
-    assert_eq!(live.active.class_ref, "all_caps");
+    assert!(live.usual().plan.is_idle());
+    assert_eq!(live.standing.active.class_ref, "all_caps");
 }
 
 #[rstest]
-#[case("policy: { class: all_cap }", "does not load, so the gateway does not start: class: unknown policy")]
+#[case("policy: { class: all_cap }", "does not load: class: unknown policy")]
 #[case("policy: { class: all_caps, config: { loud: 1 } }", "loud")]
 #[case("policy: { class: serial, config: { policies: [{ class: nope }] } }", "policies[0].class")]
 #[case("policy: { klass: all_caps }", "policy.klass")]
@@ -95,22 +109,31 @@ async fn a_policy_that_is_off_in_the_file_is_off() {
 #[case("policy: {", "cannot read the policy file")]
 #[case("", "policy: invalid type: null")]
 #[tokio::test]
-async fn a_policy_that_does_not_load_keeps_the_gateway_from_starting(#[case] text: &str, #[case] expected: &str) {
+async fn a_policy_that_does_not_load_is_rejected_with_its_reason(#[case] text: &str, #[case] expected: &str) {
     let (recorder, folder) = record().await;
     let file = folder.path().join("policy.yaml");
     std::fs::write(&file, text).unwrap();
     let options = PolicyOptions { file: Some(file), ..options(PolicySource::DbFallbackFile, None) };
-    let error = start(options, &recorder).await.unwrap_err().to_string();
-    assert!(error.contains(expected), "{error}");
-    assert!(error.contains("policy.yaml"), "{error}");
+    let state = start(options, &recorder).await.unwrap();
+    let live = state.live().load();
+    let reason = live.standing.rejected().expect("a reason").to_string();
+    assert!(reason.contains(expected), "{reason}");
+    assert!(reason.contains("policy.yaml"), "{reason}");
+    assert!(live.usual().plan.is_idle());
+    assert!(live.usual().label().contains("; rejected="), "{}", live.usual().label());
+    state.set(PolicySpec::new("all_caps", json!({})), "a person").await.unwrap();
+    let live = state.live().load();
+    assert_eq!((live.standing.rejected(), live.usual().label()), (None, "all_caps; version=1"));
 }
 
 #[tokio::test]
-async fn a_policy_file_that_is_not_there_is_an_error() {
+async fn a_policy_file_that_is_not_there_is_rejected() {
     let (recorder, _folder) = record().await;
     let file = Some(Path::new("/nonexistent/policy.yaml").to_owned());
-    let error = start(PolicyOptions { file, ..options(PolicySource::File, None) }, &recorder).await.unwrap_err();
-    assert!(error.to_string().starts_with("cannot read the policy file /nonexistent/policy.yaml"));
+    let state = start(PolicyOptions { file, ..options(PolicySource::File, None) }, &recorder).await.unwrap();
+    let live = state.live().load();
+    let reason = live.standing.rejected().expect("a reason").to_string();
+    assert!(reason.starts_with("cannot read the policy file /nonexistent/policy.yaml"), "{reason}");
 }
 
 #[tokio::test]
@@ -118,23 +141,141 @@ async fn the_gateways_own_protection_stands_first_in_every_chain() {
     let (recorder, _folder) = record().await;
     let options = PolicyOptions { dogfood: true, ..options(PolicySource::Db, None) };
     let state = start(options, &recorder).await.unwrap();
-    assert!(state.live().load().label().starts_with("dogfood_safety"));
+    assert!(state.live().load().usual().label().starts_with("dogfood_safety"));
     state.set(PolicySpec::new("all_caps", json!({})), "a").await.unwrap();
     let live = state.live().load();
-    assert!(live.label().starts_with("dogfood_safety+all_caps"), "{}", live.label());
-    assert_eq!(live.active.class_ref, "all_caps");
+    assert!(live.usual().label().starts_with("dogfood_safety+all_caps"), "{}", live.usual().label());
+    assert_eq!(live.standing.active.class_ref, "all_caps");
 }
 
 #[tokio::test]
 async fn versions_count_on_over_restarts() {
     let (recorder, _folder) = record().await;
     let state = start(options(PolicySource::Db, None), &recorder).await.unwrap();
-    assert_eq!(state.live().load().version, 0);
+    assert_eq!(state.live().load().standing.version, 0);
     state.set(PolicySpec::new("all_caps", json!({})), "a").await.unwrap();
     state.set(PolicySpec::new("no_op", json!({})), "b").await.unwrap();
-    assert_eq!(state.live().load().version, 2);
+    assert_eq!(state.live().load().standing.version, 2);
     let again = start(options(PolicySource::Db, None), &recorder).await.unwrap();
-    assert_eq!(again.live().load().version, 2);
+    assert_eq!(again.live().load().standing.version, 2);
     again.set(PolicySpec::new("all_caps", json!({})), "c").await.unwrap();
-    assert_eq!(again.live().load().version, 3);
+    assert_eq!(again.live().load().standing.version, 3);
+}
+
+thread_local! {
+    /// What the clock of these tests says, in seconds since 1970.
+    static NOW: Cell<i64> = const { Cell::new(0) };
+}
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(second).unwrap()
+}
+
+fn by_hand() -> Clock {
+    Clock::new(|| at(NOW.get()), uuid::Uuid::nil)
+}
+
+const ASKER: Asker<'_> = Asker { key: Some([7; 16]), session: None, wish: None };
+
+fn label(state: &PolicyState) -> String {
+    state.live().load().choose(&ASKER, state.now()).unwrap().label().to_owned()
+}
+
+fn temporary(end: i64) -> NewAssignment {
+    NewAssignment {
+        scope: Scope::Key([7; 16]),
+        spec: PolicySpec::new("all_caps", json!({})),
+        how: How::Replace,
+        expires_at: Some(at(end)),
+        by: "a person".to_owned(),
+    }
+}
+
+#[tokio::test]
+async fn a_temporary_policy_ends_to_the_moment_and_goes_by_itself() {
+    let (recorder, _folder) = record().await;
+    NOW.set(1);
+    let state = PolicyState::start(options(PolicySource::Db, None), recorder.store().clone(), by_hand()).await.unwrap();
+    let state = Arc::new(state);
+    state.assign(temporary(60)).await.unwrap();
+    NOW.set(59);
+    assert_eq!(label(&state), "all_caps; version=0; scope=key; assignment=1");
+    NOW.set(60);
+    assert_eq!(label(&state), "no_op; version=0");
+    assert_eq!(state.live().load().assignments.all().count(), 1);
+    let stop = CancellationToken::new();
+    let gone = async {
+        while !recorder.store().assignments().await.unwrap().is_empty() {}
+        stop.cancel();
+    };
+    tokio::join!(Arc::clone(&state).tend(stop.clone()), gone);
+    assert_eq!(state.live().load().assignments.all().count(), 0);
+}
+
+#[tokio::test]
+async fn assignments_survive_a_restart_but_for_those_that_are_over() {
+    let (recorder, _folder) = record().await;
+    NOW.set(1);
+    let begin = async || {
+        PolicyState::start(options(PolicySource::Db, None), recorder.store().clone(), by_hand()).await.unwrap()
+    };
+    let state = begin().await;
+    state.assign(temporary(60)).await.unwrap();
+    state.assign(temporary(30)).await.unwrap();
+    assert_eq!(label(&state), "all_caps; version=0; scope=key; assignment=2");
+    NOW.set(40);
+    let again = begin().await;
+    assert_eq!(label(&again), "all_caps; version=0; scope=key; assignment=1");
+    assert_eq!(recorder.store().assignments().await.unwrap().len(), 1);
+}
+
+#[rstest]
+#[case(PolicyFailMode::Closed, None)]
+#[case(PolicyFailMode::Open, Some("no_op; version=0; scope=key; assignment=1; rejected=gone"))]
+#[tokio::test]
+async fn an_assignment_that_no_longer_loads_concerns_its_own_traffic(
+    #[case] fail_mode: PolicyFailMode,
+    #[case] expected: Option<&str>,
+) {
+    let (recorder, _folder) = record().await;
+    let stored = StoredAssignment {
+        id: 0,
+        scope: "key".to_owned(),
+        credential: Some([7; 16]),
+        name: None,
+        class_ref: "gone".to_owned(),
+        config: json!({}),
+        mode: "enforce".to_owned(),
+        how: "replace".to_owned(),
+        set_at: at(1),
+        set_by: "an older version".to_owned(),
+        expires_at: None,
+    };
+    recorder.store().assign(&stored).await.unwrap();
+    let state = start(PolicyOptions { fail_mode, ..options(PolicySource::Db, None) }, &recorder).await.unwrap();
+    let live = state.live().load();
+    let other = Asker { key: Some([8; 16]), ..ASKER };
+    assert_eq!(live.choose(&other, state.now()).unwrap().label(), "no_op; version=0");
+    let chosen = live.choose(&ASKER, state.now());
+    assert_eq!(chosen.as_ref().ok().map(|chosen| chosen.label()), expected);
+    assert_eq!(chosen.err(), expected.is_none().then(|| GatewayError::PolicyRejected("gone".to_owned())));
+    assert!(live.assignments.all().all(|assigned| assigned.loaded.is_err()));
+}
+
+#[tokio::test]
+async fn the_panic_switch_outranks_every_change_and_is_kept_as_it_was_last() {
+    let (recorder, _folder) = record().await;
+    let state = start(options(PolicySource::Db, None), &recorder).await.unwrap();
+    let order = |mode| PanicOrder { mode, by: "a person".to_owned(), ..PanicOrder::default() };
+    state.halt(order(PanicMode::Traffic)).await.unwrap();
+    state.set(PolicySpec::new("no_op", json!({})), "another").await.unwrap();
+    let refused = state.live().load().choose(&ASKER, state.now()).unwrap_err();
+    assert!(matches!(refused, GatewayError::Halted(_)));
+    state.halt(order(PanicMode::ToolCalls)).await.unwrap();
+    assert_eq!(label(&state), "operator_stop+no_op; version=1");
+    assert!(state.panic_is_kept());
+    assert_eq!(recorder.store().panic().await.unwrap().unwrap().mode, "tool_calls");
+    let again = start(options(PolicySource::Db, None), &recorder).await.unwrap();
+    assert_eq!(label(&again), "operator_stop+no_op; version=1");
+    assert!(again.panic_is_kept());
 }

@@ -132,6 +132,11 @@ impl Value for ByteSize {
 const SIZE: &str = "a size such as `512KiB`, `32MiB` or a number of bytes";
 const DURATION: &str = "a time such as `500ms`, `10s`, `2m`, `1h` or a number of seconds";
 
+/// A time such as `15m`.
+pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
+    Value::parse(text)
+}
+
 impl Value for Duration {
     const KIND: Kind = Kind::Duration;
 
@@ -254,6 +259,39 @@ choice! {
         DbFallbackFile = "db-fallback-file",
         /// The file; the database where that holds none.
         FileFallbackDb = "file-fallback-db",
+    }
+}
+
+choice! {
+    /// What becomes of traffic whose policy did not load.
+    #[derive(Default)]
+    PolicyFailMode {
+        /// It is refused.
+        #[default]
+        Closed = "closed",
+        /// It passes, recorded as failed open.
+        Open = "open",
+    }
+}
+
+/// Names, each once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Names(pub Vec<String>);
+
+impl Value for Names {
+    const KIND: Kind = Kind::List;
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let mut names: Vec<String> =
+            text.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect();
+        names.sort();
+        names.dedup();
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+        if names.iter().all(|name| name.chars().all(plain)) {
+            Ok(Self(names))
+        } else {
+            Err("names of letters, digits, `_`, `-` and `.`, separated by commas".to_owned())
+        }
     }
 }
 

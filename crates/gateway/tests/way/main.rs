@@ -35,9 +35,13 @@ mod responses;
 #[cfg(test)]
 mod routing;
 #[cfg(test)]
+mod scopes;
+#[cfg(test)]
 mod searches;
 #[cfg(test)]
 mod sending;
+#[cfg(test)]
+mod stopped;
 #[cfg(test)]
 mod stopping;
 #[cfg(test)]

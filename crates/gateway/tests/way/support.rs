@@ -6,9 +6,13 @@ use std::time::Duration;
 use jiff::Timestamp;
 use luthien_gateway::admin_runtime::AdminRuntime;
 use luthien_gateway::approvals::Approvals;
+use luthien_gateway::clock::Clock;
 use luthien_gateway::config::{GatewayConfig, Limits, Network, Timeouts, UpstreamConfig, UpstreamTimeouts};
 use luthien_gateway::live::{ActivePolicy, LiveState};
+use luthien_gateway::policy_state::{PolicyOptions, PolicyState};
+use luthien_gateway::settings::{PolicyFailMode, PolicySource};
 use luthien_gateway::{Common, Gateway, Running};
+use luthien_policy::catalogue::LoadEnv;
 use luthien_policy::contract::{Mode, Policy};
 use luthien_policy::plan::Plan;
 use luthien_policy::tree::Tree;
@@ -32,6 +36,7 @@ pub(crate) struct Rig {
     pub(crate) recorder: Recorder,
     pub(crate) approvals: Approvals,
     pub(crate) gateway: Running,
+    pub(crate) live: Arc<LiveState>,
     admin: AdminRuntime,
     pub(crate) folder: TempDir,
 }
@@ -64,6 +69,24 @@ pub(crate) fn config(upstream: &str) -> GatewayConfig {
         allowed_paths: vec!["/v1/embeddings".to_owned()],
         judge: luthien_gateway::config::JudgeConfig::default(),
     }
+}
+
+/// No policy, and what does not load refuses traffic.
+pub(crate) fn options() -> PolicyOptions {
+    PolicyOptions {
+        source: PolicySource::DbFallbackFile,
+        file: None,
+        inline: None,
+        dogfood: false,
+        fail_mode: PolicyFailMode::Closed,
+        choices: Vec::new(),
+        env: LoadEnv::default(),
+    }
+}
+
+/// The id of the key with which `KEY` comes.
+pub(crate) fn key_id() -> [u8; 16] {
+    blake3::keyed_hash(&[1; 32], KEY.1.as_bytes()).as_bytes()[..16].try_into().unwrap()
 }
 
 impl Rig {
@@ -101,12 +124,37 @@ impl Rig {
             mode: Mode::Enforce,
         };
         let live = Arc::new(LiveState::new(Plan::new(tree), active, 3));
-        let common = Common::new(recorder.clone(), live);
+        Self::on(folder, upstream, recorder, live, change).await
+    }
+
+    /// With the policies of this state; `options` say where it begins.
+    pub(crate) async fn governed(
+        script: impl Into<Script>,
+        options: PolicyOptions,
+        change: impl FnOnce(&mut GatewayConfig),
+    ) -> (Self, Arc<PolicyState>) {
+        let folder = tempfile::tempdir().unwrap();
+        let upstream = Upstream::start().await.unwrap();
+        upstream.default_script(script);
+        let recorder = Recorder::open(RecorderConfig::in_dir(folder.path())).await.unwrap();
+        let state = PolicyState::start(options, recorder.store().clone(), Clock::system()).await.unwrap();
+        let rig = Self::on(folder, upstream, recorder, Arc::clone(state.live()), change).await;
+        (rig, Arc::new(state))
+    }
+
+    async fn on(
+        folder: TempDir,
+        upstream: Upstream,
+        recorder: Recorder,
+        live: Arc<LiveState>,
+        change: impl FnOnce(&mut GatewayConfig),
+    ) -> Self {
         let admin = AdminRuntime::start(axum::Router::new()).unwrap();
         let mut config = config(&upstream.base_url());
         change(&mut config);
+        let common = Common::new(recorder.clone(), Arc::clone(&live));
         let started = Gateway::start(config, common.clone(), admin.service(), CancellationToken::new()).await;
-        Self { upstream, recorder, approvals: common.approvals, gateway: started.unwrap(), admin, folder }
+        Self { upstream, recorder, approvals: common.approvals, gateway: started.unwrap(), live, admin, folder }
     }
 
     pub(crate) fn url(&self, path: &str) -> String {

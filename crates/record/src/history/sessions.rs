@@ -23,6 +23,8 @@ pub struct Sessions {
 pub struct SessionSummary {
     /// The id that the detail takes.
     pub session_id: String,
+    /// The id of the key that it came with.
+    pub key: Option<String>,
     /// Its first transaction.
     pub first_timestamp: Timestamp,
     /// Its last transaction.
@@ -51,6 +53,7 @@ pub async fn sessions(store: &Store, filter: &SessionFilter) -> Result<Sessions,
         .into_iter()
         .map(|row| SessionSummary {
             session_id: row.session_id,
+            key: Some(row.key).filter(|key| !key.is_empty()),
             first_timestamp: row.first,
             last_timestamp: row.last,
             turn_count: row.turns,

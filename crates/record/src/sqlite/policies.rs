@@ -1,5 +1,6 @@
 //! The policy setting in SQLite: every one that was set, the last one in force.
 
+use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, SqliteConnection};
 
 /// A policy setting's row.
@@ -14,18 +15,37 @@ pub(crate) struct PolicyRow {
     pub(crate) enabled_by: String,
 }
 
-/// The last one.
-pub(crate) async fn current(connection: &mut SqliteConnection) -> Result<Option<PolicyRow>, sqlx::Error> {
-    let sql = "SELECT id, class_ref, config, mode, enabled_at, enabled_by FROM policies ORDER BY id DESC LIMIT 1";
-    let Some(row) = sqlx::query(sql).fetch_optional(connection).await? else { return Ok(None) };
-    Ok(Some(PolicyRow {
+fn read(row: &SqliteRow) -> Result<PolicyRow, sqlx::Error> {
+    Ok(PolicyRow {
         version: row.try_get(0)?,
         class_ref: row.try_get(1)?,
         config: row.try_get(2)?,
         mode: row.try_get(3)?,
         enabled_at: row.try_get(4)?,
         enabled_by: row.try_get(5)?,
-    }))
+    })
+}
+
+/// The last ones, the last first.
+pub(crate) async fn latest(
+    connection: &mut SqliteConnection,
+    limit: u32,
+    offset: u32,
+) -> Result<Vec<PolicyRow>, sqlx::Error> {
+    let sql =
+        "SELECT id, class_ref, config, mode, enabled_at, enabled_by FROM policies ORDER BY id DESC LIMIT ? OFFSET ?";
+    sqlx::query(sql).bind(limit).bind(offset).fetch_all(connection).await?.iter().map(read).collect()
+}
+
+/// The one of a version.
+pub(crate) async fn one(connection: &mut SqliteConnection, version: i64) -> Result<Option<PolicyRow>, sqlx::Error> {
+    let sql = "SELECT id, class_ref, config, mode, enabled_at, enabled_by FROM policies WHERE id = ?";
+    sqlx::query(sql).bind(version).fetch_optional(connection).await?.as_ref().map(read).transpose()
+}
+
+/// How many there are.
+pub(crate) async fn count(connection: &mut SqliteConnection) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar("SELECT COUNT(*) FROM policies").fetch_one(connection).await
 }
 
 /// Adds one and gives its version.

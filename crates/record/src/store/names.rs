@@ -7,8 +7,8 @@ use sqlx::SqliteConnection;
 
 use crate::sqlite::sessions::credentials;
 
-/// How many digits of the hash are in a name.
-const DIGITS: usize = 8;
+/// How many bytes of the hash are in a name.
+const BYTES: usize = 4;
 
 /// The name by which [`find`] finds a session.
 pub(super) async fn public(
@@ -20,7 +20,7 @@ pub(super) async fn public(
     if first.is_none_or(|first| first == credential) {
         return Ok(session.to_owned());
     }
-    Ok(format!("{session}@{}", digits(credential)))
+    Ok(format!("{session}@{}", digits(credential, BYTES)))
 }
 
 /// The session and credential of a name.
@@ -32,13 +32,15 @@ pub(super) async fn find(
         return Ok(Some((name.to_owned(), first)));
     }
     let Some((session, wanted)) = name.rsplit_once('@') else { return Ok(None) };
-    let found = credentials(connection, session).await?.into_iter().find(|credential| digits(credential) == wanted);
+    let found =
+        credentials(connection, session).await?.into_iter().find(|credential| digits(credential, BYTES) == wanted);
     Ok(found.map(|credential| (session.to_owned(), credential)))
 }
 
-fn digits(credential: &[u8]) -> String {
+/// The first `bytes` of a hash in hexadecimal digits.
+pub(super) fn digits(credential: &[u8], bytes: usize) -> String {
     let mut out = String::new();
-    for byte in credential.iter().take(DIGITS / 2) {
+    for byte in credential.iter().take(bytes) {
         let _ = write!(out, "{byte:02x}");
     }
     out

@@ -36,7 +36,7 @@ async fn what_is_set_is_active_and_read_back_exactly() {
     );
     assert_eq!(current["config"].to_string(), config.to_string());
     assert!(current["enabled_at"].as_str().unwrap().ends_with('Z'));
-    assert!(fixture.state.policies.live().load().label().contains("all_caps"));
+    assert!(fixture.state.policies.live().load().usual().label().contains("all_caps"));
 }
 
 #[tokio::test]
@@ -45,7 +45,7 @@ async fn a_policy_can_be_set_to_only_watch() {
     let body = json!({"policy_class_ref": "all_caps", "mode": "shadow"});
     assert_eq!(fixture.set(&body.to_string()).await.json()["success"], true);
     assert_eq!(fixture.get("/api/admin/policy/current").await.json()["mode"], "shadow");
-    assert_eq!(fixture.state.policies.live().load().plan.watches(), Watch::default());
+    assert_eq!(fixture.state.policies.live().load().usual().plan.watches(), Watch::default());
 }
 
 #[tokio::test]

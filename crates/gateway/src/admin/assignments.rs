@@ -1,0 +1,280 @@
+//! Where policies apply: setting, listing and ending assignments, and which policies a request would run under.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::AdminState;
+use super::error::{ApiError, Field};
+use super::form::Form;
+use super::params::{self, Params};
+use super::policy::{self, SetResult, rejection};
+use crate::live::Live;
+use crate::policy_state::NewAssignment;
+use crate::scopes::{Asker, Assigned, How, KeyId, Place, Scope, key_of};
+use crate::settings::{PolicyFailMode, PolicySource};
+
+/// Longer names are none, in bytes.
+const LONGEST: usize = 256;
+
+/// `GET /api/admin/policy/assignments`
+pub(super) async fn list(State(state): State<AdminState>) -> Json<Value> {
+    let (live, now) = (state.policies.live().load(), state.policies.now());
+    let mut all: Vec<&Arc<Assigned>> = live.assignments.all().collect();
+    all.sort_by_key(|assigned| assigned.id);
+    let listed: Vec<Value> = all.iter().map(|assigned| shown(assigned, now)).collect();
+    Json(json!({"assignments": listed, "total": listed.len(), "header_choices": live.assignments.choices()}))
+}
+
+/// `GET /api/admin/policy/assignments/{id}`
+pub(super) async fn one(
+    State(state): State<AdminState>,
+    id: Result<Path<u64>, PathRejection>,
+) -> Result<Json<Value>, ApiError> {
+    let Path(id) = id.map_err(|_| unknown())?;
+    let live = state.policies.live().load();
+    let found = live.assignments.all().find(|assigned| assigned.id == id && id != 0).ok_or_else(unknown)?;
+    Ok(Json(shown(found, state.policies.now())))
+}
+
+/// `POST /api/admin/policy/assignments`
+pub(super) async fn add(State(state): State<AdminState>, body: Body) -> Result<Json<Value>, ApiError> {
+    let members = params::object(body).await?;
+    let mut form = Form::new(&members);
+    let spec = form.spec();
+    let scope = scope(&state, &mut form).await?;
+    let default = if matches!(scope, Some(Scope::Header(_))) { How::Add } else { How::Replace };
+    let how = match form.text("how").as_deref() {
+        None => default,
+        Some("replace") => How::Replace,
+        Some("add") => How::Add,
+        Some(_) => {
+            form.refuse("how", "enum", "must be `replace` or `add`");
+            default
+        }
+    };
+    let (expires_at, by) = (form.end(state.policies.now()), form.by("set_by"));
+    if scope == Some(Scope::Global) && form.get("expires_at").or_else(|| form.get("for")).is_none() {
+        let msg = "a global assignment needs an end, `expires_at` or `for`; POST /api/admin/policy/set sets what stays";
+        form.refuse("expires_at", "missing", msg);
+    }
+    form.finish()?;
+    let Some(scope) = scope else { return Err(ApiError::Unprocessable(Vec::new())) };
+    let began = Instant::now();
+    let set = state.policies.assign(NewAssignment { scope, spec, how, expires_at, by }).await;
+    let assignment = set.as_ref().ok().map(|assigned| shown(assigned, state.policies.now()));
+    let done =
+        set.map(|set| (format!("the policy `{}` is assigned as {}", set.name(), set.id), set.spec.class.clone()));
+    let Json(result) = policy::result(began, done)?;
+    with(&result, "assignment", assignment)
+}
+
+/// `DELETE /api/admin/policy/assignments/{id}`
+pub(super) async fn end(
+    State(state): State<AdminState>,
+    id: Result<Path<u64>, PathRejection>,
+) -> Result<Json<SetResult>, ApiError> {
+    let Path(id) = id.map_err(|_| unknown())?;
+    let began = Instant::now();
+    let done = match state.policies.end_assignment(id, "api").await {
+        Ok(None) => return Err(unknown()),
+        Ok(Some(ended)) => Ok((format!("the assignment {id} is ended"), ended.spec.class.clone())),
+        Err(error) => Err(error),
+    };
+    policy::result(began, done)
+}
+
+fn unknown() -> ApiError {
+    ApiError::NotFound("there is no such assignment".to_owned())
+}
+
+fn with(result: &SetResult, name: &str, value: Option<Value>) -> Result<Json<Value>, ApiError> {
+    let mut all = serde_json::to_value(result).unwrap_or_default();
+    if let Some(all) = all.as_object_mut() {
+        all.insert(name.to_owned(), value.unwrap_or_default());
+    }
+    Ok(Json(all))
+}
+
+/// The scope that a body names; none where something is wrong with it.
+async fn scope(state: &AdminState, form: &mut Form<'_>) -> Result<Option<Scope>, ApiError> {
+    let Some(Value::Object(given)) = form.get("scope") else {
+        form.refuse("scope", "missing", "is required: an object with `kind`");
+        return Ok(None);
+    };
+    let text = |name: &str| given.get(name).and_then(Value::as_str);
+    let named = |name: &str| text(name).filter(|text| !text.is_empty() && text.len() <= LONGEST);
+    let wrong = |form: &mut Form<'_>, name: &str, msg: &str| {
+        form.refuse(&format!("scope.{name}"), "value_error", msg);
+        Ok(None)
+    };
+    let key = match given.get("key").filter(|key| !key.is_null()) {
+        None => None,
+        Some(key) => match key.as_str().and_then(key_of) {
+            Some(key) => Some(key),
+            None => return wrong(form, "key", KEY_FORM),
+        },
+    };
+    match text("kind") {
+        Some("global") => Ok(Some(Scope::Global)),
+        Some("key") => match key {
+            Some(key) => Ok(Some(Scope::Key(key))),
+            None => wrong(form, "key", KEY_FORM),
+        },
+        Some("session") => {
+            let Some(session) = named("session") else {
+                return wrong(form, "session", "is required: the session's id");
+            };
+            match session_of(state, session, key).await? {
+                Some((key, session)) => Ok(Some(Scope::Session(key, session))),
+                None => wrong(form, "session", NO_SESSION),
+            }
+        }
+        Some("header") => match named("name") {
+            Some(name) if state.policies.live().load().assignments.choices().iter().any(|choice| choice == name) => {
+                Ok(Some(Scope::Header(name.to_owned())))
+            }
+            Some(_) => wrong(form, "name", "requests may not choose this name: POLICY_HEADER_CHOICES does not list it"),
+            None => wrong(form, "name", "is required: what requests ask for"),
+        },
+        _ => wrong(form, "kind", "must be `global`, `key`, `session` or `header`"),
+    }
+}
+
+const KEY_FORM: &str = "must be a key's id: 32 hexadecimal digits, as GET /api/history/sessions has them";
+const NO_SESSION: &str =
+    "the record knows no such session; with `key` beside it, the session may be one that is still to come";
+
+/// The session by its client's name and key: as given, else as the record names it.
+async fn session_of(
+    state: &AdminState,
+    session: &str,
+    key: Option<KeyId>,
+) -> Result<Option<(KeyId, String)>, ApiError> {
+    if let Some(key) = key {
+        return Ok(Some((key, session.to_owned())));
+    }
+    let found = state.recorder.store().session_key(session).await?;
+    Ok(found.map(|(session, key)| (key, session)))
+}
+
+fn shown(assigned: &Assigned, now: Timestamp) -> Value {
+    json!({
+        "id": (assigned.id != 0).then_some(assigned.id),
+        "scope": assigned.scope.as_json(),
+        "policy": assigned.name(),
+        "policy_class_ref": assigned.spec.class,
+        "config": assigned.spec.config,
+        "mode": assigned.spec.mode,
+        "how": assigned.how,
+        "source": if assigned.id == 0 { "settings" } else { "api" },
+        "set_by": assigned.set_by,
+        "set_at": assigned.set_at,
+        "expires_at": assigned.expires_at,
+        "expired": assigned.is_over(now),
+        "rejected": assigned.loaded.as_ref().err().map(rejection),
+    })
+}
+
+/// `GET /api/admin/policy/effective`
+pub(super) async fn effective(State(state): State<AdminState>, params: Params) -> Result<Json<Value>, ApiError> {
+    let wrong = |name: &str, msg: &str| Err(ApiError::Unprocessable(vec![Field::query(name, "value_error", msg)]));
+    let mut key = match params.text("key").map(|key| key_of(&key)) {
+        None => None,
+        Some(Some(key)) => Some(key),
+        Some(None) => return wrong("key", KEY_FORM),
+    };
+    let mut session = params.text("session");
+    let wish = params.text("header");
+    params.finish()?;
+    if let Some(name) = &session {
+        match session_of(&state, name, key).await? {
+            Some((of, name)) => (key, session) = (Some(of), Some(name)),
+            None => return wrong("session", NO_SESSION),
+        }
+    }
+    let (live, now) = (state.policies.live().load(), state.policies.now());
+    let asker = Asker { key, session: session.as_deref(), wish: wish.as_deref() };
+    Ok(Json(explained(&live, &asker, now, state.policies.source())))
+}
+
+/// The whole ladder, what is first at the top.
+fn explained(live: &Live, asker: &Asker<'_>, now: Timestamp, source: PolicySource) -> Value {
+    let (order, guard) = (&live.panic.order, &live.rules.guard);
+    let mut ladder = vec![
+        json!({
+            "rung": "panic", "mode": order.mode.name(), "applies": order.mode.name() != "off", "set_by": order.by,
+            "set_at": live.panic.at, "why": "nothing outranks the panic switch",
+        }),
+        json!({
+            "rung": "dogfood", "policy": guard.names(), "applies": guard.names() != "no_op",
+            "why": "DOGFOOD_MODE puts the policy that protects the gateway first in every chain",
+        }),
+    ];
+    let rungs = live.assignments.ladder(asker, now);
+    let wish_error = rungs.as_ref().err().map(ToString::to_string);
+    let mut replaced = false;
+    for (assigned, place) in rungs.into_iter().flatten() {
+        replaced |= place == Place::Applies && assigned.how == How::Replace;
+        let mut rung = shown(assigned, now);
+        if let Some(rung) = rung.as_object_mut() {
+            rung.insert("rung".to_owned(), json!(assigned.scope.kind()));
+            rung.insert("place".to_owned(), json!(place));
+            rung.insert("applies".to_owned(), json!(place == Place::Applies));
+            rung.insert("why".to_owned(), json!(why(assigned.how, place, live.fail_mode())));
+        }
+        ladder.push(rung);
+    }
+    let standing = &live.standing;
+    ladder.push(json!({
+        "rung": "global",
+        "place": if replaced { "outranked" } else if standing.rejected().is_some() { "rejected" } else { "applies" },
+        "applies": !replaced && standing.rejected().is_none(),
+        "policy": standing.active.policy,
+        "policy_class_ref": standing.active.class_ref,
+        "config": standing.active.config,
+        "mode": standing.active.mode,
+        "source": standing.origin,
+        "set_by": standing.active.enabled_by,
+        "set_at": standing.active.enabled_at,
+        "expires_at": null,
+        "rejected": standing.rejected().map(rejection),
+        "why": format!("the policy for everything; at the start {}", first(source)),
+    }));
+    let chosen = live.choose(asker, now);
+    json!({
+        "policy": chosen.as_ref().ok().map(|chosen| chosen.plan.names()),
+        "label": chosen.as_ref().ok().map(|chosen| chosen.label().to_owned()),
+        "refused": wish_error.or_else(|| chosen.as_ref().err().map(ToString::to_string)),
+        "unchecked": chosen.as_ref().is_ok_and(|chosen| !chosen.missing.is_empty()),
+        "fail_mode": live.fail_mode().as_str(),
+        "asked": {"key": asker.key.map(crate::scopes::key_text), "session": asker.session, "header": asker.wish},
+        "ladder": ladder,
+    })
+}
+
+fn why(how: How, place: Place, fail_mode: PolicyFailMode) -> &'static str {
+    match (place, how, fail_mode) {
+        (Place::Applies, How::Replace, _) => "the most specific and newest that stands in place of what is below",
+        (Place::Applies, How::Add, _) => "stands behind what is below",
+        (Place::Outranked, ..) => "something above stands in its place",
+        (Place::Expired, ..) => "its time is over",
+        (Place::Rejected, _, PolicyFailMode::Closed) => "it did not load, so that this traffic is refused",
+        (Place::Rejected, _, PolicyFailMode::Open) => "it did not load; this traffic passes without it, as failed open",
+    }
+}
+
+fn first(source: PolicySource) -> &'static str {
+    match source {
+        PolicySource::Db => "it comes from the database (POLICY_SOURCE=db)",
+        PolicySource::File => "it comes from the file (POLICY_SOURCE=file)",
+        PolicySource::DbFallbackFile => "the database goes before the file (POLICY_SOURCE=db-fallback-file)",
+        PolicySource::FileFallbackDb => "the file goes before the database (POLICY_SOURCE=file-fallback-db)",
+    }
+}
