@@ -8,5 +8,6 @@ pub mod engine;
 pub mod framing;
 pub mod mutate;
 pub mod requests;
+pub mod shell;
 pub mod streams;
 pub mod wholes;

@@ -34,6 +34,7 @@ const CHAT: &str = "crates/testkit/fixtures/chat";
 const RESPONSES: &str = "crates/testkit/fixtures/responses";
 const REQUESTS: &str = "fuzz/seeds/requests";
 const CALLS: &str = "fuzz/seeds/calls";
+const SHELL: &str = "fuzz/seeds/shell";
 const ANSWERS: &[&str] = &[MESSAGES, CHAT, RESPONSES, CALLS];
 
 const TARGETS: &[Target] = &[
@@ -46,6 +47,7 @@ const TARGETS: &[Target] = &[
     Target { name: "asks", seeds: &[REQUESTS] },
     Target { name: "answers", seeds: ANSWERS },
     Target { name: "engine", seeds: ANSWERS },
+    Target { name: "shell", seeds: &[SHELL] },
 ];
 
 /// What makes LLVM count which branches an input takes, and tell what it compares with. The engine and the readers are

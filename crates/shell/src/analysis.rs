@@ -141,6 +141,8 @@ pub struct Effect {
 pub enum Kind {
     /// Looks at it.
     Read,
+    /// Looks for it, or lists it, and does not open it.
+    Search,
     /// Makes it or replaces what it held.
     Write,
     /// Adds to its end.

@@ -20,6 +20,7 @@ pub(crate) fn decodes(name: &str) -> bool {
     matches!(
         name,
         "base64"
+            | "b64decode"
             | "gbase64"
             | "base32"
             | "xxd"
@@ -55,9 +56,15 @@ pub(crate) fn output(name: &str, arguments: &[Word], input: &Flow) -> Option<Flo
             plain.then(|| Flow { text: input.text.clone(), words: input.words.clone(), from: Vec::new() })
         }
         "base64" | "gbase64" if has("-d") || has("-D") || has("--decode") || has("-di") => known(base64(text?)?),
+        "b64decode" => known(base64(text?)?),
+        "b64encode" => known(BASE64.encode(text?) + "\n"),
+        "base64" | "gbase64" => known(BASE64.encode(text?) + "\n"),
         "openssl" if has("-d") && (has("base64") || has("-base64") || has("-a")) => known(base64(text?)?),
         "xxd" if arguments.iter().any(|word| word.text.starts_with('-') && word.text.contains('r')) => {
             known(hex(text?))
+        }
+        "xxd" if arguments.iter().any(|word| word.text.starts_with("-p")) => {
+            known(text?.bytes().map(|byte| format!("{byte:02x}")).collect::<String>() + "\n")
         }
         "rev" => known(text?.lines().map(|line| line.chars().rev().collect::<String>() + "\n").collect()),
         "tac" => known(text?.lines().rev().map(|line| line.to_owned() + "\n").collect()),

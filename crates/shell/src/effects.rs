@@ -71,21 +71,42 @@ impl Walker {
             _ if text.is_empty() => None,
             _ => Some(text.to_owned()),
         };
+        if object == Object::File
+            && let Some(path) = &target
+        {
+            self.through_file(command, kind, path);
+        }
         let stays = object == Object::File
             && matches!(kind, Kind::Write | Kind::Append)
             && target.as_deref().is_some_and(places::persistent);
+        let dynamic = word.dynamic;
         if stays {
             self.put(Effect {
                 kind: Kind::Persist,
-                object: Object::File,
+                object,
                 target: target.clone(),
-                dynamic: word.dynamic,
+                dynamic,
                 recursive,
                 force,
                 command,
             });
         }
-        self.put(Effect { kind, object, target, dynamic: word.dynamic, recursive, force, command });
+        if let (Object::File, Kind::Write | Kind::Delete, Some(path)) = (object, kind, target.as_deref()) {
+            if places::log(path) {
+                self.put(Effect {
+                    kind: Kind::Weaken,
+                    object: Object::Log,
+                    target: target.clone(),
+                    dynamic,
+                    recursive,
+                    force,
+                    command,
+                });
+            } else if path == "/proc/sysrq-trigger" {
+                self.add(command, Kind::Kill, Object::Machine, None, false);
+            }
+        }
+        self.put(Effect { kind, object, target, dynamic, recursive, force, command });
     }
 
     /// Adds an effect as it is.
@@ -97,17 +118,20 @@ impl Walker {
     pub(crate) fn table_effects(&mut self, command: usize, name: &str, arguments: &[Word], context: &Context) {
         copies::effects(self, command, name, arguments, context);
         let Some(entry) = tables::entry(name).or_else(|| tables::entry(unversioned(name))) else { return };
-        let given = options::read(arguments, &entry.reading(&[], usize::MAX));
+        let mut given = options::read(arguments, &entry.reading(&[], usize::MAX));
+        let values: Vec<&'static str> = entry
+            .rules
+            .iter()
+            .filter(|rule| rule.matches(&given.operands).is_some())
+            .flat_map(|rule| rule.values.iter().copied())
+            .collect();
+        if !values.is_empty() {
+            given = options::read(arguments, &entry.reading(&values, usize::MAX));
+        }
         let mut found = Found { walker: self, command, arguments, recursive: false, force: false };
         for rule in &entry.rules {
-            if !rule.matches(&given.operands) {
-                continue;
-            }
-            if rule.values.is_empty() {
-                found.rule(rule, &given);
-            } else {
-                found.rule(rule, &options::read(arguments, &entry.reading(&rule.values, usize::MAX)));
-            }
+            let Some(skip) = rule.matches(&given.operands) else { continue };
+            found.rule(rule, skip, &given);
         }
     }
 }
@@ -126,9 +150,8 @@ struct Found<'a> {
 }
 
 impl Found<'_> {
-    fn rule(&mut self, rule: &Rule, given: &Arguments<'_>) {
+    fn rule(&mut self, rule: &Rule, mut skip: usize, given: &Arguments<'_>) {
         let holds = |conditions: &[Condition]| conditions.iter().all(|condition| condition.holds(given));
-        let mut skip = rule.sub.iter().filter(|word| **word != "**").count();
         for clause in &rule.clauses {
             match &clause.act {
                 Act::Recursive => self.recursive = holds(&clause.conditions),
@@ -184,6 +207,14 @@ impl Found<'_> {
                     if let Some(value) = word.text.strip_prefix(key) {
                         self.add(kind, object, &Word { text: value.to_owned(), ..(*word).clone() });
                     }
+                }
+            }
+            Select::Saved => {
+                for word in operands {
+                    let path = word.text.split(['?', '#']).next().unwrap_or_default();
+                    let path = path.split_once("://").map_or(path, |(_, rest)| rest);
+                    let file = path.split_once('/').map_or("index.html", |(_, rest)| paths::basename(rest));
+                    self.add(kind, object, &Word { text: file.to_owned(), ..(*word).clone() });
                 }
             }
             Select::Text => {

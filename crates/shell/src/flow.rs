@@ -48,6 +48,18 @@ impl Flow {
         self
     }
 
+    /// This output, or where this one fails the other.
+    pub(crate) fn or(self, other: Self) -> Self {
+        let from = [self.from.clone(), other.from.clone()].concat();
+        let known = |flow: &Self| flow.text.as_deref().is_some_and(|text| !text.is_empty());
+        let one = match (known(&self), known(&other)) {
+            (true, _) => self,
+            (false, true) => other,
+            (false, false) => Self::default(),
+        };
+        Self { from, ..one }
+    }
+
     /// The output as a word, as `$(…)` gives it.
     pub(crate) fn word(self) -> Word {
         let from = self.from;

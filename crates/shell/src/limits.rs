@@ -5,9 +5,9 @@ pub(crate) const INPUT: usize = 64 * 1024;
 /// Bytes of a text that go to the grammar; longer ones are only read by the forgiving reader.
 pub(crate) const GRAMMAR: usize = 16 * 1024;
 /// How often the grammar may report progress (each is a hundred operations) before it is given up: a fixed part and one for so many bytes.
-pub(crate) const GRAMMAR_STEPS: usize = 200;
+pub(crate) const GRAMMAR_STEPS: usize = 30;
 /// Bytes of text for which one more report is allowed.
-pub(crate) const GRAMMAR_BYTES_A_STEP: usize = 8;
+pub(crate) const GRAMMAR_BYTES_A_STEP: usize = 32;
 /// Levels of nesting that are followed, of all sorts together.
 pub(crate) const DEPTH: usize = 28;
 /// Commands that are looked at.

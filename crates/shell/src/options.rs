@@ -61,6 +61,7 @@ pub(crate) fn read<'a>(words: &'a [Word], reading: &Reading<'_>) -> Arguments<'a
                 out.rest = at + 1;
                 break;
             }
+            out.options.push(Given { name: text, value: None });
             only_operands = true;
         } else {
             at += option(word, words.get(at + 1), reading, &mut out.options);

@@ -13,6 +13,8 @@ pub(crate) enum Node {
     Simple(Simple),
     /// Commands whose output is the next one's input.
     Pipeline(Vec<Node>),
+    /// The second runs if the first fails.
+    Either(Box<Node>, Box<Node>),
     /// Parts that run one after the other.
     List(Vec<Node>),
     /// Parts of which it is not known whether they run, or how often.

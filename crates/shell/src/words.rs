@@ -30,6 +30,8 @@ enum Mode {
 /// The fields that a word gives.
 struct Fields {
     mode: Mode,
+    /// Where values are divided, if not at blanks.
+    separators: Option<String>,
     done: Vec<Word>,
     current: Word,
     /// Whether there is a current field, if an empty one.
@@ -65,7 +67,8 @@ impl Fields {
             self.unknown(source);
             return;
         }
-        if quoted || self.mode != Mode::Words {
+        // What stands for an unknown part is not divided: it is one word, whatever it is written like.
+        if quoted || value.dynamic || self.mode != Mode::Words {
             self.current.text.push_str(&value.text);
             self.current.bare.push_str(&value.bare);
             self.begun |= quoted || !value.text.is_empty();
@@ -75,26 +78,27 @@ impl Fields {
     }
 
     fn divided(&mut self, value: &Word) {
-        let blank = |c: char| c.is_ascii_whitespace();
-        if !value.text.contains(blank) {
+        let separators = self.separators.clone();
+        let blank =
+            |c: char| separators.as_deref().map_or(c.is_ascii_whitespace(), |separators| separators.contains(c));
+        if !value.text.contains(&blank) {
             self.current.text.push_str(&value.text);
             self.current.bare.push_str(&value.bare);
             self.current.glob |= value.text.contains(['*', '?']);
             self.begun |= !value.text.is_empty();
             return;
         }
-        if value.text.starts_with(blank) {
+        if value.text.starts_with(&blank) {
             self.end();
         }
-        let mut parts = value.text.split_ascii_whitespace().peekable();
+        let mut parts = value.text.split(&blank).filter(|part| !part.is_empty()).peekable();
         while let Some(part) = parts.next() {
             self.literal(part);
             self.current.glob |= part.contains(['*', '?']);
-            self.current.dynamic |= value.dynamic;
             if !self.current.from.ends_with(&value.from) {
                 self.current.from.extend_from_slice(&value.from);
             }
-            if parts.peek().is_some() || value.text.ends_with(blank) {
+            if parts.peek().is_some() || value.text.ends_with(&blank) {
                 self.end();
             }
         }
@@ -140,7 +144,8 @@ impl Walker {
     }
 
     fn expand(&mut self, raw: &str, mode: Mode, context: &Context) -> Vec<Word> {
-        let mut fields = Fields { mode, done: Vec::new(), current: Word::default(), begun: false };
+        let separators = self.separators();
+        let mut fields = Fields { mode, separators, done: Vec::new(), current: Word::default(), begun: false };
         if self.enter() {
             self.parts(raw, mode == Mode::Quoted, &mut fields, context);
             self.leave();

@@ -112,6 +112,14 @@ const HOME_FOLDERS: &[&str] = &[
     "/.vim/plugin/",
 ];
 
+/// Whether a path is a log or a history of commands.
+pub(super) fn log(path: &str) -> bool {
+    path.starts_with("/var/log")
+        || path.starts_with("/private/var/log")
+        || path.ends_with("_history")
+        || path.contains("/Library/Logs/")
+}
+
 /// Whether what is written to a path will be run later or lets somebody in.
 pub(super) fn persistent(path: &str) -> bool {
     ROOTED.contains(&path)

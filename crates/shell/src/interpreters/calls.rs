@@ -183,6 +183,9 @@ pub(super) fn find(language: &str, code: &str) -> Vec<Found> {
                 .map(|text| Found::Shell(Some(text.to_owned()))),
         );
     }
+    if language == "osascript" && code.contains("with administrator privileges") {
+        out.push(Found::Does(Kind::Privilege, Object::Account, Some("root".to_owned()), false));
+    }
     if language == "gdb" {
         out.extend(
             code.split('\n')

@@ -5,8 +5,10 @@
 use super::{Node, Redirection, Simple, assignment, scan};
 
 /// Words in front of a command that are no part of it.
-const RESERVED: &[&str] =
-    &["if", "then", "elif", "else", "fi", "while", "until", "do", "done", "esac", "!", "{", "}", "coproc", "((", "in"];
+const RESERVED: &[&str] = &[
+    "if", "then", "elif", "else", "fi", "while", "until", "do", "done", "esac", "!", "{", "}", "coproc", "((", "in",
+    "time",
+];
 
 /// Reads a text. What it gives may run or not, in the order of the text.
 pub(super) fn read(text: &str) -> (Vec<Node>, bool) {
@@ -159,7 +161,9 @@ impl Reader<'_> {
     /// Ends a command whose output may go on to the next.
     fn end_stage(&mut self) {
         let mut simple = std::mem::take(&mut self.current);
-        while let Some(first) = simple.words.first() {
+        let reserved = simple.words.iter().take_while(|word| RESERVED.contains(&word.as_str())).count();
+        simple.words.drain(..reserved);
+        if let Some(first) = simple.words.first() {
             match first.as_str() {
                 "for" | "select" if simple.words.len() > 1 => {
                     let mut words = simple.words.drain(1..);
@@ -173,8 +177,7 @@ impl Reader<'_> {
                     return;
                 }
                 "function" if simple.words.len() > 1 => drop(simple.words.drain(..2)),
-                first if RESERVED.contains(&first) => drop(simple.words.remove(0)),
-                _ => break,
+                _ => {}
             }
         }
         if simple != Simple::default() {

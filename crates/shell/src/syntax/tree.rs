@@ -52,6 +52,26 @@ fn parse(parser: &mut Parser, text: &str) -> Option<tree_sitter::Tree> {
     tree
 }
 
+/// A part with redirections, which belong to its last command.
+fn attached(node: Node, words: Vec<String>, redirections: Vec<Redirection>) -> Node {
+    let last = |mut nodes: Vec<Node>, words, redirections| {
+        if let Some(last) = nodes.pop() {
+            nodes.push(attached(last, words, redirections));
+        }
+        nodes
+    };
+    match node {
+        Node::Simple(mut simple) => {
+            simple.words.extend(words);
+            simple.redirections.extend(redirections);
+            Node::Simple(simple)
+        }
+        Node::Pipeline(stages) => Node::Pipeline(last(stages, words, redirections)),
+        Node::Either(first, second) => Node::Either(first, Box::new(attached(*second, words, redirections))),
+        other => Node::Redirected(Box::new(other), redirections),
+    }
+}
+
 struct Reader<'a> {
     text: &'a str,
     too_deep: bool,
@@ -120,7 +140,13 @@ impl Reader<'_> {
 
     /// What stands behind `||` or `&&` may not run, but then something before it has failed: both are followed.
     fn list(&mut self, node: Tree<'_>, depth: usize) -> Node {
-        Node::List(self.statements(node, depth))
+        let mut cursor = node.walk();
+        let either = node.children(&mut cursor).any(|child| child.kind() == "||");
+        let mut parts = self.statements(node, depth);
+        match (either, parts.pop(), parts.pop()) {
+            (true, Some(second), Some(first)) => Node::Either(Box::new(first), Box::new(second)),
+            (_, second, first) => Node::List(parts.into_iter().chain(first).chain(second).collect()),
+        }
     }
 
     fn for_loop(&mut self, node: Tree<'_>, depth: usize) -> Node {
@@ -147,13 +173,8 @@ impl Reader<'_> {
             }
         }
         let first = match body {
-            Some(Node::Simple(mut simple)) => {
-                simple.words.extend(extra);
-                simple.redirections.extend(redirections);
-                Node::Simple(simple)
-            }
+            Some(body) => attached(body, extra, redirections),
             None => Node::Simple(Simple { words: extra, redirections, ..Simple::default() }),
-            Some(other) => Node::Redirected(Box::new(other), redirections),
         };
         // What follows a heredoc's mark on its line is inside of it in the grammar.
         let mut stages = vec![first];

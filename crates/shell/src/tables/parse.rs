@@ -140,6 +140,7 @@ fn effect(verb: &str) -> Option<(Kind, Object)> {
     let (kind, object) = verb.split_once('/').map_or((verb, None), |(kind, object)| (kind, Some(object)));
     let (kind, usual) = match kind {
         "read" => (Kind::Read, Object::File),
+        "search" => (Kind::Search, Object::File),
         "write" => (Kind::Write, Object::File),
         "append" => (Kind::Append, Object::File),
         "delete" => (Kind::Delete, Object::File),
@@ -193,6 +194,7 @@ fn select(word: &'static str) -> Option<Select> {
         "last" => Select::Operands(-1, None),
         "..last" => Select::Operands(0, Some(-1)),
         "text" => Select::Text,
+        "saved" => Select::Saved,
         _ if word.starts_with("@-") => Select::At(word.get(1..)?),
         _ if word.starts_with('-') => Select::Option(word),
         _ if word.ends_with('=') => Select::Key(word),

@@ -7,6 +7,20 @@ use crate::{
     syntax,
 };
 
+/// Variables that say whether a shell remembers what it ran.
+const HISTORY: &[&str] = &["HISTFILE", "HISTSIZE", "HISTFILESIZE", "SAVEHIST"];
+
+/// Whether setting a variable makes the shell forget what it runs.
+pub(super) fn forgets(name: &str, value: &str) -> bool {
+    match name {
+        "HISTFILE" => matches!(value, "" | "/dev/null"),
+        "HISTSIZE" | "HISTFILESIZE" | "SAVEHIST" => value == "0",
+        "HISTCONTROL" => value.contains("ignore"),
+        "HISTIGNORE" => value == "*",
+        _ => false,
+    }
+}
+
 impl Walker {
     /// Follows a builtin. Gives the call back where the command is none.
     pub(super) fn builtin(
@@ -23,6 +37,7 @@ impl Walker {
             "read" | "mapfile" | "readarray" => self.read(arguments, context),
             "set" => self.set(arguments),
             "shift" => self.shift(),
+            "unset" => {}
             "eval" => return Ok(self.eval(arguments, call, context)),
             "source" | "." if !arguments.is_empty() => return Ok(self.source(name, first, arguments, call, context)),
             "trap" => {
@@ -50,7 +65,22 @@ impl Walker {
             _ => return Err(call),
         }
         self.plain(name, first, arguments, call, context);
+        self.declare_effects(name, arguments);
         Ok(Flow::nothing())
+    }
+
+    fn declare_effects(&mut self, name: &str, arguments: &[Word]) {
+        let sets = |word: &Word| word.text.split_once('=').is_some_and(|(name, value)| forgets(name, value));
+        let forgets = match name {
+            "set" => {
+                arguments.iter().any(|word| word.text == "+o") && arguments.iter().any(|word| word.text == "history")
+            }
+            "unset" => arguments.iter().any(|word| HISTORY.contains(&word.text.as_str())),
+            _ => arguments.iter().any(sets),
+        };
+        if forgets && let Some(index) = self.out.commands.len().checked_sub(1) {
+            self.add(index, Kind::Weaken, Object::Log, None, false);
+        }
     }
 
     fn change_folder(&mut self, arguments: &[Word]) {

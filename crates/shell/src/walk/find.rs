@@ -18,6 +18,9 @@ impl Walker {
         let index = self.push(name.to_owned(), first.text.clone(), arguments, call, context);
         let found = found(name, arguments);
         for path in &found {
+            self.effect_on(index, Kind::Search, Object::File, path);
+        }
+        for path in &found {
             if arguments.iter().any(|word| word.text == "-delete") {
                 self.add_with(index, Kind::Delete, Object::File, path, true, true);
             }

@@ -82,7 +82,16 @@ impl Walker {
         let index = self.push(name.to_owned(), first.text.clone(), arguments, call, context);
         self.table_effects(index, name, arguments, context);
         self.program(index, first, arguments, context);
-        let mut flow = decoders::output(name, arguments, &context.stdin).unwrap_or_default();
+        self.scheduled(name, arguments, context);
+        let file = arguments
+            .iter()
+            .filter(|word| !word.text.starts_with('-'))
+            .find_map(|word| self.files.get(&self.path(&word.text)));
+        let input = match (file, decoders::decodes(name)) {
+            (Some(file), true) => file.clone(),
+            _ => (*context.stdin).clone(),
+        };
+        let mut flow = decoders::output(name, arguments, &input).unwrap_or_default();
         flow.from.push(index);
         if name == "cat" && context.stdin.text.is_none() {
             flow.text = self.concatenated(arguments);
@@ -91,6 +100,10 @@ impl Walker {
             for file in arguments.iter().filter(|word| !word.text.starts_with('-')) {
                 self.store(file, (*context.stdin).clone(), false);
             }
+        }
+        // `A-B=2 rm x`: another shell may take for an assignment what bash does not.
+        if name.contains('=') && !arguments.is_empty() {
+            self.invoke(arguments.to_vec(), Call::default(), context);
         }
         if name == "chmod" || name == "touch" { Flow { from: Vec::new(), ..flow } } else { flow }
     }
@@ -104,6 +117,27 @@ impl Walker {
         if let Some(text) = self.files.get(&self.path(&first.text)).and_then(|flow| flow.text.clone()) {
             self.shell_text(&text, arguments, crate::analysis::Via::File, context);
         }
+    }
+
+    /// What a scheduler is given to run later.
+    fn scheduled(&mut self, name: &str, arguments: &[Word], context: &Context) {
+        if !matches!(name, "at" | "batch" | "crontab") {
+            return;
+        }
+        let file = arguments.iter().find_map(|word| self.files.get(&self.path(&word.text)));
+        let Some(text) = file.map_or_else(|| context.stdin.text.clone(), |file| file.text.clone()) else { return };
+        let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.starts_with('#')).collect();
+        let script = if name == "crontab" {
+            let fields = |line: &&str| if line.starts_with('@') { 1 } else { 5 };
+            lines
+                .iter()
+                .map(|line| line.split_whitespace().skip(fields(line)).collect::<Vec<_>>().join(" "))
+                .collect::<Vec<_>>()
+                .join("\n")
+        } else {
+            lines.join("\n")
+        };
+        self.shell_text(&script, &[], crate::analysis::Via::Hook, context);
     }
 
     /// What `cat` prints of files that the script wrote.

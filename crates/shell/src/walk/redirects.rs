@@ -4,6 +4,7 @@ use super::{Call, Context, Walker};
 use crate::{
     analysis::{Kind, Object, Redirect, Word},
     flow::Flow,
+    limits,
     syntax::{Node, Redirection},
 };
 
@@ -75,6 +76,37 @@ impl Walker {
         let append = append || self.maybe > 0;
         let before = if append { self.files.remove(&path) } else { None };
         self.files.insert(path, before.unwrap_or_else(Flow::nothing).then(flow));
+    }
+
+    /// Keeps who wrote a file, and joins who reads it to them.
+    pub(crate) fn through_file(&mut self, command: usize, kind: Kind, path: &str) {
+        match kind {
+            Kind::Write | Kind::Append => {
+                let flow = self.files.entry(path.to_owned()).or_default();
+                if !flow.from.contains(&command) && flow.from.len() < limits::VALUES {
+                    flow.from.push(command);
+                }
+            }
+            Kind::Read | Kind::Execute => {
+                let from = self.files.get(path).map(|flow| flow.from.clone()).unwrap_or_default();
+                for source in from.into_iter().filter(|source| *source != command) {
+                    self.join(source, command);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Says that the output of one command reaches another.
+    fn join(&mut self, source: usize, reader: usize) {
+        if let Some(command) = self.out.commands.get_mut(reader)
+            && !command.reads_from.contains(&source)
+        {
+            command.reads_from.push(source);
+            if let Some(command) = self.out.commands.get_mut(source) {
+                command.writes_to.push(reader);
+            }
+        }
     }
 
     /// Redirections around more than one command.

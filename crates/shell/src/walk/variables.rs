@@ -34,6 +34,12 @@ impl Walker {
         }
     }
 
+    /// The characters at which values are divided, where the script sets them.
+    pub(crate) fn separators(&self) -> Option<String> {
+        let value = self.variables.get("IFS")?.last()?;
+        (!value.dynamic && !value.text.is_empty()).then(|| value.text.clone())
+    }
+
     /// Sets a variable; where it is not known whether this runs, the value is one more that it may have.
     pub(crate) fn assign(&mut self, name: &str, value: Word, context: &Context) {
         if matches!(name, "PROMPT_COMMAND" | "PS4" | "BASH_ENV" | "GIT_SSH_COMMAND" | "GIT_EDITOR" | "PAGER" | "EDITOR")

@@ -27,7 +27,7 @@ impl Walker {
             return Err(call);
         }
         let operands = options::read(arguments, &entry.reading(&[], usize::MAX)).operands;
-        for rule in entry.rules.iter().filter(|rule| rule.matches(&operands)) {
+        for rule in entry.rules.iter().filter(|rule| rule.matches(&operands).is_some()) {
             for wrap in rule.wraps() {
                 let most =
                     rule.sub.len() + if let Form::Skip(count) | Form::Join(count) = wrap.form { count } else { 0 };
@@ -72,7 +72,8 @@ impl Walker {
         let mut from = Vec::new();
         if wrap.keep {
             let index = self.push(name.to_owned(), first.text.clone(), arguments, std::mem::take(&mut call), context);
-            self.table_effects(index, name, arguments, context);
+            let own = arguments.iter().position(|word| word.text == "--").unwrap_or(arguments.len()).min(given.rest);
+            self.table_effects(index, name, arguments.get(..own).unwrap_or_default(), context);
             from.push(index);
         }
         place.via = match (wrap.remote, wrap.input) {
@@ -101,7 +102,8 @@ impl Walker {
         place: &Context,
     ) -> Flow {
         if wrap.sets {
-            let count = words.iter().take_while(|word| syntax::assignment(&word.text).is_some()).count();
+            let count =
+                words.iter().take_while(|word| word.text == "-" || syntax::assignment(&word.text).is_some()).count();
             for word in words.drain(..count) {
                 if let Some((name, value)) = syntax::assignment(&word.text) {
                     let value = Word { text: value.to_owned(), ..word.clone() };
@@ -133,6 +135,12 @@ impl Walker {
             .next()
             .map_or("{}", |value| value.text);
         if words.iter().any(|word| word.text.contains(mark)) {
+            if let (Some(text), true) =
+                (&place.stdin.text, given.has("-I") || given.has("-i") || given.has("--replace"))
+            {
+                let lines = text.lines().filter(|line| !line.is_empty()).take(4);
+                input = lines.map(|line| Word { from: place.stdin.from.clone(), ..Word::fixed(line) }).collect();
+            }
             return words.into_iter().flat_map(|word| replaced(&word, mark, &input)).collect();
         }
         words.extend(input);
@@ -173,10 +181,13 @@ fn inner(wrap: &Wrap, given: &Arguments<'_>, arguments: &[Word]) -> Option<Inner
             words(at + 1).map(|words| Inner::Words(words.to_vec()))
         }
         Form::Join(_) => words(given.rest).map(|words| Inner::Text(joined(words))),
-        Form::Text(options) => options
-            .iter()
-            .find_map(|option| given.values(option).next())
-            .map(|value| Inner::Text(Word { text: value.text.to_owned(), ..value.word.clone() })),
+        Form::Text(options) => options.iter().find_map(|option| given.values(option).next()).map(|value| {
+            let text = Word { text: value.text.to_owned(), ..value.word.clone() };
+            // `env -S` puts the other words behind the text.
+            let own = arguments.iter().position(|word| std::ptr::eq(word, value.word)).unwrap_or(arguments.len());
+            let more = if wrap.sets { arguments.get(own + 1..).unwrap_or_default() } else { &[] };
+            Inner::Text(joined(&[text].into_iter().chain(more.iter().cloned()).collect::<Vec<_>>()))
+        }),
         Form::After(options) => {
             let at = arguments.iter().position(|word| options.contains(&word.text.as_str()))?;
             words(at + 1).map(|words| Inner::Words(words.to_vec()))
