@@ -1,5 +1,7 @@
 //! What an analysis says: commands, their effects, and what could not be understood.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 
 /// Everything that is known of a piece of shell text.
@@ -52,7 +54,7 @@ pub struct Word {
     pub glob: bool,
     /// The commands whose output is in it.
     pub from: Vec<usize>,
-    /// The text with unknown parts left out, as an unset variable would.
+    /// The text with unknown parts left out, as an unset variable would; a mark stands for unknown output of commands.
     #[serde(skip)]
     pub(crate) bare: String,
 }
@@ -62,6 +64,27 @@ impl Word {
     pub fn fixed(text: impl Into<String>) -> Self {
         let text = text.into();
         Self { bare: text.clone(), text, ..Self::default() }
+    }
+
+    /// What stands in `bare` for output that is not known.
+    pub(crate) const MARK: char = '\u{1}';
+
+    /// The text without its unknown parts.
+    pub(crate) fn known(&self) -> Cow<'_, str> {
+        if self.bare.contains(Self::MARK) {
+            self.bare.replace(Self::MARK, "").into()
+        } else {
+            self.bare.as_str().into()
+        }
+    }
+
+    /// The text as a script of its own. Commands whose output is in it ran already: they are not to be read again.
+    pub(crate) fn script(&self) -> Cow<'_, str> {
+        if self.bare.contains(Self::MARK) {
+            self.bare.replace(Self::MARK, "$__").into()
+        } else {
+            self.text.as_str().into()
+        }
     }
 }
 

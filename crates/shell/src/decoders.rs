@@ -57,15 +57,19 @@ pub(crate) fn output(name: &str, arguments: &[Word], input: &Flow) -> Option<Flo
         }
         "base64" | "gbase64" if has("-d") || has("-D") || has("--decode") || has("-di") => known(base64(text?)?),
         "b64decode" => known(base64(text?)?),
-        "b64encode" => known(BASE64.encode(text?) + "\n"),
-        "base64" | "gbase64" => known(BASE64.encode(text?) + "\n"),
+        "b64encode" | "base64" | "gbase64" => known(BASE64.encode(text?) + "\n"),
         "openssl" if has("-d") && (has("base64") || has("-base64") || has("-a")) => known(base64(text?)?),
         "xxd" if arguments.iter().any(|word| word.text.starts_with('-') && word.text.contains('r')) => {
             known(hex(text?))
         }
-        "xxd" if arguments.iter().any(|word| word.text.starts_with("-p")) => {
-            known(text?.bytes().map(|byte| format!("{byte:02x}")).collect::<String>() + "\n")
-        }
+        "xxd" if arguments.iter().any(|word| word.text.starts_with("-p")) => known(
+            text?
+                .bytes()
+                .flat_map(|byte| [byte >> 4, byte & 15])
+                .filter_map(|digit| char::from_digit(u32::from(digit), 16))
+                .chain(['\n'])
+                .collect(),
+        ),
         "rev" => known(text?.lines().map(|line| line.chars().rev().collect::<String>() + "\n").collect()),
         "tac" => known(text?.lines().rev().map(|line| line.to_owned() + "\n").collect()),
         "tr" => known(tr(text?, arguments)?),
@@ -83,7 +87,6 @@ pub(crate) fn output(name: &str, arguments: &[Word], input: &Flow) -> Option<Flo
             )
         }
         "which" | "command" => known(fixed(arguments.iter().find(|word| !word.text.starts_with('-'))?)? + "\n"),
-        "whoami" => None,
         "pwd" => known(".\n".to_owned()),
         "ls" => {
             let mut words: Vec<Word> = operands().map(|word| Word { glob: true, ..word.clone() }).collect();
@@ -101,13 +104,13 @@ fn fixed(word: &Word) -> Option<String> {
 }
 
 /// The text of words that are all known, or their shape where some are not.
-fn text_of(words: &[Word], finish: impl Fn(&str) -> String) -> Option<Flow> {
+fn text_of(words: &[Word], finish: impl Fn(&str) -> String) -> Flow {
     let from: Vec<usize> = words.iter().flat_map(|word| word.from.iter().copied()).collect();
     let text = words.iter().map(|word| word.text.as_str()).collect::<Vec<_>>().join(" ");
     if words.iter().any(|word| word.dynamic) {
-        return Some(Flow::unknown(from));
+        return Flow::unknown(from);
     }
-    Some(Flow::known(&finish(&text), from))
+    Flow::known(&finish(&text), from)
 }
 
 fn echo(arguments: &[Word]) -> Option<Flow> {
@@ -120,15 +123,15 @@ fn echo(arguments: &[Word]) -> Option<Flow> {
     let (options, words) = arguments.split_at_checked(options)?;
     let escapes = options.iter().any(|word| word.text.contains('e'));
     let newline = !options.iter().any(|word| word.text.contains('n'));
-    text_of(words, |text| {
+    Some(text_of(words, |text| {
         let text = if escapes { unescape(text) } else { text.to_owned() };
         if newline { text + "\n" } else { text }
-    })
+    }))
 }
 
 fn printf(arguments: &[Word]) -> Option<Flow> {
     let (format, values) = arguments.split_first()?;
-    text_of(arguments, |_| {
+    Some(text_of(arguments, |_| {
         let format = unescape(&format.text);
         let mut values = values.iter().map(|word| word.text.as_str());
         let mut out = String::new();
@@ -141,7 +144,7 @@ fn printf(arguments: &[Word]) -> Option<Flow> {
             }
         }
         out
-    })
+    }))
 }
 
 fn formatted<'a>(format: &str, values: &mut impl Iterator<Item = &'a str>, out: &mut String) {

@@ -220,7 +220,8 @@ impl Found<'_> {
             Select::Text => {
                 let text = self.arguments.iter().map(|word| word.text.as_str()).collect::<Vec<_>>().join(" ");
                 let dynamic = self.arguments.iter().any(|word| word.dynamic);
-                self.walker.add(self.command, kind, object, Some(text), dynamic);
+                let Self { command, recursive, force, .. } = *self;
+                self.walker.put(Effect { kind, object, target: Some(text), dynamic, recursive, force, command });
             }
         }
     }

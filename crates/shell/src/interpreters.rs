@@ -6,7 +6,7 @@ use crate::{
     analysis::{Kind, Object, Unknown, Via, Word},
     flow::Flow,
     options::{self, Reading},
-    walk::{Call, Context, Walker},
+    walk::{Call, Context, Program, Walker},
 };
 
 /// An interpreter's way of taking code.
@@ -57,14 +57,8 @@ fn interpreter(name: &str) -> Option<&'static Interpreter> {
 
 impl Walker {
     /// Follows an interpreter. Gives the call back where the command is none.
-    pub(crate) fn interpreter(
-        &mut self,
-        name: &str,
-        first: &Word,
-        arguments: &[Word],
-        call: Call,
-        context: &Context,
-    ) -> Result<Flow, Call> {
+    pub(crate) fn interpreter(&mut self, program: Program<'_>, call: Call, context: &Context) -> Result<Flow, Call> {
+        let Program { name, first, arguments } = program;
         let Some(known) = interpreter(name) else { return Err(call) };
         let given =
             options::read(arguments, &Reading { values: [known.code, known.values], long: name == "gdb", most: 0 });

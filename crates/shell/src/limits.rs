@@ -7,7 +7,7 @@ pub(crate) const GRAMMAR: usize = 16 * 1024;
 /// How often the grammar may report progress (each is a hundred operations) before it is given up: a fixed part and one for so many bytes.
 pub(crate) const GRAMMAR_STEPS: usize = 30;
 /// Bytes of text for which one more report is allowed.
-pub(crate) const GRAMMAR_BYTES_A_STEP: usize = 32;
+pub(crate) const GRAMMAR_BYTES_A_STEP: usize = 16;
 /// Levels of nesting that are followed, of all sorts together.
 pub(crate) const DEPTH: usize = 28;
 /// Commands that are looked at.

@@ -26,6 +26,21 @@ pub(crate) struct Value<'a> {
     pub(crate) word: &'a Word,
 }
 
+impl Value<'_> {
+    /// The value as a word of its own.
+    pub(crate) fn part(&self) -> Word {
+        if self.text.len() == self.word.text.len() {
+            return self.word.clone();
+        }
+        let bare = if self.word.dynamic {
+            self.word.bare.get(self.word.text.len() - self.text.len()..).unwrap_or(self.text)
+        } else {
+            self.text
+        };
+        Word { text: self.text.to_owned(), bare: bare.to_owned(), ..self.word.clone() }
+    }
+}
+
 /// How a command's options are read.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Reading<'a> {
@@ -87,8 +102,7 @@ fn option<'a>(word: &'a Word, next: Option<&'a Word>, reading: &Reading<'_>, out
         out.push(Given { name: text, value: None });
         return 0;
     }
-    let mut letters = text.char_indices().skip(1);
-    while let Some((at, letter)) = letters.next() {
+    for (at, letter) in text.char_indices().skip(1) {
         let name = short(letter);
         let after = text.get(at + letter.len_utf8()..).unwrap_or_default();
         if reading.takes(name) {

@@ -54,18 +54,54 @@ pub(crate) enum Redirection {
 #[derive(Debug)]
 pub(crate) struct Script {
     pub(crate) nodes: Vec<Node>,
-    /// Whether the grammar had no fault to find.
+    /// Whether it was read by the grammar.
     pub(crate) parsed: bool,
-    /// Whether parts were left out because they are nested too deep.
-    pub(crate) too_deep: bool,
+    /// Whether the grammar finds a fault in it, or cannot read it within its limits.
+    pub(crate) faulty: bool,
 }
 
 /// Reads a script by the grammar, or where that fails by the reader that forgives.
+///
+/// The grammar takes some texts for others than bash does and finds no fault (a line that begins with a backslash goes on the one before). So both read the text, and
+/// where they do not find the same commands, the one that loses none is believed.
 pub(crate) fn read(text: &str) -> Script {
-    tree::read(text).unwrap_or_else(|| {
-        let (nodes, too_deep) = flat::read(text);
-        Script { nodes, parsed: false, too_deep }
-    })
+    let tree = tree::read(text);
+    let simple = |nodes: &[Node]| matches!(nodes, [] | [Node::Simple(_)]) && !text.contains(['\n', '\\']);
+    let faulty = tree.is_none();
+    match tree {
+        Some(nodes) if simple(&nodes) => Script { nodes, parsed: true, faulty },
+        tree => {
+            let flat = flat::read(text);
+            match tree {
+                Some(nodes) if commands(&nodes) == commands(&flat) => Script { nodes, parsed: true, faulty },
+                _ => Script { nodes: flat, parsed: false, faulty },
+            }
+        }
+    }
+}
+
+/// The words of all commands, in one order.
+fn commands(nodes: &[Node]) -> Vec<&[String]> {
+    let mut out = Vec::new();
+    let mut open: Vec<&Node> = nodes.iter().collect();
+    while let Some(node) = open.pop() {
+        match node {
+            Node::Simple(simple) if simple.words.first().is_some_and(|word| !word.starts_with('[')) => {
+                out.push(simple.words.as_slice());
+            }
+            Node::Pipeline(inner)
+            | Node::List(inner)
+            | Node::Maybe(inner)
+            | Node::Subshell(inner)
+            | Node::For(_, _, inner) => open.extend(inner),
+            Node::Either(first, second) => open.extend([first.as_ref(), second.as_ref()]),
+            Node::Redirected(inner, _) => open.push(inner),
+            Node::Function(_, body) => open.push(body),
+            Node::Simple(_) | Node::Text(_) => {}
+        }
+    }
+    out.sort_unstable();
+    out
 }
 
 /// `name=value` or `name+=value` at the beginning of a word, divided.

@@ -140,6 +140,11 @@ pub(crate) fn entry(name: &str) -> Option<&'static Entry> {
     TABLE.get(name)
 }
 
+/// The name of a command that is known.
+pub(crate) fn name(name: &str) -> Option<&'static str> {
+    TABLE.get_key_value(name).map(|(name, _)| *name)
+}
+
 /// A command that a pattern (`c?t`) may stand for.
 pub(crate) fn matching(pattern: &str) -> Option<&'static str> {
     // What is worth hiding comes first.

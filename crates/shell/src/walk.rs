@@ -21,7 +21,7 @@ use crate::{
     syntax::{self, Node, Simple},
 };
 
-pub(crate) use invoke::Call;
+pub(crate) use invoke::{Call, Program};
 pub(crate) use variables::joined_lines;
 
 /// Where a command stands.
@@ -77,6 +77,8 @@ pub(crate) struct Walker {
     pub(crate) folder: Option<String>,
     /// The positional parameters; `None` where they are not known.
     parameters: Option<Vec<Word>>,
+    /// `$0`, where it is not the shell.
+    zero: Option<Word>,
     /// Which of a variable's possible values is looked at, and how many there may be.
     choice: usize,
     choices: usize,
@@ -129,7 +131,7 @@ impl Walker {
             words.push(Word::fixed(argument.as_str()));
         }
         let context = Context::outermost();
-        self.invoke(words, Call::default(), &context);
+        self.invoke(&words, Call::default(), &context);
         self.finish(&context)
     }
 
@@ -184,11 +186,9 @@ impl Walker {
             return Flow::unknown(Vec::new());
         }
         let script = syntax::read(text);
-        if !script.parsed {
+        self.out.parsed &= script.parsed;
+        if script.faulty {
             self.note(Unknown::Unreadable);
-        }
-        if script.too_deep {
-            self.note(Unknown::TooDeep);
         }
         let flow = self.nodes(&script.nodes, context);
         self.leave();
@@ -332,7 +332,7 @@ impl Walker {
             // Not for this command's own words, but for what it runs.
             self.assign_maybe(&set.name, set.value.clone(), &place);
         }
-        let flow = self.invoke(words, Call { assignments, redirects: streams.redirects }, &place);
+        let flow = self.invoke(&words, Call { assignments, redirects: streams.redirects }, &place);
         self.written(streams.out, flow)
     }
 }

@@ -65,6 +65,9 @@ impl Fields {
         self.current.dynamic |= value.dynamic;
         if value.dynamic && value.text.is_empty() {
             self.unknown(source);
+            if !value.from.is_empty() {
+                self.current.bare.push(Word::MARK);
+            }
             return;
         }
         // What stands for an unknown part is not divided: it is one word, whatever it is written like.
@@ -81,14 +84,14 @@ impl Fields {
         let separators = self.separators.clone();
         let blank =
             |c: char| separators.as_deref().map_or(c.is_ascii_whitespace(), |separators| separators.contains(c));
-        if !value.text.contains(&blank) {
+        if !value.text.contains(blank) {
             self.current.text.push_str(&value.text);
             self.current.bare.push_str(&value.bare);
             self.current.glob |= value.text.contains(['*', '?']);
             self.begun |= !value.text.is_empty();
             return;
         }
-        if value.text.starts_with(&blank) {
+        if value.text.starts_with(blank) {
             self.end();
         }
         let mut parts = value.text.split(&blank).filter(|part| !part.is_empty()).peekable();
@@ -208,7 +211,8 @@ impl Walker {
                 _ => {
                     at = plain_end(raw, at, quoted);
                     let text = raw.get(start..at).unwrap_or_default();
-                    fields.current.glob |= !quoted && text.contains(['*', '?', '[']);
+                    fields.current.glob |=
+                        !quoted && (text.contains(['*', '?']) || (text.contains('[') && text.contains(']')));
                     fields.literal(text);
                 }
             }

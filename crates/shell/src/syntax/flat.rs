@@ -11,10 +11,10 @@ const RESERVED: &[&str] = &[
 ];
 
 /// Reads a text. What it gives may run or not, in the order of the text.
-pub(super) fn read(text: &str) -> (Vec<Node>, bool) {
+pub(super) fn read(text: &str) -> Vec<Node> {
     let mut reader = Reader { text, bytes: text.as_bytes(), at: 0, ..Reader::default() };
     reader.run();
-    (vec![Node::Maybe(reader.nodes)], false)
+    vec![Node::Maybe(reader.nodes)]
 }
 
 #[derive(Default)]
@@ -28,6 +28,8 @@ struct Reader<'a> {
     /// Heredocs whose lines come after this one: the place of their redirection in `current`, then in `stages`.
     heredocs: Vec<scan::Mark>,
     parens: usize,
+    /// Whether a group has just ended: only a pipe joins what follows to it.
+    closed: bool,
 }
 
 impl Reader<'_> {
@@ -40,7 +42,7 @@ impl Reader<'_> {
                 (b'\n', _) => self.line(),
                 (b'#', _) => self.at = self.line_end(),
                 (b'&', Some(b'>')) | (b'<' | b'>', _) if !(byte != b'&' && next == Some(b'(')) => {
-                    self.redirection(String::new())
+                    self.redirection(String::new());
                 }
                 (b';' | b'&', _) => self.separate(),
                 (b'|', Some(b'|')) => {
@@ -48,6 +50,7 @@ impl Reader<'_> {
                     self.separate();
                 }
                 (b'|', _) => {
+                    self.closed = false;
                     self.at += 1 + usize::from(next == Some(b'&'));
                     self.end_stage();
                 }
@@ -96,7 +99,18 @@ impl Reader<'_> {
 
     fn open(&mut self) {
         self.at += 1;
-        if self.bytes.get(self.at) == Some(&b')') && self.current.words.len() == 1 {
+        let words =
+            self.current.words.iter().filter(|word| !RESERVED.contains(&word.as_str()) && *word != "function").count();
+        let arithmetic = words == 0 || self.current.words.last().is_some_and(|word| word == "for");
+        if self.bytes.get(self.at) == Some(&b'(') && arithmetic {
+            let end = scan::close(self.bytes, self.at + 1, scan::Open::Arithmetic).min(self.bytes.len());
+            let text = self.text.get(self.at + 1..end).unwrap_or_default().to_owned();
+            self.nodes.push(Node::Text(text));
+            self.at = (end + 2).min(self.bytes.len());
+            self.current = Simple::default();
+            return;
+        }
+        if self.bytes.get(self.at) == Some(&b')') && words == 1 {
             // A function: its body counts as commands.
             self.at += 1;
             self.current = Simple::default();
@@ -114,17 +128,34 @@ impl Reader<'_> {
         } else {
             self.parens -= 1;
             self.end_stage();
+            self.closed = true;
         }
     }
 
+    /// Whether no word of the command itself has come.
+    fn begins(&self) -> bool {
+        self.current.words.iter().all(|word| RESERVED.contains(&word.as_str()))
+    }
+
     fn word(&mut self) {
+        if std::mem::take(&mut self.closed) {
+            self.end_command();
+        }
         let start = self.at;
         let end = scan::word_end(self.bytes, start).min(self.bytes.len()).max(start + 1);
         self.at = end;
         let Some(word) = self.text.get(start..end) else { return };
+        if word == "[[" && self.begins() {
+            let rest = self.text.get(end..).unwrap_or_default();
+            let length = rest.find("]]").map_or(rest.len(), |length| length + 2);
+            self.nodes.push(Node::Text(rest.get(..length).unwrap_or_default().to_owned()));
+            self.at = end + length;
+            self.current = Simple::default();
+            return;
+        }
         if word.bytes().all(|byte| byte.is_ascii_digit()) && matches!(self.bytes.get(end), Some(b'<' | b'>')) {
             self.redirection(word.to_owned());
-        } else if let (true, Some((name, value))) = (self.current.words.is_empty(), assignment(word)) {
+        } else if let (true, Some((name, value))) = (self.begins(), assignment(word)) {
             self.current.assignments.push((name.to_owned(), value.to_owned()));
         } else {
             self.current.words.push(word.to_owned());

@@ -24,10 +24,8 @@ pub(crate) fn close(text: &[u8], at: usize, open: Open) -> usize {
 pub(crate) fn word_end(text: &[u8], mut at: usize) -> usize {
     while let Some(&byte) = text.get(at) {
         match byte {
-            b' ' | b'\t' | b'\n' | b'\r' | b';' | b'&' | b'|' | b'(' | b')' => return at,
-            b'<' | b'>' if text.get(at + 1) == Some(&b'(') => at = close(text, at + 2, Open::Paren(0)) + 1,
-            b'<' | b'>' => return at,
-            b'=' if text.get(at + 1) == Some(&b'(') => at = close(text, at + 2, Open::Paren(0)) + 1,
+            b'<' | b'>' | b'=' if text.get(at + 1) == Some(&b'(') => at = close(text, at + 2, Open::Paren(0)) + 1,
+            b' ' | b'\t' | b'\n' | b'\r' | b';' | b'&' | b'|' | b'(' | b')' | b'<' | b'>' => return at,
             _ => at = after(text, at),
         }
     }

@@ -4,7 +4,7 @@ use std::{cell::RefCell, ops::ControlFlow, rc::Rc};
 
 use tree_sitter::{Node as Tree, ParseOptions, Parser};
 
-use super::{Node, Redirection, Script, Simple};
+use super::{Node, Redirection, Simple};
 use crate::limits;
 
 thread_local! {
@@ -19,7 +19,7 @@ fn parser() -> Option<Parser> {
 }
 
 /// Reads a text. `None` where the grammar finds a fault, or takes too long.
-pub(super) fn read(text: &str) -> Option<Script> {
+pub(super) fn read(text: &str) -> Option<Vec<Node>> {
     if text.len() > limits::GRAMMAR {
         return None;
     }
@@ -30,10 +30,7 @@ pub(super) fn read(text: &str) -> Option<Script> {
     }
     let mut reader = Reader { text, too_deep: false };
     let nodes = reader.statements(root, 0);
-    if reader.too_deep {
-        return None;
-    }
-    Some(Script { nodes, parsed: true, too_deep: false })
+    (!reader.too_deep).then_some(nodes)
 }
 
 /// The tree, within a number of steps: some texts take the parser time that grows with their square.
@@ -272,7 +269,7 @@ impl Reader<'_> {
             match child.kind() {
                 "variable_assignment" if simple.words.is_empty() => self.assignment(child, &mut simple),
                 "file_redirect" | "herestring_redirect" => {
-                    self.redirection(child, &mut simple.redirections, &mut extra)
+                    self.redirection(child, &mut simple.redirections, &mut extra);
                 }
                 "comment" => {}
                 _ => self.join(&mut simple.words, &mut end, child),

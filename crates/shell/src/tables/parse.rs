@@ -198,12 +198,13 @@ fn select(word: &'static str) -> Option<Select> {
         _ if word.starts_with("@-") => Select::At(word.get(1..)?),
         _ if word.starts_with('-') => Select::Option(word),
         _ if word.ends_with('=') => Select::Key(word),
-        _ => match word.strip_suffix("..") {
-            Some(from) => Select::Operands(from.parse::<isize>().ok()? - 1, None),
-            None => {
+        _ => {
+            if let Some(from) = word.strip_suffix("..") {
+                Select::Operands(from.parse::<isize>().ok()? - 1, None)
+            } else {
                 let at = word.parse::<isize>().ok()? - 1;
                 Select::Operands(at, Some(at + 1))
             }
-        },
+        }
     })
 }

@@ -1,6 +1,6 @@
 //! Commands of the shell itself that change what later ones mean.
 
-use super::{Call, Context, Walker, variables::joined};
+use super::{Call, Context, Program, Walker, variables::joined};
 use crate::{
     analysis::{Kind, Object, Unknown, Via, Word},
     flow::Flow,
@@ -23,14 +23,8 @@ pub(super) fn forgets(name: &str, value: &str) -> bool {
 
 impl Walker {
     /// Follows a builtin. Gives the call back where the command is none.
-    pub(super) fn builtin(
-        &mut self,
-        name: &str,
-        first: &Word,
-        arguments: &[Word],
-        call: Call,
-        context: &Context,
-    ) -> Result<Flow, Call> {
+    pub(super) fn builtin(&mut self, program: Program<'_>, call: Call, context: &Context) -> Result<Flow, Call> {
+        let Program { name, arguments, .. } = program;
         match name {
             "cd" | "pushd" => self.change_folder(arguments),
             "export" | "declare" | "typeset" | "local" | "readonly" | "setenv" => self.declare(arguments, context),
@@ -38,17 +32,17 @@ impl Walker {
             "set" => self.set(arguments),
             "shift" => self.shift(),
             "unset" => {}
-            "eval" => return Ok(self.eval(arguments, call, context)),
-            "source" | "." if !arguments.is_empty() => return Ok(self.source(name, first, arguments, call, context)),
+            "eval" => return Ok(self.eval(program, call, context)),
+            "source" | "." if !arguments.is_empty() => return Ok(self.source(program, call, context)),
             "trap" => {
-                let flow = self.plain(name, first, arguments, call, context);
+                let flow = self.plain(program, call, context);
                 if let Some(action) = arguments.iter().find(|word| word.text != "--") {
                     self.hook(action, context);
                 }
                 return Ok(flow);
             }
             "alias" => {
-                let flow = self.plain(name, first, arguments, call, context);
+                let flow = self.plain(program, call, context);
                 for word in arguments {
                     if let Some((_, value)) = word.text.split_once('=') {
                         self.hook(&Word { text: value.to_owned(), ..word.clone() }, context);
@@ -64,7 +58,7 @@ impl Walker {
             }
             _ => return Err(call),
         }
-        self.plain(name, first, arguments, call, context);
+        self.plain(program, call, context);
         self.declare_effects(name, arguments);
         Ok(Flow::nothing())
     }
@@ -133,34 +127,30 @@ impl Walker {
         }
     }
 
-    fn eval(&mut self, arguments: &[Word], call: Call, context: &Context) -> Flow {
+    fn eval(&mut self, program: Program<'_>, call: Call, context: &Context) -> Flow {
+        let arguments = program.arguments;
         let text = joined(arguments);
-        if text.dynamic && text.text.is_empty() || text.bare.is_empty() {
-            return self.unknown_code("eval", &Word::fixed("eval"), arguments, call, context);
+        if text.known().trim().is_empty() {
+            return self.unknown_code(program, call, context);
         }
         if text.dynamic || !text.from.is_empty() {
-            self.unknown_code("eval", &Word::fixed("eval"), arguments, call, context);
+            self.unknown_code(program, call, context);
         }
         let inner = context.wrapped("eval").inside(Via::Eval);
-        self.script(&text.text, &inner)
+        self.script(&text.script(), &inner)
     }
 
     /// Runs a command whose script is not known.
-    pub(super) fn unknown_code(
-        &mut self,
-        name: &str,
-        first: &Word,
-        arguments: &[Word],
-        call: Call,
-        context: &Context,
-    ) -> Flow {
+    pub(super) fn unknown_code(&mut self, program: Program<'_>, call: Call, context: &Context) -> Flow {
+        let Program { name, first, arguments } = program;
         let index = self.push(name.to_owned(), first.text.clone(), arguments, call, context);
         self.add(index, Kind::Execute, Object::Code, None, true);
         self.note(Unknown::Code { command: index });
         Flow::unknown(vec![index])
     }
 
-    fn source(&mut self, name: &str, first: &Word, arguments: &[Word], call: Call, context: &Context) -> Flow {
+    fn source(&mut self, program: Program<'_>, call: Call, context: &Context) -> Flow {
+        let Program { name, first, arguments } = program;
         let Some((file, rest)) = arguments.split_first() else { return Flow::nothing() };
         let index = self.push(name.to_owned(), first.text.clone(), arguments, call, context);
         self.run_file(index, file, rest, context);

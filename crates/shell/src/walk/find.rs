@@ -1,20 +1,14 @@
 //! `find`: the commands that it runs, and what it deletes.
 
-use super::{Call, Context, Walker, wrappers::replaced};
+use super::{Call, Context, Program, Walker, wrappers::replaced};
 use crate::{
     analysis::{Kind, Object, Via, Word},
     flow::Flow,
 };
 
 impl Walker {
-    pub(super) fn find(
-        &mut self,
-        name: &str,
-        first: &Word,
-        arguments: &[Word],
-        call: Call,
-        context: &Context,
-    ) -> Result<Flow, Call> {
+    pub(super) fn find(&mut self, program: Program<'_>, call: Call, context: &Context) -> Flow {
+        let Program { name, first, arguments } = program;
         let index = self.push(name.to_owned(), first.text.clone(), arguments, call, context);
         let found = found(name, arguments);
         for path in &found {
@@ -32,9 +26,9 @@ impl Walker {
             let words: Vec<Word> = command.iter().flat_map(|word| replaced(word, "{}", &found)).collect();
             let mut place = context.wrapped(name);
             place.via = Via::Find;
-            self.invoke(words, Call::default(), &place);
+            self.invoke(&words, Call::default(), &place);
         }
-        Ok(Flow { text: None, words: Some(found), from: vec![index] })
+        Flow { text: None, words: Some(found), from: vec![index] }
     }
 }
 

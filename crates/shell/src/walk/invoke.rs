@@ -8,6 +8,14 @@ use crate::{
     limits, paths, tables,
 };
 
+/// A command's words: the name it goes by, the word it is written as, and the others.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Program<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) first: &'a Word,
+    pub(crate) arguments: &'a [Word],
+}
+
 /// What belongs to a command besides its words.
 #[derive(Debug, Default)]
 pub(crate) struct Call {
@@ -17,7 +25,7 @@ pub(crate) struct Call {
 
 impl Walker {
     /// Follows a command; gives what it prints.
-    pub(crate) fn invoke(&mut self, words: Vec<Word>, call: Call, context: &Context) -> Flow {
+    pub(crate) fn invoke(&mut self, words: &[Word], call: Call, context: &Context) -> Flow {
         if self.out.commands.len() >= limits::COMMANDS {
             self.note(Unknown::TooMuch);
             return Flow::unknown(Vec::new());
@@ -25,7 +33,7 @@ impl Walker {
         if !self.spend(words.len() * 8) || !self.enter() {
             return Flow::unknown(Vec::new());
         }
-        let flow = self.dispatch(&words, call, context);
+        let flow = self.dispatch(words, call, context);
         self.leave();
         flow
     }
@@ -34,6 +42,10 @@ impl Walker {
         let Some((first, arguments)) = words.split_first() else {
             return Flow::nothing();
         };
+        // What a grammar that does not know `coproc` leaves over.
+        if first.text == "}" && arguments.is_empty() {
+            return Flow::nothing();
+        }
         let Some(name) = name(first) else {
             let index =
                 self.push(paths::basename(&first.text).to_owned(), first.text.clone(), arguments, call, context);
@@ -45,7 +57,8 @@ impl Walker {
             let command = self.out.commands.len();
             self.note(Unknown::Name { command });
         }
-        let call = match self.builtin(name, first, arguments, call, context) {
+        let program = Program { name, first, arguments };
+        let call = match self.builtin(program, call, context) {
             Ok(flow) => return flow,
             Err(call) => call,
         };
@@ -55,30 +68,24 @@ impl Walker {
                 return flow;
             }
         }
-        let call = match self.wrapper(name, first, arguments, call, context) {
+        let call = match self.wrapper(program, call, context) {
             Ok(flow) => return flow,
             Err(call) => call,
         };
-        let call = match self.shell(name, first, arguments, call, context) {
+        let call = match self.shell(program, call, context) {
             Ok(flow) => return flow,
             Err(call) => call,
         };
-        let call = match self.interpreter(name, first, arguments, call, context) {
+        let call = match self.interpreter(program, call, context) {
             Ok(flow) => return flow,
             Err(call) => call,
         };
-        self.plain(name, first, arguments, call, context)
+        self.plain(program, call, context)
     }
 
     /// A command that runs no other.
-    pub(crate) fn plain(
-        &mut self,
-        name: &str,
-        first: &Word,
-        arguments: &[Word],
-        call: Call,
-        context: &Context,
-    ) -> Flow {
+    pub(crate) fn plain(&mut self, program: Program<'_>, call: Call, context: &Context) -> Flow {
+        let Program { name, first, arguments } = program;
         let index = self.push(name.to_owned(), first.text.clone(), arguments, call, context);
         self.table_effects(index, name, arguments, context);
         self.program(index, first, arguments, context);
@@ -101,9 +108,10 @@ impl Walker {
                 self.store(file, (*context.stdin).clone(), false);
             }
         }
+        self.settings(name, arguments, context);
         // `A-B=2 rm x`: another shell may take for an assignment what bash does not.
         if name.contains('=') && !arguments.is_empty() {
-            self.invoke(arguments.to_vec(), Call::default(), context);
+            self.invoke(arguments, Call::default(), context);
         }
         if name == "chmod" || name == "touch" { Flow { from: Vec::new(), ..flow } } else { flow }
     }
@@ -116,6 +124,39 @@ impl Walker {
         self.effect_on(index, Kind::Execute, Object::File, first);
         if let Some(text) = self.files.get(&self.path(&first.text)).and_then(|flow| flow.text.clone()) {
             self.shell_text(&text, arguments, crate::analysis::Via::File, context);
+        }
+    }
+
+    /// Text that a program runs because a setting or its input says so.
+    fn settings(&mut self, name: &str, arguments: &[Word], context: &Context) {
+        match name {
+            "git" => {
+                for pair in
+                    arguments.windows(2).filter(|pair| pair.first().is_some_and(|word| word.text == "-c")).take(8)
+                {
+                    let Some((key, value)) = pair.last().and_then(|word| word.text.split_once('=')) else { continue };
+                    let key = key.to_lowercase();
+                    let runs = matches!(
+                        key.as_str(),
+                        "core.sshcommand"
+                            | "core.pager"
+                            | "core.editor"
+                            | "core.fsmonitor"
+                            | "diff.external"
+                            | "sequence.editor"
+                    );
+                    if let Some(text) = value.strip_prefix('!').or(runs.then_some(value)) {
+                        self.shell_text(text, &[], crate::analysis::Via::Hook, context);
+                    }
+                }
+            }
+            "psql" | "mysql" | "mariadb" | "sqlite3" | "mongo" | "mongosh" | "redis-cli" | "sqlplus" | "sqlcmd"
+            | "cqlsh" | "clickhouse-client" | "duckdb" | "cockroach" => {
+                if let (Some(text), Some(index)) = (&context.stdin.text, self.out.commands.len().checked_sub(1)) {
+                    self.add(index, Kind::Execute, Object::Database, Some(text.trim_end().to_owned()), false);
+                }
+            }
+            _ => {}
         }
     }
 
@@ -232,6 +273,6 @@ fn name(word: &Word) -> Option<&str> {
     if word.text.contains('/') && !plain.contains(['$', '`', ')']) && !plain.is_empty() {
         return Some(plain);
     }
-    let bare = paths::basename(&word.bare);
-    tables::entry(bare).map(|_| bare)
+    let known = word.known();
+    tables::name(paths::basename(&known))
 }

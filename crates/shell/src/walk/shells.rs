@@ -1,6 +1,6 @@
 //! Shells: the text, file or input that they run.
 
-use super::{Call, Context, Walker};
+use super::{Call, Context, Program, Walker};
 use crate::{
     analysis::{Kind, Object, Redirect, Unknown, Via, Word},
     flow::Flow,
@@ -13,24 +13,16 @@ const VALUES: &[&str] = &["-c", "-o", "-O", "--rcfile", "--init-file", "--comman
 
 impl Walker {
     /// Follows a shell. Gives the call back where the command is none.
-    pub(super) fn shell(
-        &mut self,
-        name: &str,
-        first: &Word,
-        arguments: &[Word],
-        call: Call,
-        context: &Context,
-    ) -> Result<Flow, Call> {
+    pub(super) fn shell(&mut self, program: Program<'_>, call: Call, context: &Context) -> Result<Flow, Call> {
+        let Program { name, first, arguments } = program;
         if !SHELLS.contains(&name) {
             return Err(call);
         }
         let given = options::read(arguments, &Reading { values: [VALUES, &[]], long: false, most: 0 });
         let rest = arguments.get(given.rest..).unwrap_or_default();
         if let Some(text) = given.values("-c").next().or_else(|| given.values("--command").next()) {
-            // The first argument after the text is `$0`.
-            let parameters = rest.get(1..).unwrap_or_default();
-            let word = Word { text: text.text.to_owned(), ..text.word.clone() };
-            return Ok(self.text_of(name, first, arguments, &word, parameters, call, context));
+            let word = text.part();
+            return Ok(self.text_of(program, &word, rest, call, context));
         }
         let stdin = given.has("-s");
         match rest.split_first() {
@@ -39,21 +31,20 @@ impl Walker {
                 self.run_file(index, file, parameters, context);
                 Ok(Flow::unknown(vec![index]))
             }
-            _ => Ok(self.from_input(name, first, arguments, rest, call, context)),
+            _ => Ok(self.input_of(program, rest, call, context)),
         }
     }
 
     /// A shell that is given text.
     fn text_of(
         &mut self,
-        name: &str,
-        first: &Word,
-        arguments: &[Word],
+        program: Program<'_>,
         text: &Word,
         parameters: &[Word],
         call: Call,
         context: &Context,
     ) -> Flow {
+        let Program { name, first, arguments } = program;
         if text.dynamic || !text.from.is_empty() || !call.redirects.is_empty() {
             let dynamic = text.dynamic || !text.from.is_empty();
             let index = self.push(name.to_owned(), first.text.clone(), arguments, call, context);
@@ -64,22 +55,21 @@ impl Walker {
                 self.note(Unknown::Code { command: index });
             }
         }
-        if text.text.is_empty() {
+        if text.known().trim().is_empty() {
             return Flow::unknown(Vec::new());
         }
-        self.shell_text(&text.text, parameters, Via::ShellText, &context.wrapped(name))
+        // The first argument after the text is `$0`.
+        let (zero, parameters) =
+            parameters.split_first().map_or((None, parameters), |(zero, rest)| (Some(zero.clone()), rest));
+        let before = std::mem::replace(&mut self.zero, zero);
+        let flow = self.shell_text(&text.script(), parameters, Via::ShellText, &context.wrapped(name));
+        self.zero = before;
+        flow
     }
 
     /// A shell that runs what it reads.
-    fn from_input(
-        &mut self,
-        name: &str,
-        first: &Word,
-        arguments: &[Word],
-        parameters: &[Word],
-        call: Call,
-        context: &Context,
-    ) -> Flow {
+    fn input_of(&mut self, program: Program<'_>, parameters: &[Word], call: Call, context: &Context) -> Flow {
+        let Program { name, first, arguments } = program;
         let feeds = |redirect: &Redirect| {
             redirect.operator.contains('<')
                 || redirect.target.text.starts_with("/dev/tcp/")
@@ -87,24 +77,18 @@ impl Walker {
         };
         let fed = context.stdin.words.is_some() || !context.stdin.from.is_empty() || call.redirects.iter().any(feeds);
         let index = self.push(name.to_owned(), first.text.clone(), arguments, call, context);
-        match &context.stdin.text {
-            Some(text) => {
-                let decoded = self.sources_decode(index);
-                let via = if decoded { Via::Decoded } else { Via::Input };
-                let text = text.clone();
-                let mut inner = context.wrapped(name);
-                inner.stdin = std::rc::Rc::new(Flow::unknown(Vec::new()));
-                self.add(index, Kind::Execute, Object::Code, Some(text.clone()), false);
-                self.shell_text(&text, parameters, via, &inner)
+        let Some(text) = context.stdin.text.clone() else {
+            if fed {
+                self.add(index, Kind::Execute, Object::Code, None, true);
+                self.note(Unknown::Code { command: index });
             }
-            None => {
-                if fed {
-                    self.add(index, Kind::Execute, Object::Code, None, true);
-                    self.note(Unknown::Code { command: index });
-                }
-                Flow::unknown(vec![index])
-            }
-        }
+            return Flow::unknown(vec![index]);
+        };
+        let via = if self.sources_decode(index) { Via::Decoded } else { Via::Input };
+        let mut inner = context.wrapped(name);
+        inner.stdin = std::rc::Rc::new(Flow::unknown(Vec::new()));
+        self.add(index, Kind::Execute, Object::Code, Some(text.clone()), false);
+        self.shell_text(&text, parameters, via, &inner)
     }
 
     /// Whether what a command reads was decoded on its way.

@@ -18,6 +18,7 @@ impl Walker {
         match name {
             "HOME" => Word::fixed("~"),
             "IFS" => Word::fixed(" "),
+            "0" if self.zero.is_some() => self.zero.clone().unwrap_or_default(),
             "SHELL" | "BASH" | "0" => Word::fixed("/bin/bash"),
             "PWD" => self.folder.clone().map_or_else(|| Word::fixed("."), Word::fixed),
             "@" | "*" => match &self.parameters {

@@ -1,6 +1,6 @@
 //! Commands that run the command in their arguments: `sudo`, `xargs`, `find -exec`, `ssh`…
 
-use super::{Call, Context, Pending, Walker, variables::joined};
+use super::{Call, Context, Pending, Program, Walker, variables::joined};
 use crate::{
     analysis::{Assignment, Kind, Object, Via, Word},
     flow::Flow,
@@ -11,16 +11,10 @@ use crate::{
 
 impl Walker {
     /// Follows a wrapper. Gives the call back where the command is none, or wraps nothing here.
-    pub(super) fn wrapper(
-        &mut self,
-        name: &str,
-        first: &Word,
-        arguments: &[Word],
-        call: Call,
-        context: &Context,
-    ) -> Result<Flow, Call> {
+    pub(super) fn wrapper(&mut self, program: Program<'_>, call: Call, context: &Context) -> Result<Flow, Call> {
+        let Program { name, arguments, .. } = program;
         if matches!(name, "find" | "fd" | "fdfind" | "gfind") {
-            return self.find(name, first, arguments, call, context);
+            return Ok(self.find(program, call, context));
         }
         let Some(entry) = tables::entry(name) else { return Err(call) };
         if !entry.wraps {
@@ -40,25 +34,23 @@ impl Walker {
                     continue;
                 }
                 if let Some(inner) = inner(wrap, &given, arguments) {
-                    return Ok(self.wrapped(name, first, arguments, wrap, inner, &given, call, context));
+                    return Ok(self.wrapped(program, wrap, inner, &given, call, context));
                 }
             }
         }
         Err(call)
     }
 
-    #[expect(clippy::too_many_arguments, reason = "all of them describe the one command that is followed")]
     fn wrapped(
         &mut self,
-        name: &str,
-        first: &Word,
-        arguments: &[Word],
+        program: Program<'_>,
         wrap: &Wrap,
         inner: Inner,
         given: &Arguments<'_>,
         mut call: Call,
         context: &Context,
     ) -> Flow {
+        let Program { name, first, arguments } = program;
         let mut place = context.wrapped(name);
         if wrap.privilege {
             let user =
@@ -87,7 +79,7 @@ impl Walker {
         }
         let flow = match inner {
             Inner::Words(words) => self.inner_words(words, wrap, given, call, &place),
-            Inner::Text(text) => self.inner_text(name, first, arguments, &text, call, &place),
+            Inner::Text(text) => self.inner_text(program, &text, call, &place),
         };
         self.folder = folder;
         if from.is_empty() { flow } else { Flow { from, ..flow } }
@@ -113,16 +105,16 @@ impl Walker {
             }
         }
         if wrap.input {
-            words = self.with_input(words, given, place);
+            words = Self::with_input(words, given, place);
         }
         if words.is_empty() {
             return Flow::nothing();
         }
-        self.invoke(words, call, place)
+        self.invoke(&words, call, place)
     }
 
     /// The words that `xargs` and `parallel` put together.
-    fn with_input(&mut self, mut words: Vec<Word>, given: &Arguments<'_>, place: &Context) -> Vec<Word> {
+    fn with_input(mut words: Vec<Word>, given: &Arguments<'_>, place: &Context) -> Vec<Word> {
         let mut input = place.stdin.divided();
         // `parallel cmd ::: a b`
         if let Some(at) = words.iter().position(|word| matches!(word.text.as_str(), ":::" | ":::+" | "::::")) {
@@ -147,22 +139,15 @@ impl Walker {
         words
     }
 
-    fn inner_text(
-        &mut self,
-        name: &str,
-        first: &Word,
-        arguments: &[Word],
-        text: &Word,
-        call: Call,
-        place: &Context,
-    ) -> Flow {
+    fn inner_text(&mut self, program: Program<'_>, text: &Word, call: Call, place: &Context) -> Flow {
+        let Program { name, first, arguments } = program;
         if text.dynamic {
-            self.unknown_code(name, first, arguments, call, place);
+            self.unknown_code(program, call, place);
         } else if !call.redirects.is_empty() {
             self.push(name.to_owned(), first.text.clone(), arguments, call, place);
         }
         let via = if place.via == Via::Remote { Via::Remote } else { Via::ShellText };
-        self.shell_text(&text.text, &[], via, place)
+        self.shell_text(&text.script(), &[], via, place)
     }
 }
 
@@ -182,7 +167,7 @@ fn inner(wrap: &Wrap, given: &Arguments<'_>, arguments: &[Word]) -> Option<Inner
         }
         Form::Join(_) => words(given.rest).map(|words| Inner::Text(joined(words))),
         Form::Text(options) => options.iter().find_map(|option| given.values(option).next()).map(|value| {
-            let text = Word { text: value.text.to_owned(), ..value.word.clone() };
+            let text = value.part();
             // `env -S` puts the other words behind the text.
             let own = arguments.iter().position(|word| std::ptr::eq(word, value.word)).unwrap_or(arguments.len());
             let more = if wrap.sets { arguments.get(own + 1..).unwrap_or_default() } else { &[] };
