@@ -32,6 +32,8 @@ pub struct LoadEnv {
     pub judge_api_base: Option<String>,
     /// The upstreams that judges and requests may be sent to by name. `None` leaves the names unchecked.
     pub providers: Option<Vec<String>>,
+    /// Those of them that have no key of their own and ask for one: a judge could not be asked there.
+    pub without_key: Vec<String>,
     /// The way to policy servers.
     pub servers: Servers,
     /// The base URL of each of them, in the same order.

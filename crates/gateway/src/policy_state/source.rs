@@ -48,12 +48,20 @@ impl PolicyOptions {
                 judge_model: settings.llm_judge_model.clone(),
                 judge_api_base: settings.llm_judge_api_base.as_ref().map(ToString::to_string),
                 providers: Some(settings.upstreams.iter().map(|upstream| upstream.name.clone()).collect()),
+                without_key: without_key(settings),
                 servers: Servers::default(),
                 base_urls: settings.upstreams.iter().map(|upstream| upstream.base_url.to_string()).collect(),
                 variables: Variables::Process,
             },
         }
     }
+}
+
+/// The upstreams where a judge could not be asked with a key of the gateway's. The key for judges serves the vendors' own.
+fn without_key(settings: &Settings) -> Vec<String> {
+    let judges_key = |name: &str| settings.llm_judge_api_key.is_some() && matches!(name, "anthropic" | "openai");
+    let closed = settings.upstreams.iter().filter(|upstream| upstream.key.is_none() && !upstream.keyless);
+    closed.map(|upstream| upstream.name.clone()).filter(|name| !judges_key(name)).collect()
 }
 
 /// Why the policy that the gateway was told to use is not in force.

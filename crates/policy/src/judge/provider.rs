@@ -132,6 +132,12 @@ fn check_name(loading: &Loading<'_>, provider: &InferenceProvider) -> Result<(),
     else {
         return Ok(());
     };
+    if loading.env.without_key.contains(name) {
+        return Err(loading.refuse(
+            &["inference_provider"],
+            format!("the upstream {name:?} has no key of its own: set `upstreams.{name}.api_key`, or `auth: none` if it asks for none"),
+        ));
+    }
     match &loading.env.providers {
         Some(known) if !known.contains(name) => Err(loading.refuse(
             &["inference_provider"],

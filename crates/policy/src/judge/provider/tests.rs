@@ -72,3 +72,16 @@ fn a_chain_gives_the_path_of_its_judges_provider() {
     let error = load(&PolicySpec::new("serial", json!({"policies": [judge]})), &env).unwrap_err();
     assert_eq!(error.problems[0].loc, ["policies", "0", "config", "inference_provider"]);
 }
+
+#[test]
+fn an_upstream_without_a_key_cannot_judge() {
+    let env = LoadEnv {
+        providers: Some(vec!["spare".to_owned()]),
+        without_key: vec!["spare".to_owned()],
+        ..LoadEnv::default()
+    };
+    for config in [json!({"provider": "spare"}), json!({"user_then_provider": {"name": "spare"}})] {
+        let message = route(&json!({"inference_provider": config}), &env).unwrap_err().to_string();
+        assert!(message.starts_with("inference_provider: the upstream \"spare\" has no key of its own"), "{message}");
+    }
+}
