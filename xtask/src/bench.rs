@@ -2,7 +2,7 @@
 //!
 //! The yardstick is a proxy that parses everything and does nothing else. Gateway and yardstick have one core; the upstream
 //! and the load generator have another. A run of the gateway ends when its last record can be read. Before that, how many
-//! bytes a second the codecs take by themselves.
+//! bytes a second the codecs take by themselves, and how long policies take to decide.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -18,6 +18,7 @@ use crate::{Failure, command, say};
 
 mod codecs;
 mod contender;
+mod policies;
 mod web;
 
 #[derive(clap::Args)]
@@ -29,8 +30,11 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     fraction: u32,
     /// Only how fast the codecs are, without gateway and yardstick.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "policies")]
     codecs: bool,
+    /// Only how long policies take to decide.
+    #[arg(long)]
+    policies: bool,
 }
 
 /// A kind of call, and what part of the yardstick's requests per second the gateway has to reach.
@@ -56,9 +60,17 @@ const LOAD_CORE: &str = "1";
 
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let places = Places::find()?;
-    command::run(command::cargo(&places.root).args(["build", "--profile", "dist", "-p", "luthien-codecs"]))?;
-    codecs::run(&places.target.join("dist/codecs"), args.rounds)?;
-    if args.codecs {
+    let built =
+        |package: &str| command::run(command::cargo(&places.root).args(["build", "--profile", "dist", "-p", package]));
+    if !args.policies {
+        built("luthien-codecs")?;
+        codecs::run(&places.target.join("dist/codecs"), args.rounds)?;
+    }
+    if !args.codecs {
+        built("luthien-policies")?;
+        policies::run(&places.target.join("dist/policies"), args.rounds)?;
+    }
+    if args.codecs || args.policies {
         return Ok(());
     }
     let programs = build(&places)?;

@@ -34,6 +34,17 @@ fn the_examples_of_settings_load() {
 }
 
 #[test]
+fn every_name_that_rules_may_use_is_explained() {
+    let page = document("docs/rules.md");
+    let names = include_str!("../../../policy/src/rules/expression/names.rs");
+    let quoted: Vec<&str> = names.split('"').skip(1).step_by(2).collect();
+    assert!(quoted.len() > 40, "{quoted:?}");
+    for name in quoted.iter().filter(|name| !matches!(**name, "list" | "map" | "null_type")) {
+        assert!(page.contains(name), "docs/rules.md does not tell of {name}");
+    }
+}
+
+#[test]
 fn every_policy_is_described() {
     let home = Home::new();
     let page = document("docs/policies.md");
@@ -53,6 +64,7 @@ fn links_between_the_documents_lead_somewhere() {
         "CONTRIBUTING.md",
         "CHANGELOG.md",
         "docs/policies.md",
+        "docs/rules.md",
         "docs/security.md",
         "docs/troubleshooting.md",
         "docs/wire-rules.md",

@@ -133,6 +133,16 @@ fn chain() -> impl Strategy<Value = Vec<Value>> {
         json!({"class": "string_replacement",
             "config": {"replacements": [["bc", "cab"]], "match_capitalization": true}}),
         json!({"class": "all_caps", "mode": "off"}),
+        json!({"class": "rules", "config": {"rules": [
+            {"name": "gone", "when": "tool.command.startsWith('pkill')", "action": "drop"},
+            {"name": "no", "when": "tool.effects.deletes()", "action": "block", "message": "no {tool_name}"},
+            {"name": "b", "on": "text", "action": {"rewrite": {"regex": [["b+", "<$0>"]]}}},
+            {"name": "d", "on": "text", "when": "text.contains('dd')", "action": "notice", "message": "two of them"},
+        ]}}),
+        json!({"class": "rules", "config": {"default_action": "block", "rules": [
+            {"name": "write", "tools": ["Wri*"], "action": "allow"},
+            {"name": "all", "on": "turn", "when": "turn.calls.size() > 3", "action": "block"},
+        ]}}),
     ]);
     prop::collection::vec(one, 0..4)
 }

@@ -196,7 +196,7 @@ impl Compiler<'_> {
         let texts = !given.literal.is_empty() || !given.regex.is_empty();
         match (&given.args, texts) {
             (Some(source), false) => self.expression(&["action", "rewrite", "args"], source).map(Action::Arguments),
-            (None, true) => self.edit(given).map(Action::Edit),
+            (None, true) => Some(Action::Edit(self.edit(given))),
             _ => {
                 self.refuse(
                     &["action", "rewrite"],
@@ -207,7 +207,7 @@ impl Compiler<'_> {
         }
     }
 
-    fn edit(&mut self, given: &RewriteConfig) -> Option<TextEdit> {
+    fn edit(&mut self, given: &RewriteConfig) -> TextEdit {
         for (at, (from, _)) in given.literal.iter().enumerate() {
             if from.is_empty() {
                 self.refuse(&["action", "rewrite", "literal", &at.to_string()], "the text to replace is empty");
@@ -223,7 +223,7 @@ impl Compiler<'_> {
                 ),
             }
         }
-        Some(TextEdit { literal: given.literal.clone(), regex })
+        TextEdit { literal: given.literal.clone(), regex }
     }
 
     fn route(&mut self, given: &RouteConfig) -> Option<Action> {

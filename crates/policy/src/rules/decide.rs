@@ -94,10 +94,9 @@ impl RuleSet {
                 Action::Flag => {}
                 Action::Notice => verdict.notices.push(rule),
                 Action::Edit(_) | Action::Arguments(_) | Action::Route { .. } => match changed(rule, &scope, verdict) {
-                    Ok(None) => {}
                     Ok(Some(becomes)) => return self.go_on(at + 1, on, becomes, around, verdict),
                     Err(why) if verdict.failed(rule, &why) => return,
-                    Err(_) => {}
+                    Ok(None) | Err(_) => {}
                 },
             }
         }

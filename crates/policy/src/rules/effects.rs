@@ -68,7 +68,7 @@ impl Effects {
     fn files(&self, kinds: &[Kind], globs: Option<&Globs>) -> bool {
         self.analysis.effects.iter().any(|effect| {
             kinds.contains(&effect.kind)
-                && effect.object == Object::File
+                && matches!(effect.object, Object::File | Object::Device)
                 && globs.is_none_or(|globs| says(globs, effect))
         })
     }
@@ -119,7 +119,7 @@ impl Effects {
             deed.kinds.has(effect.kind)
                 && deed.object.is_none_or(|object| object == effect.object)
                 && deed.target.as_ref().is_none_or(|globs| {
-                    if effect.object == Object::File {
+                    if matches!(effect.object, Object::File | Object::Device) {
                         says(globs, effect)
                     } else {
                         effect.target.as_deref().is_some_and(|target| globs.matches(target))
@@ -183,7 +183,7 @@ impl Deed {
             object(second).ok_or_else(|| names::unknown("object", second, names::OBJECTS.iter().map(|o| o.1)))?;
         let target = match targets {
             [] => None,
-            globs if object == Object::File => Some(Globs::paths(globs)?),
+            globs if matches!(object, Object::File | Object::Device) => Some(Globs::paths(globs)?),
             globs => Some(Globs::lines(globs)?),
         };
         Ok(Self { kinds, object: Some(object), target })
@@ -276,7 +276,7 @@ impl Indexer for EffectsValue {
         Self: 'v,
     {
         let name = key.downcast_ref::<CelString<'_>>().map(CelString::inner).unwrap_or_default();
-        self.0.field(name).map(|value| CowVal::Owned(value))
+        self.0.field(name).map(CowVal::Owned)
     }
 
     fn steal<'v>(self: Box<Self>, key: &dyn Val) -> Result<Box<dyn Val + 'v>, ExecutionError>
@@ -338,3 +338,6 @@ fn ask_globs<'b, 'v>(args: &[CowVal<'_, '_>], question: impl FnOnce(&Effects, &G
     let Pattern::Globs(globs) = pattern(args, 1)? else { return Err(absent("a pattern")) };
     ask(args, |it| question(it, globs))
 }
+
+#[cfg(test)]
+mod tests;

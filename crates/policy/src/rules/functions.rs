@@ -36,12 +36,12 @@ fn declare(env: &mut Env) -> std::result::Result<(), cel::DeclarationError> {
     let pattern = || PATTERN.to_owned();
     env.add_overload("@bounded", "bounded", vec![DYN_TYPE, BUDGET.to_owned()], bounded)?;
     for name in ["re", "glob", "matches", "contains_any"] {
-        env.add_overload(name, &format!("{name}_text"), vec![text(), pattern()], matches)?;
+        env.add_overload(name, &format!("{name}_text"), vec![text(), pattern()], |args| matches(&args))?;
     }
-    env.add_member_overload("matches", "text_matches", text(), vec![pattern()], matches)?;
-    env.add_overload("path", "path_text", vec![text()], path)?;
-    env.add_overload("lower", "lower_text", vec![text()], lower)?;
-    env.add_overload("shell", "shell_text", vec![text(), Shells::cel_type().to_owned()], shell)?;
+    env.add_member_overload("matches", "text_matches", text(), vec![pattern()], |args| matches(&args))?;
+    env.add_overload("path", "path_text", vec![text()], |args| path(&args))?;
+    env.add_overload("lower", "lower_text", vec![text()], |args| lower(&args))?;
+    env.add_overload("shell", "shell_text", vec![text(), Shells::cel_type().to_owned()], |args| shell(&args))?;
     super::effects::declare(env, &PATTERN)
 }
 
@@ -136,22 +136,22 @@ fn bounded<'b, 'v>(args: Args<'b, 'v>) -> Result<'b, 'v> {
     }
 }
 
-fn matches<'b, 'v>(args: Args<'b, 'v>) -> Result<'b, 'v> {
-    let found = pattern(&args, 1)?.matches(text(&args)?);
+fn matches<'b, 'v>(args: &[CowVal<'_, '_>]) -> Result<'b, 'v> {
+    let found = pattern(args, 1)?.matches(text(args)?);
     Ok(truth(found))
 }
 
-fn path<'b, 'v>(args: Args<'b, 'v>) -> Result<'b, 'v> {
-    Ok(owned(normalised(text(&args)?).into_owned()))
+fn path<'b, 'v>(args: &[CowVal<'_, '_>]) -> Result<'b, 'v> {
+    Ok(owned(normalised(text(args)?).into_owned()))
 }
 
-fn lower<'b, 'v>(args: Args<'b, 'v>) -> Result<'b, 'v> {
-    Ok(owned(text(&args)?.to_lowercase()))
+fn lower<'b, 'v>(args: &[CowVal<'_, '_>]) -> Result<'b, 'v> {
+    Ok(owned(text(args)?.to_lowercase()))
 }
 
-fn shell<'b, 'v>(args: Args<'b, 'v>) -> Result<'b, 'v> {
+fn shell<'b, 'v>(args: &[CowVal<'_, '_>]) -> Result<'b, 'v> {
     let shells = args.get(1).and_then(|arg| arg.downcast_ref::<Shells>()).ok_or_else(|| absent("shell"))?;
-    Ok(CowVal::owned(EffectsValue(shells.effects(text(&args)?))))
+    Ok(CowVal::owned(EffectsValue(shells.effects(text(args)?))))
 }
 
 /// The first argument, a text.

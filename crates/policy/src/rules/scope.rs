@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use cel::ExecutionError;
-use cel::common::types::{CelBool, CelString};
+use cel::common::types::{CelBool, CelInt, CelString};
 use cel::common::value::{CowVal, Val};
 use cel::context::VariableResolver;
 use luthien_wire::request::Request;
@@ -60,6 +60,11 @@ pub(crate) struct Scope<'a> {
     args: OnceLock<Boxed<'a>>,
     command: OnceLock<Option<Cow<'a, str>>>,
     effects: OnceLock<Arc<Effects>>,
+    calls: OnceLock<Boxed<'a>>,
+    results: OnceLock<Boxed<'a>>,
+    messages: OnceLock<Boxed<'a>>,
+    tools: OnceLock<Boxed<'a>>,
+    body: OnceLock<Boxed<'a>>,
     /// An expression asked for arguments that cannot be read.
     asked_unreadable: AtomicBool,
 }
@@ -72,6 +77,11 @@ impl<'a> Scope<'a> {
             args: OnceLock::new(),
             command: OnceLock::new(),
             effects: OnceLock::new(),
+            calls: OnceLock::new(),
+            results: OnceLock::new(),
+            messages: OnceLock::new(),
+            tools: OnceLock::new(),
+            body: OnceLock::new(),
             asked_unreadable: AtomicBool::new(false),
         }
     }
@@ -127,6 +137,39 @@ impl<'a> Scope<'a> {
         if self.call().is_some_and(|call| call.arguments.is_err()) {
             self.asked_unreadable.store(true, Ordering::Relaxed);
         }
+    }
+
+    /// A list of the variable `history`.
+    fn history<'b>(&'b self, field: &str) -> Result<CowVal<'b, 'b>, ExecutionError> {
+        let Around { request, known, .. } = self.around;
+        let list = match field {
+            "calls" => self.calls.get_or_init(|| known.calls(request)),
+            "results" => self.results.get_or_init(|| known.results(request)),
+            _ => return Err(ExecutionError::no_such_key(field)),
+        };
+        Ok(CowVal::Borrowed(list.as_ref()))
+    }
+
+    /// A field of the variable `request`.
+    fn request_field<'b>(&'b self, field: &str) -> Result<CowVal<'b, 'b>, ExecutionError> {
+        let Around { request, known, .. } = self.around;
+        let text = |text: &'b str| Ok(CowVal::owned(CelString::from(text)));
+        let built = match field {
+            "model" => return text(request.model()),
+            "dialect" => return text(request.dialect().name()),
+            "system" => return text(known.system(request)),
+            "last" => return text(known.last(request)),
+            "stream" => return Ok(CowVal::owned(CelBool::from(request.stream()))),
+            "max_tokens" => {
+                let most = request.max_tokens().ok_or_else(|| ExecutionError::no_such_key(field))?;
+                return Ok(CowVal::owned(CelInt::from(i64::try_from(most).unwrap_or(i64::MAX))));
+            }
+            "messages" => self.messages.get_or_init(|| known.messages(request)),
+            "tools" => self.tools.get_or_init(|| known.tools(request)),
+            "body" => self.body.get_or_init(|| known.body(request)),
+            _ => return Err(ExecutionError::no_such_key(field)),
+        };
+        Ok(CowVal::Borrowed(built.as_ref()))
     }
 
     /// A field of the variable `tool`.
@@ -199,6 +242,8 @@ fn block_weight(block: &Block) -> usize {
 /// Answers the names of one expression.
 pub(super) struct Resolver<'s, 'a> {
     scope: &'s Scope<'a>,
+    /// Handed out by reference, so that what they hold is not copied.
+    views: [(&'static str, View<'s, 'a>); 5],
     patterns: &'s [PatternValue],
     budget: Budget,
 }
@@ -209,7 +254,15 @@ impl<'s, 'a> Resolver<'s, 'a> {
 
     pub(super) fn new(scope: &'s Scope<'a>, patterns: &'s [PatternValue]) -> Self {
         let elements = (Self::WORK / scope.weight().max(1)).clamp(2_000, 100_000);
-        Self { scope, patterns, budget: Budget::new(elements as u64) }
+        let views = [
+            ("tool", View::new(scope, Root::Tool)),
+            ("request", View::new(scope, Root::Request)),
+            ("history", View::new(scope, Root::History)),
+            ("turn", View::new(scope, Root::Turn)),
+            ("earlier", View::new(scope, Root::Earlier)),
+        ];
+        scope.asked_unreadable.store(false, Ordering::Relaxed);
+        Self { scope, views, patterns, budget: Budget::new(elements as u64) }
     }
 
     /// The expression went through more elements than it may.
@@ -222,13 +275,10 @@ impl VariableResolver for Resolver<'_, '_> {
     fn resolve<'b>(&'b self, name: &str) -> Option<CowVal<'b, 'b>> {
         let scope = self.scope;
         let text = |text: &'b str| Some(CowVal::owned(CelString::from(text)));
-        let view = |root| Some(CowVal::owned(View::new(scope, root)));
+        if let Some((_, view)) = self.views.iter().find(|(known, _)| *known == name) {
+            return Some(CowVal::Borrowed(view));
+        }
         match name {
-            "tool" => view(Root::Tool),
-            "request" => view(Root::Request),
-            "history" => view(Root::History),
-            "turn" => view(Root::Turn),
-            "earlier" => view(Root::Earlier),
             "text" => match scope.about {
                 About::Text(said) => text(said),
                 _ => None,
@@ -244,8 +294,4 @@ impl VariableResolver for Resolver<'_, '_> {
             },
         }
     }
-}
-
-fn truth<'b>(truth: bool) -> CowVal<'b, 'b> {
-    CowVal::owned(CelBool::from(truth))
 }

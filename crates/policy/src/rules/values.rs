@@ -33,7 +33,7 @@ fn number_of<'a>(number: &Number) -> Boxed<'a> {
 }
 
 /// A text.
-pub(super) fn text<'a>(text: &'a str) -> Boxed<'a> {
+pub(super) fn text(text: &str) -> Boxed<'_> {
     Box::new(CelString::from(text))
 }
 

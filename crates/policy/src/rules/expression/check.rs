@@ -159,9 +159,10 @@ impl Checker<'_> {
         if FIELDS.contains(&field) {
             return Ok(());
         }
-        let msg = match FUNCTIONS.iter().any(|function| function.member && function.name == field) {
-            true => format!("`{field}` is called: `{field}()`"),
-            false => format!("effects have no `{field}`; {}", hint(field, FIELDS)),
+        let msg = if FUNCTIONS.iter().any(|function| function.member && function.name == field) {
+            format!("`{field}` is called: `{field}()`")
+        } else {
+            format!("effects have no `{field}`; {}", hint(field, FIELDS))
         };
         Err(self.refused(id, msg))
     }

@@ -1,5 +1,6 @@
 //! Expressions: what is refused and where, what they see, and what becomes of what is not there.
 
+use proptest::prelude::*;
 use rstest::rstest;
 use serde_json::{Value, json};
 
@@ -12,7 +13,7 @@ fn ask(on: On, source: &str, example: &Value) -> Result<bool, Failure> {
     Example::read(on, example).unwrap().ask(&expression)
 }
 
-fn call(source: &str, name: &str, args: Value) -> Result<bool, Failure> {
+fn call(source: &str, name: &str, args: &Value) -> Result<bool, Failure> {
     ask(On::ToolCall, source, &json!({"tool": {"name": name, "args": args}}))
 }
 
@@ -72,7 +73,7 @@ fn too_long_and_too_deep_are_refused() {
 #[case("earlier.texts == [] && earlier.calls.size() == 0 && history.calls == [] && history.results == []")]
 #[case("tool.raw.contains('ls -l') && tool.form == 'client'")]
 fn true_of_a_call(#[case] source: &str) {
-    assert_eq!(call(source, "Bash", json!({"command": "ls -l", "n": 3})), Ok(true), "{source}");
+    assert_eq!(call(source, "Bash", &json!({"command": "ls -l", "n": 3})), Ok(true), "{source}");
 }
 
 #[rstest]
@@ -82,7 +83,7 @@ fn true_of_a_call(#[case] source: &str) {
 #[case("tool.command == 'x'")]
 #[case("history.calls[0].name == 'x'")]
 fn what_is_not_there_is_missing(#[case] source: &str) {
-    assert!(matches!(call(source, "Read", json!({"list": []})), Err(Failure::Missing(_))), "{source}");
+    assert!(matches!(call(source, "Read", &json!({"list": []})), Err(Failure::Missing(_))), "{source}");
 }
 
 #[rstest]
@@ -91,15 +92,15 @@ fn what_is_not_there_is_missing(#[case] source: &str) {
 #[case("1 / tool.args.zero == 1", "ivision by zero")]
 #[case("tool.args.n", "its value is no bool but int")]
 fn what_is_wrong_is_an_error(#[case] source: &str, #[case] says: &str) {
-    let Err(Failure::Error(why)) = call(source, "Read", json!({"n": 1, "zero": 0})) else { panic!("{source}") };
+    let Err(Failure::Error(why)) = call(source, "Read", &json!({"n": 1, "zero": 0})) else { panic!("{source}") };
     assert!(why.contains(says), "{why}");
 }
 
 #[test]
 fn one_side_that_holds_is_enough_beside_what_is_missing() {
     let args = json!({"path": "/etc/passwd"});
-    assert_eq!(call("tool.args.file == 'x' || tool.args.path.startsWith('/etc')", "Read", args.clone()), Ok(true));
-    assert_eq!(call("tool.args.file == 'x' && tool.args.path == ''", "Read", args), Ok(false));
+    assert_eq!(call("tool.args.file == 'x' || tool.args.path.startsWith('/etc')", "Read", &args), Ok(true));
+    assert_eq!(call("tool.args.file == 'x' && tool.args.path == ''", "Read", &args), Ok(false));
 }
 
 #[test]
@@ -113,11 +114,11 @@ fn free_text_is_the_argument_input() {
 fn loops_end_where_they_go_through_too_much() {
     let many: Vec<u32> = (0..2000).collect();
     let args = json!({"many": many});
-    assert_eq!(call("tool.args.many.all(a, a < 2000)", "x", args.clone()), Ok(true));
+    assert_eq!(call("tool.args.many.all(a, a < 2000)", "x", &args), Ok(true));
     let source = "tool.args.many.all(a, tool.args.many.all(b, tool.args.many.exists(c, a + b + c >= 0)))";
-    assert_eq!(call(source, "x", args.clone()), Err(Failure::Error("it goes through too many elements".to_owned())));
+    assert_eq!(call(source, "x", &args), Err(Failure::Error("it goes through too many elements".to_owned())));
     let hidden = format!("{source} || true");
-    assert!(matches!(call(&hidden, "x", args), Err(Failure::Error(_))));
+    assert!(matches!(call(&hidden, "x", &args), Err(Failure::Error(_))));
 }
 
 #[test]
@@ -150,4 +151,25 @@ fn texts_turns_and_requests_have_their_own_variables() {
     let source = "turn.texts == ['a', 'b'] && turn.text == 'a\\n\\nb' && turn.calls[0].command == 'ls'";
     assert_eq!(ask(On::Turn, source, &turn), Ok(true));
     assert_eq!(ask(On::Request, "request.last == 'hi' && request.dialect == 'messages'", &json!("hi")), Ok(true));
+}
+
+/// Pieces of expressions, in any order.
+const PIECES: &[&str] = &[
+    "tool", ".args", ".command", ".name", ".effects", ".x", "[0]", "['x']", "(", ")", "[", "]", "{", "}", ",", ":",
+    "'a'", "\"\\n\"", "1", "-2", "3u", "1.5", "true", "null", " && ", " || ", " ? ", " == ", " < ", " + ", " in ", "!",
+    "-", "has(", "re(", "shell(", "size(", ".all(x, ", ".map(y, ", ".writes(", ".does(", "request", "history",
+    ".calls", ".body", "ä", "\0", "b'\\xff'", "type(", "/*", "//", "\n", "?", "@0", "`",
+];
+
+proptest! {
+    #[test]
+    fn no_text_makes_it_panic(text in "\\PC{0,40}", pieces in prop::collection::vec(prop::sample::select(PIECES), 0..14)) {
+        for source in [text, pieces.concat()] {
+            if let Ok(expression) = Expression::compile(&source, On::ToolCall) {
+                let example = json!({"tool": {"name": "Bash", "args": {"command": "ls", "x": [1, {"x": 2}]}}});
+                // Any answer will do.
+                let _ = Example::read(On::ToolCall, &example).unwrap().ask(&expression);
+            }
+        }
+    }
 }

@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 use crate::contract::{Action, Answer, OnError, Policy, RequestAction, TextWatch, Watch};
 use crate::scripted::{call, context, policy, refused};
 
-fn rules(rules: Value) -> Arc<dyn Policy> {
-    policy("rules", json!({ "rules": rules }))
+fn rules(rules: impl Into<Value>) -> Arc<dyn Policy> {
+    policy("rules", json!({ "rules": rules.into() }))
 }
 
 async fn about_call(policy: &Arc<dyn Policy>, call: &ToolCall) -> Answer {
@@ -21,8 +21,8 @@ fn bash(command: &str) -> ToolCall {
     call("Bash", json!({"command": command}))
 }
 
-fn rule(name: &str, when: &str, action: Value) -> Value {
-    json!({"name": name, "when": when, "action": action})
+fn rule(name: &str, when: &str, action: impl Into<Value>) -> Value {
+    json!({"name": name, "when": when, "action": action.into()})
 }
 
 #[tokio::test]
@@ -183,7 +183,11 @@ async fn calls_that_cannot_be_read_are_blocked_where_a_rule_asks_for_their_argum
     let args = json!({"name": "args", "tools": ["Bash"], "when": "has(tool.args.x) || false", "action": "block"});
     let effects = json!({"name": "effects", "tools": ["Write"], "effects": ["delete"], "action": "block"});
     let name = json!({"name": "name", "when": "tool.name == 'Evil'", "action": "drop"});
-    let policy = rules(json!([args, effects, name]));
+    let policy = rules(json!([args, effects, name.clone()]));
+    let flag = json!({"name": "flag", "tools": ["Evil"], "when": "tool.args.x == 1", "action": "flag", "score": 1});
+    let both = rules(json!([flag, name]));
+    let answer = about_call(&both, &broken("Evil")).await;
+    assert_eq!((answer.action, answer.failed), (Action::Replace(Vec::new()), false));
     for tool in ["Bash", "Write"] {
         let answer = about_call(&policy, &broken(tool)).await;
         assert!(matches!(answer.action, Action::Block(_)) && answer.failed, "{tool}");

@@ -68,12 +68,12 @@ fn given<'a>(tool: &str, arguments: &'a Value) -> Option<Given<'a>> {
     if !TOOLS.iter().any(|name| tool.eq_ignore_ascii_case(name)) {
         return None;
     }
-    let read = |field: &str, value: &'a Value| match value {
-        Value::String(text) => Some(Given::Text(text)),
-        _ => {
-            let alone = texts(value)?.count() == 1;
-            Some(if field == "commands" || alone { Given::Lines(value) } else { Given::Words(value) })
+    let read = |field: &str, value: &'a Value| {
+        if let Value::String(text) = value {
+            return Some(Given::Text(text));
         }
+        let alone = texts(value)?.count() == 1;
+        Some(if field == "commands" || alone { Given::Lines(value) } else { Given::Words(value) })
     };
     match arguments {
         Value::Object(members) => FIELDS.iter().find_map(|field| read(field, members.get(*field)?)),

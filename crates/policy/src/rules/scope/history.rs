@@ -77,18 +77,19 @@ impl Known {
         values::list(tools.into_iter().flatten().filter_map(name).map(values::text))
     }
 
-    /// The list `calls` or `results` of the history.
-    pub(super) fn history<'b>(&'b self, request: &'b Request, list: &str) -> Option<Boxed<'b>> {
-        let parts = self.conversation(request).iter().flat_map(|message| &message.parts);
-        let built = match list {
-            "calls" => last_of(parts.filter_map(call)),
-            "results" => {
-                let mut names = HashMap::new();
-                last_of(parts.filter_map(|part| result(part, &mut names)))
-            }
-            _ => return None,
-        };
-        Some(values::list(built.into_iter()))
+    /// The calls of the conversation: `name`, `args`, and `command` for shell tools.
+    pub(super) fn calls<'b>(&'b self, request: &'b Request) -> Boxed<'b> {
+        values::list(last_of(self.parts(request).filter_map(call)).into_iter())
+    }
+
+    /// The results of the conversation: `name`, `text`, `is_error`.
+    pub(super) fn results<'b>(&'b self, request: &'b Request) -> Boxed<'b> {
+        let mut names = HashMap::new();
+        values::list(last_of(self.parts(request).filter_map(|part| result(part, &mut names))).into_iter())
+    }
+
+    fn parts<'b>(&'b self, request: &'b Request) -> impl Iterator<Item = &'b Part> {
+        self.conversation(request).iter().flat_map(|message| &message.parts)
     }
 }
 

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use cel::ExecutionError;
 use cel::common::traits::Indexer;
-use cel::common::types::{CelInt, CelString, Type};
+use cel::common::types::{CelString, Type};
 use cel::common::value::{CowVal, Val};
 use luthien_wire::turn::Block;
 
-use super::{About, Scope, args_of, command, truth};
+use super::{About, Scope, args_of, command};
 use crate::rules::values::{self, Boxed};
 
 static VIEW: Type = Type::new_unspecified_type("object");
@@ -39,11 +39,8 @@ impl<'b, 'a> View<'b, 'a> {
         let scope = self.scope;
         match self.root {
             Root::Tool => scope.tool(field),
-            Root::Request => request(scope, field),
-            Root::History => match scope.around.known.history(scope.around.request, field) {
-                Some(list) => Ok(CowVal::Owned(list)),
-                None => Err(ExecutionError::no_such_key(field)),
-            },
+            Root::Request => scope.request_field(field),
+            Root::History => scope.history(field),
             Root::Turn => match scope.about {
                 About::Turn(blocks) => blocks_field(blocks.iter(), field),
                 _ => Err(ExecutionError::no_such_key(field)),
@@ -83,7 +80,7 @@ impl Indexer for View<'_, '_> {
         Self: 'v,
     {
         let name = key.downcast_ref::<CelString<'_>>().ok_or_else(|| ExecutionError::no_such_key("no text"))?;
-        Ok(CowVal::Owned(self.field(name.inner())?.into_owned()))
+        self.field(name.inner())
     }
 
     fn steal<'v>(self: Box<Self>, key: &dyn Val) -> Result<Box<dyn Val + 'v>, ExecutionError>
@@ -91,26 +88,6 @@ impl Indexer for View<'_, '_> {
         Self: 'v,
     {
         self.get(key).map(CowVal::into_owned)
-    }
-}
-
-fn request<'b>(scope: &'b Scope<'_>, field: &str) -> Result<CowVal<'b, 'b>, ExecutionError> {
-    let (request, known) = (scope.around.request, scope.around.known);
-    let text = |text: &'b str| Ok(CowVal::owned(CelString::from(text)));
-    match field {
-        "model" => text(request.model()),
-        "dialect" => text(request.dialect().name()),
-        "stream" => Ok(truth(request.stream())),
-        "max_tokens" => match request.max_tokens() {
-            Some(most) => Ok(CowVal::owned(CelInt::from(i64::try_from(most).unwrap_or(i64::MAX)))),
-            None => Err(ExecutionError::no_such_key(field)),
-        },
-        "system" => text(known.system(request)),
-        "last" => text(known.last(request)),
-        "messages" => Ok(CowVal::Owned(known.messages(request))),
-        "tools" => Ok(CowVal::Owned(known.tools(request))),
-        "body" => Ok(CowVal::Owned(known.body(request))),
-        _ => Err(ExecutionError::no_such_key(field)),
     }
 }
 
