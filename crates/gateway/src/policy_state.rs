@@ -26,6 +26,7 @@ use crate::scopes::{Ready, Rejection};
 use crate::settings::PolicySource;
 
 pub use assign::NewAssignment;
+pub(crate) use assign::scope_of;
 pub use source::{PolicyOptions, StartError};
 
 use source::{Chosen, Unusable};

@@ -16,8 +16,8 @@ use super::form::Form;
 use super::params::{self, Params};
 use super::policy::{self, SetResult, rejection};
 use crate::live::Live;
-use crate::policy_state::NewAssignment;
-use crate::scopes::{Asker, Assigned, How, KeyId, Place, Scope, key_of};
+use crate::policy_state::{NewAssignment, scope_of};
+use crate::scopes::{Asker, Assigned, How, KeyId, Place, Scope, key_of, key_text};
 use crate::settings::{PolicyFailMode, PolicySource};
 
 /// Longer names are none, in bytes.
@@ -41,6 +41,34 @@ pub(super) async fn one(
     let live = state.policies.live().load();
     let found = live.assignments.all().find(|assigned| assigned.id == id && id != 0).ok_or_else(unknown)?;
     Ok(Json(shown(found, state.policies.now())))
+}
+
+/// `GET /api/admin/policy/assignments/ended`
+pub(super) async fn ended(State(state): State<AdminState>, mut params: Params) -> Result<Json<Value>, ApiError> {
+    let (limit, offset) = (params.number("limit", 50, &(1..=1000)), params.number("offset", 0, &(0..=u32::MAX)));
+    params.finish()?;
+    let ended = state.recorder.store().ended_assignments(limit, offset).await?;
+    let listed: Vec<Value> = ended
+        .into_iter()
+        .map(|ended| {
+            let scope = scope_of(&ended);
+            let (ended_at, ended_by) = ended.ended.unzip();
+            json!({
+                "id": ended.id,
+                "scope": scope.map(|scope| scope.as_json()),
+                "policy_class_ref": ended.class_ref,
+                "config": ended.config,
+                "mode": ended.mode,
+                "how": ended.how,
+                "set_by": ended.set_by,
+                "set_at": ended.set_at,
+                "expires_at": ended.expires_at,
+                "ended_by": ended_by,
+                "ended_at": ended_at,
+            })
+        })
+        .collect();
+    Ok(Json(json!({"assignments": listed, "offset": offset})))
 }
 
 /// `POST /api/admin/policy/assignments`
@@ -79,10 +107,12 @@ pub(super) async fn add(State(state): State<AdminState>, body: Body) -> Result<J
 pub(super) async fn end(
     State(state): State<AdminState>,
     id: Result<Path<u64>, PathRejection>,
+    params: Params,
 ) -> Result<Json<SetResult>, ApiError> {
     let Path(id) = id.map_err(|_| unknown())?;
+    let by = params.text("ended_by").unwrap_or_else(|| "api".to_owned());
     let began = Instant::now();
-    let done = match state.policies.end_assignment(id, "api").await {
+    let done = match state.policies.end_assignment(id, &by).await {
         Ok(None) => return Err(unknown()),
         Ok(Some(ended)) => Ok((format!("the assignment {id} is ended"), ended.spec.class.clone())),
         Err(error) => Err(error),
@@ -254,7 +284,7 @@ fn explained(live: &Live, asker: &Asker<'_>, now: Timestamp, source: PolicySourc
         "refused": wish_error.or_else(|| chosen.as_ref().err().map(ToString::to_string)),
         "unchecked": chosen.as_ref().is_ok_and(|chosen| !chosen.missing.is_empty()),
         "fail_mode": live.fail_mode().as_str(),
-        "asked": {"key": asker.key.map(crate::scopes::key_text), "session": asker.session, "header": asker.wish},
+        "asked": {"key": asker.key.map(key_text), "session": asker.session, "header": asker.wish},
         "ladder": ladder,
     })
 }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::AdminState;
 use super::error::ApiError;
 use super::form::Form;
-use super::params;
+use super::params::{self, Params};
 use crate::panic_switch::{PanicMode, PanicOrder};
 
 /// The longest text that clients are told, in bytes.
@@ -17,6 +17,13 @@ const LONGEST: usize = 1000;
 /// `GET /api/admin/panic`
 pub(super) async fn show(State(state): State<AdminState>) -> Json<Value> {
     Json(shown(&state, None))
+}
+
+/// `GET /api/admin/panic/history`
+pub(super) async fn history(State(state): State<AdminState>, mut params: Params) -> Result<Json<Value>, ApiError> {
+    let limit = params.number("limit", 50, &(1..=1000));
+    params.finish()?;
+    Ok(Json(json!({"history": state.recorder.store().panics(limit).await?})))
 }
 
 /// `POST /api/admin/panic`

@@ -218,6 +218,7 @@ fn to_store(assigned: &Assigned) -> StoredAssignment {
         set_at: assigned.set_at,
         set_by: assigned.set_by.clone(),
         expires_at: assigned.expires_at,
+        ended: None,
     }
 }
 
@@ -228,28 +229,30 @@ fn how_word(how: How) -> &'static str {
     }
 }
 
-/// A stored assignment, in force or rejected. One whose scope cannot be read is rejected for everything.
-async fn from_store(stored: StoredAssignment, env: &LoadEnv) -> Assigned {
-    let StoredAssignment { id, scope, credential, name, class_ref, config, mode, how, set_at, set_by, expires_at } =
-        stored;
-    let known = match (&*scope, credential, name) {
+/// What a stored assignment applies to, if that can be read.
+pub(crate) fn scope_of(stored: &StoredAssignment) -> Option<Scope> {
+    match (&*stored.scope, stored.credential, stored.name.clone()) {
         ("global", _, _) => Some(Scope::Global),
         ("key", Some(key), _) => Some(Scope::Key(key)),
         ("session", Some(key), Some(session)) => Some(Scope::Session(key, session)),
         ("header", _, Some(name)) => Some(Scope::Header(name)),
         _ => None,
-    };
-    let (known_mode, known_how) = (mode_of(&mode), [How::Replace, How::Add].into_iter().find(|h| how_word(*h) == how));
+    }
+}
+
+/// A stored assignment, in force or rejected. One whose scope cannot be read is rejected for everything.
+async fn from_store(stored: StoredAssignment, env: &LoadEnv) -> Assigned {
+    let how = [How::Replace, How::Add].into_iter().find(|how| how_word(*how) == stored.how);
+    let read = scope_of(&stored).zip(mode_of(&stored.mode)).zip(how);
+    let StoredAssignment { id, class_ref, config, set_at, set_by, expires_at, .. } = stored;
     let reject = |reason: String, error| Rejection { reason: format!("the assignment {id} {reason}"), error };
-    let spec = PolicySpec { class: class_ref, config, mode: known_mode.unwrap_or_default() };
-    let loaded = if known.is_none() || known_mode.is_none() || known_how.is_none() {
-        Err(reject(format!("cannot be read: scope {scope}, mode {mode}, how {how}"), None))
-    } else {
-        catalogue::load_asking(&spec, env)
-            .await
-            .map(Ready::from)
-            .map_err(|error| reject(format!("(set by {set_by}) does not load: {error}"), Some(error)))
+    let Some(((scope, mode), how)) = read else {
+        let why = format!("cannot be read: scope {}, mode {}, how {}", stored.scope, stored.mode, stored.how);
+        let (spec, loaded) = (PolicySpec::new(class_ref, config), Err(reject(why, None)));
+        return Assigned { id, scope: Scope::Global, spec, how: How::Add, set_at, set_by, expires_at, loaded };
     };
-    let (scope, how) = (known.unwrap_or(Scope::Global), known_how.unwrap_or(How::Add));
+    let spec = PolicySpec { class: class_ref, config, mode };
+    let loaded = catalogue::load_asking(&spec, env).await.map(Ready::from);
+    let loaded = loaded.map_err(|error| reject(format!("(set by {set_by}) does not load: {error}"), Some(error)));
     Assigned { id, scope, spec, how, set_at, set_by, expires_at, loaded }
 }

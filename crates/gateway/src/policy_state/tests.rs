@@ -2,7 +2,12 @@
 
 use std::cell::Cell;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use luthien_policy::catalogue::Servers;
+use luthien_policy::remote::{Message, Place, PolicyServer, PolicyServers, Reply, ServerError, Unusable};
 use luthien_record::store::StoredAssignment;
 use luthien_record::{Recorder, RecorderConfig};
 use rstest::rstest;
@@ -250,6 +255,7 @@ async fn an_assignment_that_no_longer_loads_concerns_its_own_traffic(
         set_at: at(1),
         set_by: "an older version".to_owned(),
         expires_at: None,
+        ended: None,
     };
     recorder.store().assign(&stored).await.unwrap();
     let state = start(PolicyOptions { fail_mode, ..options(PolicySource::Db, None) }, &recorder).await.unwrap();
@@ -278,4 +284,51 @@ async fn the_panic_switch_outranks_every_change_and_is_kept_as_it_was_last() {
     let again = start(options(PolicySource::Db, None), &recorder).await.unwrap();
     assert_eq!(label(&again), "operator_stop+no_op; version=1");
     assert!(again.panic_is_kept());
+}
+
+/// A policy server that is away until it is there, and counts how often it was asked.
+#[derive(Clone, Debug, Default)]
+struct Server(Arc<(AtomicBool, AtomicUsize)>);
+
+impl PolicyServers for Server {
+    fn at(&self, _: &Place) -> Result<Arc<dyn PolicyServer>, Unusable> {
+        Ok(Arc::new(self.clone()))
+    }
+}
+
+impl PolicyServer for Server {
+    fn send(&self, _: Message) -> BoxFuture<'_, Result<Reply, ServerError>> {
+        self.0.1.fetch_add(1, Ordering::SeqCst);
+        let body = Bytes::from_static(br#"{"protocol": 1, "name": "theirs", "watches": {"tool_calls": true}}"#);
+        let there = self.0.0.load(Ordering::SeqCst);
+        Box::pin(async move {
+            if there { Ok(Reply { status: 200, body }) } else { Err(ServerError::Unreachable("refused".to_owned())) }
+        })
+    }
+}
+
+#[tokio::test]
+async fn a_policy_whose_server_was_away_loads_once_it_is_back() {
+    let (recorder, _folder) = record().await;
+    let server = Server::default();
+    let webhook = json!({"class": "webhook", "config": {"url": "http://127.0.0.1:1"}});
+    let mut options = options(PolicySource::File, Some(webhook));
+    options.env.servers = Servers::new(Arc::new(server.clone()));
+    let state = Arc::new(start(options, &recorder).await.unwrap());
+    let reason = state.live().load().standing.rejected().expect("a reason").to_string();
+    assert!(reason.contains("refused"), "{reason}");
+    let (stop, asked) = (CancellationToken::new(), server.0.1.load(Ordering::SeqCst));
+    let back = async {
+        while server.0.1.load(Ordering::SeqCst) == asked {
+            tokio::task::yield_now().await;
+        }
+        server.0.0.store(true, Ordering::SeqCst);
+        state.changed.notify_one();
+        while state.live().load().standing.rejected().is_some() {
+            tokio::task::yield_now().await;
+        }
+        stop.cancel();
+    };
+    tokio::join!(Arc::clone(&state).tend(stop.clone()), back);
+    assert!(state.live().load().usual().plan.watches().tool_calls);
 }

@@ -1,5 +1,6 @@
 //! Policy assignments in SQLite: those that stand, and those that have ended.
 
+use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, SqliteConnection};
 
 /// An assignment's row.
@@ -17,30 +18,44 @@ pub(crate) struct AssignmentRow {
     pub(crate) set_at: i64,
     pub(crate) set_by: String,
     pub(crate) expires_at: Option<i64>,
+    /// When it was ended, and by whom.
+    pub(crate) ended: Option<(i64, String)>,
 }
 
 /// Those that nobody has ended, the oldest first.
 pub(crate) async fn standing(connection: &mut SqliteConnection) -> Result<Vec<AssignmentRow>, sqlx::Error> {
-    let sql = "SELECT id, scope, credential, name, class_ref, config, mode, how, set_at, set_by, expires_at
+    let sql = "SELECT id, scope, credential, name, class_ref, config, mode, how, set_at, set_by, expires_at, ended_at, ended_by
         FROM policy_assignments WHERE ended_at IS NULL ORDER BY id";
-    let rows = sqlx::query(sql).fetch_all(connection).await?;
-    rows.iter()
-        .map(|row| {
-            Ok(AssignmentRow {
-                id: row.try_get(0)?,
-                scope: row.try_get(1)?,
-                credential: row.try_get(2)?,
-                name: row.try_get(3)?,
-                class_ref: row.try_get(4)?,
-                config: row.try_get(5)?,
-                mode: row.try_get(6)?,
-                how: row.try_get(7)?,
-                set_at: row.try_get(8)?,
-                set_by: row.try_get(9)?,
-                expires_at: row.try_get(10)?,
-            })
-        })
-        .collect()
+    sqlx::query(sql).fetch_all(connection).await?.iter().map(read).collect()
+}
+
+/// Those that have ended, the newest first.
+pub(crate) async fn ended(
+    connection: &mut SqliteConnection,
+    limit: u32,
+    offset: u32,
+) -> Result<Vec<AssignmentRow>, sqlx::Error> {
+    let sql = "SELECT id, scope, credential, name, class_ref, config, mode, how, set_at, set_by, expires_at, ended_at, ended_by
+        FROM policy_assignments WHERE ended_at IS NOT NULL ORDER BY id DESC LIMIT ? OFFSET ?";
+    sqlx::query(sql).bind(limit).bind(offset).fetch_all(connection).await?.iter().map(read).collect()
+}
+
+fn read(row: &SqliteRow) -> Result<AssignmentRow, sqlx::Error> {
+    let (ended_at, ended_by): (Option<i64>, Option<String>) = (row.try_get(11)?, row.try_get(12)?);
+    Ok(AssignmentRow {
+        id: row.try_get(0)?,
+        scope: row.try_get(1)?,
+        credential: row.try_get(2)?,
+        name: row.try_get(3)?,
+        class_ref: row.try_get(4)?,
+        config: row.try_get(5)?,
+        mode: row.try_get(6)?,
+        how: row.try_get(7)?,
+        set_at: row.try_get(8)?,
+        set_by: row.try_get(9)?,
+        expires_at: row.try_get(10)?,
+        ended: ended_at.zip(ended_by),
+    })
 }
 
 /// Adds one and gives its number.

@@ -12,17 +12,21 @@ pub(crate) struct PanicRow {
     pub(crate) set_by: String,
 }
 
-/// The last one.
-pub(crate) async fn current(connection: &mut SqliteConnection) -> Result<Option<PanicRow>, sqlx::Error> {
-    let sql = "SELECT mode, reason, message, set_at, set_by FROM panics ORDER BY id DESC LIMIT 1";
-    let Some(row) = sqlx::query(sql).fetch_optional(connection).await? else { return Ok(None) };
-    Ok(Some(PanicRow {
-        mode: row.try_get(0)?,
-        reason: row.try_get(1)?,
-        message: row.try_get(2)?,
-        set_at: row.try_get(3)?,
-        set_by: row.try_get(4)?,
-    }))
+/// The last ones, the last first.
+pub(crate) async fn latest(connection: &mut SqliteConnection, limit: u32) -> Result<Vec<PanicRow>, sqlx::Error> {
+    let sql = "SELECT mode, reason, message, set_at, set_by FROM panics ORDER BY id DESC LIMIT ?";
+    let rows = sqlx::query(sql).bind(limit).fetch_all(connection).await?;
+    rows.iter()
+        .map(|row| {
+            Ok(PanicRow {
+                mode: row.try_get(0)?,
+                reason: row.try_get(1)?,
+                message: row.try_get(2)?,
+                set_at: row.try_get(3)?,
+                set_by: row.try_get(4)?,
+            })
+        })
+        .collect()
 }
 
 /// Adds one.

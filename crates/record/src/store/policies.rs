@@ -51,10 +51,12 @@ pub struct StoredAssignment {
     pub set_by: String,
     /// From when on it no longer applies.
     pub expires_at: Option<Timestamp>,
+    /// When it was ended, and by whom; none while it stands.
+    pub ended: Option<(Timestamp, String)>,
 }
 
 /// A position of the panic switch.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct StoredPanic {
     /// `off`, `tool_calls` or `traffic`.
     pub mode: String,
@@ -114,6 +116,13 @@ impl Store {
         sqlite::assignments::standing(&mut connection).await?.into_iter().map(assignment).collect()
     }
 
+    /// The assignments that have ended, the newest first.
+    pub async fn ended_assignments(&self, limit: u32, offset: u32) -> Result<Vec<StoredAssignment>, StoreError> {
+        let mut connection = self.readers.acquire().await?;
+        let rows = sqlite::assignments::ended(&mut connection, limit, offset).await?;
+        rows.into_iter().map(assignment).collect()
+    }
+
     /// Keeps an assignment and gives its number.
     pub async fn assign(&self, assignment: &StoredAssignment) -> Result<u64, StoreError> {
         let row = AssignmentRow {
@@ -128,6 +137,7 @@ impl Store {
             set_at: assignment.set_at.as_microsecond(),
             set_by: assignment.set_by.clone(),
             expires_at: assignment.expires_at.map(|end| end.as_microsecond()),
+            ended: None,
         };
         let mut connection = self.editor.acquire().await?;
         Ok(unsigned(sqlite::assignments::add(&mut connection, row).await?))
@@ -142,10 +152,16 @@ impl Store {
 
     /// What the panic switch said last; none if it was never used.
     pub async fn panic(&self) -> Result<Option<StoredPanic>, StoreError> {
+        Ok(self.panics(1).await?.pop())
+    }
+
+    /// The last positions of the panic switch, the last one first.
+    pub async fn panics(&self, limit: u32) -> Result<Vec<StoredPanic>, StoreError> {
         let mut connection = self.readers.acquire().await?;
-        let Some(row) = sqlite::panics::current(&mut connection).await? else { return Ok(None) };
-        let PanicRow { mode, reason, message, set_at, set_by } = row;
-        Ok(Some(StoredPanic { mode, reason, message, set_at: time(set_at)?, set_by }))
+        let position = |PanicRow { mode, reason, message, set_at, set_by }| {
+            Ok(StoredPanic { mode, reason, message, set_at: time(set_at)?, set_by })
+        };
+        sqlite::panics::latest(&mut connection, limit).await?.into_iter().map(position).collect()
     }
 
     /// Keeps a position of the panic switch. The earlier ones are kept too.
@@ -196,6 +212,7 @@ fn assignment(row: AssignmentRow) -> Result<StoredAssignment, StoreError> {
         set_at: time(row.set_at)?,
         set_by: row.set_by,
         expires_at: row.expires_at.map(time).transpose()?,
+        ended: row.ended.map(|(at, by)| Ok::<_, StoreError>((time(at)?, by))).transpose()?,
     })
 }
 

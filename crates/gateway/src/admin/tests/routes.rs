@@ -31,6 +31,8 @@ const TABLE: &[(&str, &str, u16, u16, u16)] = &[
     ("DELETE", "/api/admin/policy/assignments/x", 401, 403, 404),
     ("GET", "/api/admin/panic", 401, 403, 200),
     ("POST", "/api/admin/panic", 401, 403, 422),
+    ("GET", "/api/admin/panic/history", 401, 403, 200),
+    ("GET", "/api/admin/policy/assignments/ended", 401, 403, 200),
     ("GET", "/api/history/sessions", 401, 403, 200),
     ("GET", "/api/history/sessions?limit=0", 401, 403, 422),
     ("GET", "/api/history/sessions/none", 401, 403, 404),

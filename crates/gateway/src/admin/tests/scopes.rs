@@ -45,9 +45,14 @@ async fn an_assignment_is_listed_until_it_is_ended() {
     );
     let path = format!("/api/admin/policy/assignments/{}", one["id"]);
     assert_eq!(fixture.get(&path).await.json(), *one);
-    assert_eq!(fixture.call(Method::DELETE, &path, Some(KEY), "").await.json()["success"], true);
+    let end = format!("{path}?ended_by=another");
+    assert_eq!(fixture.call(Method::DELETE, &end, Some(KEY), "").await.json()["success"], true);
     assert_eq!(fixture.call(Method::DELETE, &path, Some(KEY), "").await.status, StatusCode::NOT_FOUND);
     assert_eq!(fixture.get("/api/admin/policy/assignments").await.json()["total"], 0);
+    let ended = fixture.get("/api/admin/policy/assignments/ended").await.json();
+    let ended = &ended["assignments"][0];
+    assert_eq!((&ended["ended_by"], &ended["set_by"]), (&json!("another"), &json!("a person")));
+    assert_eq!((&ended["id"], &ended["scope"]["key"]), (&one["id"], &json!(KEY_ID)));
 }
 
 #[tokio::test]
@@ -175,6 +180,11 @@ async fn the_switch_is_turned_shown_and_survives_a_restart() {
     let again = state_on(&fixture).await;
     assert_eq!(again.live().load().panic.order.reason.as_deref(), Some("an agent went astray"));
     assert_eq!(again.live().load().usual().label(), "operator_stop+no_op; version=0");
+    let history = fixture.get("/api/admin/panic/history").await.json();
+    assert_eq!(
+        (&history["history"][0]["mode"], &history["history"][0]["set_by"]),
+        (&json!("tool_calls"), &json!("a person"))
+    );
     let wrong = fixture.post("/api/admin/panic", &json!({"mode": "on"})).await;
     assert_eq!(wrong.json()["detail"][0]["loc"], json!(["body", "mode"]));
 }

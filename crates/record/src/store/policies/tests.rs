@@ -22,6 +22,7 @@ fn stored(scope: &str, credential: Option<[u8; 16]>, name: Option<&str>) -> Stor
         set_at: at(5),
         set_by: "a person".to_owned(),
         expires_at: Some(at(9)),
+        ended: None,
     }
 }
 
@@ -32,9 +33,12 @@ async fn assignments_stand_until_they_are_ended() {
     let first = StoredAssignment { id: 1, ..stored("session", Some([7; 16]), Some("s")) };
     let second = StoredAssignment { id: 2, expires_at: None, ..stored("global", None, None) };
     assert_eq!((store.assign(&first).await.expect("kept"), store.assign(&second).await.expect("kept")), (1, 2));
-    assert_eq!(store.assignments().await.expect("read"), [first, second.clone()]);
+    assert_eq!(store.assignments().await.expect("read"), [first.clone(), second.clone()]);
     store.end_assignment(1, at(6), "another").await.expect("ended");
     assert_eq!(store.assignments().await.expect("read"), [second]);
+    let ended = StoredAssignment { ended: Some((at(6), "another".to_owned())), ..first };
+    assert_eq!(store.ended_assignments(5, 0).await.expect("read"), [ended]);
+    assert_eq!(store.ended_assignments(5, 1).await.expect("read"), []);
 }
 
 #[tokio::test]
@@ -51,9 +55,10 @@ async fn the_last_position_of_the_panic_switch_counts() {
     };
     store.set_panic(&on).await.expect("kept");
     assert_eq!(store.panic().await.expect("read"), Some(on.clone()));
-    let off = StoredPanic { mode: "off".to_owned(), reason: None, ..on };
+    let off = StoredPanic { mode: "off".to_owned(), reason: None, ..on.clone() };
     store.set_panic(&off).await.expect("kept");
-    assert_eq!(store.panic().await.expect("read"), Some(off));
+    assert_eq!(store.panic().await.expect("read"), Some(off.clone()));
+    assert_eq!(store.panics(5).await.expect("read"), [off, on]);
 }
 
 #[tokio::test]
