@@ -29,6 +29,7 @@ mod rewrite;
 mod rule;
 mod scope;
 mod values;
+mod when;
 
 use serde_json::Value;
 
@@ -38,6 +39,7 @@ pub(crate) use config::Config;
 pub use config::On;
 pub use examples::{Explained, Outcome, Said};
 pub(crate) use policy::RulesPolicy;
+pub(crate) use when::When;
 
 /// Rules, compiled.
 #[derive(Debug)]

@@ -1,6 +1,7 @@
 //! The built-in policies: names, words for people, schemas, examples.
 
 mod requests;
+mod teaching;
 
 use schemars::JsonSchema;
 use serde_json::{Value, json};
@@ -8,8 +9,8 @@ use serde_json::{Value, json};
 use super::{Entry, NoConfig};
 use crate::policies::simple_llm::presets;
 use crate::policies::{
-    all_caps, debug_logging, dogfood_safety, no_op, parallel, rules, serial, shadow, simple_llm, string_replacement,
-    tool_call_judge, webhook,
+    all_caps, branch, debug_logging, dogfood_safety, no_op, parallel, rules, serial, shadow, simple_llm,
+    string_replacement, tool_call_judge, webhook,
 };
 
 /// The schema of a configuration, without the name of its type, which says nothing to people.
@@ -25,7 +26,7 @@ fn nothing() -> Value {
 
 /// All of them, in the order in which they are shown.
 pub(super) fn all() -> impl Iterator<Item = &'static Entry> {
-    ENTRIES.iter().chain(requests::ENTRIES)
+    ENTRIES.iter().chain(requests::ENTRIES).chain(teaching::ENTRIES)
 }
 
 static ENTRIES: &[Entry] = &[
@@ -271,6 +272,23 @@ static ENTRIES: &[Entry] = &[
                 "consolidation_strategy": "first_block"})
         },
         build: parallel::build,
+    },
+    Entry {
+        name: "branch",
+        older: &["BranchingPolicy"],
+        display_name: "Branches",
+        short_description: "Which policies apply is decided by the request.",
+        description: "Takes the first of its branches whose condition holds for the request, as the policies before it let \
+                      it out, and the default where none does. Conditions are expressions in CEL; those of \
+                      luthien_control are taken too. Where a condition cannot be evaluated all branches apply.",
+        category: "composition",
+        badges: &[],
+        schema: schema::<branch::Config>,
+        example: || {
+            json!({"branches": [{"when": "request.model.startsWith(\"gpt-\")", "policy": {"class": "tool_call_judge"}}],
+                "default": {"class": "dogfood_safety"}})
+        },
+        build: branch::build,
     },
     Entry {
         name: "shadow",

@@ -68,6 +68,18 @@ pub(crate) fn some_text<'de, D: Deserializer<'de>>(reader: D) -> Result<String, 
     if text.trim().is_empty() { Err(D::Error::custom("must not be empty")) } else { Ok(text) }
 }
 
+/// An address that begins with `http://` or `https://`.
+pub(crate) fn web_address<'de, D: Deserializer<'de>>(reader: D) -> Result<String, D::Error> {
+    let text = String::deserialize(reader)?;
+    let known = ["http://", "https://"].iter().any(|scheme| text.len() > scheme.len() && text.starts_with(scheme));
+    // It is shown to people as a link.
+    if known && text.chars().all(|c| c.is_ascii_graphic()) {
+        Ok(text)
+    } else {
+        Err(D::Error::custom("must be an address that begins with http:// or https://"))
+    }
+}
+
 /// A text that has at least one character, blanks included.
 pub(crate) fn not_empty<'de, D: Deserializer<'de>>(reader: D) -> Result<String, D::Error> {
     let text = String::deserialize(reader)?;

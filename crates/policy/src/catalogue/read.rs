@@ -55,6 +55,11 @@ impl<'a> Loading<'a> {
         self.config.is_null() || self.config.as_object().is_some_and(serde_json::Map::is_empty)
     }
 
+    /// The configuration has this field.
+    pub(crate) fn has(&self, field: &str) -> bool {
+        self.config.get(field).is_some()
+    }
+
     /// The configuration as `T`, whose fields check themselves.
     pub(crate) fn read<T: DeserializeOwned>(&self) -> Result<T, LoadError> {
         let empty = Value::Object(serde_json::Map::new());
@@ -78,7 +83,12 @@ impl<'a> Loading<'a> {
 
     /// The policy that stands in `field`.
     pub(crate) fn one(&self, field: &str, spec: &PolicySpec) -> Result<Tree, LoadError> {
-        load_at(spec, self.env, &self.at(&[field]))
+        self.one_at(&[field], spec)
+    }
+
+    /// The policy that stands at this place.
+    pub(crate) fn one_at(&self, field: &[&str], spec: &PolicySpec) -> Result<Tree, LoadError> {
+        load_at(spec, self.env, &self.at(field))
     }
 
     /// The policies of a list that stands in `field`. All that is wrong in any of them is reported at once.

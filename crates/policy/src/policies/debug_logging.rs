@@ -1,6 +1,6 @@
 //! `debug_logging`: writes requests and answers to the log, credentials redacted. It looks at copies and changes nothing.
 
-mod redact;
+pub(super) mod redact;
 
 use std::sync::Arc;
 

@@ -19,17 +19,17 @@ const PATTERNS: &[&str] = &[
 
 /// The patterns, compiled.
 #[derive(Debug)]
-pub(super) struct Redactor {
+pub(in crate::policies) struct Redactor {
     patterns: Vec<Regex>,
 }
 
 impl Redactor {
-    pub(super) fn new() -> Result<Self, regex::Error> {
+    pub(in crate::policies) fn new() -> Result<Self, regex::Error> {
         Ok(Self { patterns: PATTERNS.iter().map(|source| Regex::new(source)).collect::<Result<_, _>>()? })
     }
 
     /// `text` with each credential replaced by `[redacted]`.
-    pub(super) fn redacted(&self, text: &str) -> String {
+    pub(in crate::policies) fn redacted(&self, text: &str) -> String {
         self.patterns.iter().fold(text.to_owned(), |text, pattern| {
             let with = |found: &regex::Captures<'_>| {
                 format!("{}[redacted]", found.name("keep").map_or("", |keep| keep.as_str()))
