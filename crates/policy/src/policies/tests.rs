@@ -1,5 +1,9 @@
 //! Built-in policies on real answers: what the engine makes of them, streamed under any division and whole.
 
+mod groups;
+mod rows;
+mod table;
+
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::time::Duration;
