@@ -2,6 +2,7 @@
 
 mod copies;
 mod places;
+mod statements;
 
 use crate::{
     analysis::{Effect, Kind, Object, Word},
@@ -79,7 +80,9 @@ impl Walker {
         let stays = object == Object::File
             && matches!(kind, Kind::Write | Kind::Append)
             && target.as_deref().is_some_and(places::persistent);
-        let dynamic = word.dynamic;
+        // Below a folder that is not known, nothing is.
+        let below = self.folder.as_deref().is_some_and(|folder| folder.contains('$')) && !paths::rooted(text);
+        let dynamic = word.dynamic || (below && matches!(object, Object::File | Object::Device));
         if stays {
             self.put(Effect {
                 kind: Kind::Persist,
@@ -106,11 +109,27 @@ impl Walker {
                 self.add(command, Kind::Kill, Object::Machine, None, false);
             }
         }
+        if object == Object::Database && kind == Kind::Execute {
+            self.add(command, kind, object, target, dynamic);
+            return;
+        }
         self.put(Effect { kind, object, target, dynamic, recursive, force, command });
     }
 
     /// Adds an effect as it is.
     pub(crate) fn add(&mut self, command: usize, kind: Kind, object: Object, target: Option<String>, dynamic: bool) {
+        if let (Kind::Execute, Object::Database, Some(text)) = (kind, object, &target) {
+            for does in statements::does(text) {
+                match does {
+                    statements::Does::Deletes => {
+                        self.add(command, Kind::Delete, Object::Database, Some(text.clone()), dynamic);
+                    }
+                    statements::Does::RunsPrograms => {
+                        self.add(command, Kind::Execute, Object::Code, Some(text.clone()), dynamic);
+                    }
+                }
+            }
+        }
         self.put(Effect { kind, object, target, dynamic, recursive: false, force: false, command });
     }
 
@@ -220,8 +239,8 @@ impl Found<'_> {
             Select::Text => {
                 let text = self.arguments.iter().map(|word| word.text.as_str()).collect::<Vec<_>>().join(" ");
                 let dynamic = self.arguments.iter().any(|word| word.dynamic);
-                let Self { command, recursive, force, .. } = *self;
-                self.walker.put(Effect { kind, object, target: Some(text), dynamic, recursive, force, command });
+                let word = Word { dynamic, ..Word::fixed(text) };
+                self.add(kind, object, &word);
             }
         }
     }

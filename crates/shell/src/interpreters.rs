@@ -55,6 +55,11 @@ fn interpreter(name: &str) -> Option<&'static Interpreter> {
     INTERPRETERS.iter().find(|known| known.names.contains(&name) || known.names.contains(&plain))
 }
 
+/// `python` for `python3.11`.
+fn unnumbered(name: &str) -> &str {
+    name.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.')
+}
+
 impl Walker {
     /// Follows an interpreter. Gives the call back where the command is none.
     pub(crate) fn interpreter(&mut self, program: Program<'_>, call: Call, context: &Context) -> Result<Flow, Call> {
@@ -75,6 +80,10 @@ impl Walker {
         if let (true, Some(code)) = (code_first, rest.first()) {
             codes.push(code.clone());
         }
+        if let (Some(module), "python" | "pypy") = (given.values("-m").next(), unnumbered(name)) {
+            let words: Vec<Word> = [module.part()].into_iter().chain(rest.iter().cloned()).collect();
+            return Ok(self.invoke(&words, Call::default(), &context.wrapped(name)));
+        }
         if !codes.is_empty() {
             let code = crate::walk::joined_lines(&codes);
             self.code(index, name, &code, context);
@@ -88,6 +97,10 @@ impl Walker {
 
     /// A program in a file, which this script may have written.
     fn program_file(&mut self, index: usize, name: &str, file: &Word, context: &Context) {
+        // `bun add x`: the first operand is a file only where it looks like one.
+        if matches!(name, "bun" | "deno") && !file.text.contains(['.', '/']) {
+            return;
+        }
         if matches!(name, "vim" | "vi" | "nvim" | "ex" | "emacs" | "gdb") {
             self.effect_on(index, Kind::Read, Object::File, file);
             return;
@@ -129,7 +142,7 @@ impl Walker {
         if !self.spend(code.text.len()) {
             return;
         }
-        let language = name.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.');
+        let language = unnumbered(name);
         for found in calls::find(language, &code.text) {
             match found {
                 calls::Found::Shell(Some(text)) => {

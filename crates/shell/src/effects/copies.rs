@@ -1,16 +1,16 @@
 //! Commands whose arguments mean files here or elsewhere by their form: `scp`, `rsync`, `tar`.
 
 use crate::{
-    analysis::{Kind, Object, Word},
+    analysis::{Kind, Object, Via, Word},
     options::{self, Reading},
     tables,
     walk::{Context, Walker},
 };
 
-pub(super) fn effects(walker: &mut Walker, command: usize, name: &str, arguments: &[Word], _: &Context) {
+pub(super) fn effects(walker: &mut Walker, command: usize, name: &str, arguments: &[Word], context: &Context) {
     match name {
         "scp" | "rsync" | "rcp" => remote(walker, command, name, arguments),
-        "tar" | "bsdtar" | "gtar" => tar(walker, command, arguments),
+        "tar" | "bsdtar" | "gtar" => tar(walker, command, arguments, context),
         _ => {}
     }
 }
@@ -53,7 +53,7 @@ fn host(text: &str) -> Option<&str> {
 }
 
 /// `tar`, whose mode may be letters without a dash.
-fn tar(walker: &mut Walker, command: usize, arguments: &[Word]) {
+fn tar(walker: &mut Walker, command: usize, arguments: &[Word], context: &Context) {
     let mut words = arguments.to_vec();
     if let Some(first) = words.first_mut()
         && !first.text.starts_with('-')
@@ -105,5 +105,13 @@ fn tar(walker: &mut Walker, command: usize, arguments: &[Word]) {
             on(walker, Kind::Write, Object::File, &["-C", "--directory"]);
         }
     }
-    on(walker, Kind::Execute, Object::Code, &["--to-command", "-I", "--use-compress-program", "--checkpoint-action"]);
+    let programs = ["--to-command", "-I", "--use-compress-program", "--checkpoint-action"];
+    for option in given.options.iter().filter(|option| programs.contains(&option.name)) {
+        let text = option.value.map_or("", |value| value.text);
+        let text = if option.name == "--checkpoint-action" { text.strip_prefix("exec=") } else { Some(text) };
+        if let Some(text) = text {
+            walker.add(command, Kind::Execute, Object::Code, Some(text.to_owned()), false);
+            walker.shell_text(text, &[], Via::Hook, context);
+        }
+    }
 }

@@ -20,6 +20,8 @@ enum Act {
     Write,
     Read,
     Mode,
+    /// A path, and what is done with it after.
+    Path,
     /// A file that is opened; the mode is the next text.
     Open,
     Network,
@@ -100,7 +102,7 @@ const CALLS: &[(&str, Act)] = &[
     ("chmodSync", Act::Mode),
     ("open", Act::Open),
     ("fopen", Act::Open),
-    ("Path", Act::Read),
+    ("Path", Act::Path),
     ("urllib.request.urlopen", Act::Network),
     ("urlopen", Act::Network),
     ("urlretrieve", Act::Network),
@@ -226,10 +228,30 @@ fn of(act: Act, rest: &str, out: &mut Vec<Found>) {
             };
             out.push(Found::Shell(text));
         }
+        // A method of something that is named elsewhere.
+        Act::Delete if arguments.trim() == "(" => {}
         Act::Delete => out.push(does(Kind::Delete, Object::File, first, false)),
         Act::DeleteAll => out.push(does(Kind::Delete, Object::File, first, true)),
         Act::Write => out.push(does(Kind::Write, Object::File, first, false)),
         Act::Read => out.push(does(Kind::Read, Object::File, first, false)),
+        Act::Path => {
+            let after = rest.get(arguments.len()..).unwrap_or_default().trim_start_matches(')');
+            let (kind, recursive) = match () {
+                () if after.starts_with(".unlink") || after.starts_with(".rmdir") => (Kind::Delete, false),
+                () if after.starts_with(".rmtree") => (Kind::Delete, true),
+                () if after.starts_with(".write_")
+                    || after.starts_with(".touch")
+                    || after.starts_with(".mkdir")
+                    || after.starts_with(".open('w")
+                    || after.starts_with(".open(\"w") =>
+                {
+                    (Kind::Write, false)
+                }
+                () if after.starts_with(".chmod") => (Kind::ChangeMode, false),
+                () => (Kind::Read, false),
+            };
+            out.push(does(kind, Object::File, first, recursive));
+        }
         Act::Mode => out.push(does(Kind::ChangeMode, Object::File, first, false)),
         Act::Open => {
             let second = texts.next();

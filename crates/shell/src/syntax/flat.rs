@@ -28,6 +28,8 @@ struct Reader<'a> {
     /// Heredocs whose lines come after this one: the place of their redirection in `current`, then in `stages`.
     heredocs: Vec<scan::Mark>,
     parens: usize,
+    /// How many words of `current` are reserved ones in front of the command.
+    leading: usize,
     /// Whether a group has just ended: only a pipe joins what follows to it.
     closed: bool,
 }
@@ -107,13 +109,13 @@ impl Reader<'_> {
             let text = self.text.get(self.at + 1..end).unwrap_or_default().to_owned();
             self.nodes.push(Node::Text(text));
             self.at = (end + 2).min(self.bytes.len());
-            self.current = Simple::default();
+            self.forget();
             return;
         }
         if self.bytes.get(self.at) == Some(&b')') && words == 1 {
             // A function: its body counts as commands.
             self.at += 1;
-            self.current = Simple::default();
+            self.forget();
             return;
         }
         self.parens += 1;
@@ -124,7 +126,7 @@ impl Reader<'_> {
         self.at += 1;
         if self.parens == 0 {
             // A pattern of `case`.
-            self.current = Simple::default();
+            self.forget();
         } else {
             self.parens -= 1;
             self.end_stage();
@@ -132,9 +134,15 @@ impl Reader<'_> {
         }
     }
 
+    /// Drops what was read of a command.
+    fn forget(&mut self) {
+        self.current = Simple::default();
+        self.leading = 0;
+    }
+
     /// Whether no word of the command itself has come.
     fn begins(&self) -> bool {
-        self.current.words.iter().all(|word| RESERVED.contains(&word.as_str()))
+        self.current.words.len() == self.leading
     }
 
     fn word(&mut self) {
@@ -150,7 +158,7 @@ impl Reader<'_> {
             let length = rest.find("]]").map_or(rest.len(), |length| length + 2);
             self.nodes.push(Node::Text(rest.get(..length).unwrap_or_default().to_owned()));
             self.at = end + length;
-            self.current = Simple::default();
+            self.forget();
             return;
         }
         if word.bytes().all(|byte| byte.is_ascii_digit()) && matches!(self.bytes.get(end), Some(b'<' | b'>')) {
@@ -158,6 +166,7 @@ impl Reader<'_> {
         } else if let (true, Some((name, value))) = (self.begins(), assignment(word)) {
             self.current.assignments.push((name.to_owned(), value.to_owned()));
         } else {
+            self.leading += usize::from(self.begins() && RESERVED.contains(&word));
             self.current.words.push(word.to_owned());
         }
     }
@@ -191,9 +200,9 @@ impl Reader<'_> {
 
     /// Ends a command whose output may go on to the next.
     fn end_stage(&mut self) {
+        let leading = std::mem::take(&mut self.leading);
         let mut simple = std::mem::take(&mut self.current);
-        let reserved = simple.words.iter().take_while(|word| RESERVED.contains(&word.as_str())).count();
-        simple.words.drain(..reserved);
+        simple.words.drain(..leading.min(simple.words.len()));
         if let Some(first) = simple.words.first() {
             match first.as_str() {
                 "for" | "select" if simple.words.len() > 1 => {

@@ -133,7 +133,7 @@ impl Walker {
         if text.known().trim().is_empty() {
             return self.unknown_code(program, call, context);
         }
-        if text.dynamic || !text.from.is_empty() {
+        if text.dynamic {
             self.unknown_code(program, call, context);
         }
         let inner = context.wrapped("eval").inside(Via::Eval);

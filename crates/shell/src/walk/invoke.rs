@@ -128,7 +128,7 @@ impl Walker {
     }
 
     /// Text that a program runs because a setting or its input says so.
-    fn settings(&mut self, name: &str, arguments: &[Word], context: &Context) {
+    pub(super) fn settings(&mut self, name: &str, arguments: &[Word], context: &Context) {
         match name {
             "git" => {
                 for pair in
@@ -147,6 +147,15 @@ impl Walker {
                     );
                     if let Some(text) = value.strip_prefix('!').or(runs.then_some(value)) {
                         self.shell_text(text, &[], crate::analysis::Via::Hook, context);
+                    }
+                }
+            }
+            "ssh" | "scp" | "sftp" => {
+                for option in arguments.iter().take(64) {
+                    let text = option.text.strip_prefix("-o").unwrap_or(&option.text);
+                    let (key, value) = text.split_once('=').or_else(|| text.split_once(' ')).unwrap_or_default();
+                    if matches!(key.to_lowercase().as_str(), "proxycommand" | "localcommand" | "knownhostscommand") {
+                        self.shell_text(value, &[], crate::analysis::Via::Hook, context);
                     }
                 }
             }

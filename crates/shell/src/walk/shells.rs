@@ -45,13 +45,10 @@ impl Walker {
         context: &Context,
     ) -> Flow {
         let Program { name, first, arguments } = program;
-        if text.dynamic || !text.from.is_empty() || !call.redirects.is_empty() {
-            let dynamic = text.dynamic || !text.from.is_empty();
+        if text.dynamic || !call.redirects.is_empty() {
             let index = self.push(name.to_owned(), first.text.clone(), arguments, call, context);
-            if dynamic {
-                self.add(index, Kind::Execute, Object::Code, None, true);
-            }
             if text.dynamic {
+                self.add(index, Kind::Execute, Object::Code, None, true);
                 self.note(Unknown::Code { command: index });
             }
         }

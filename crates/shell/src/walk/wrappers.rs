@@ -66,6 +66,7 @@ impl Walker {
             let index = self.push(name.to_owned(), first.text.clone(), arguments, std::mem::take(&mut call), context);
             let own = arguments.iter().position(|word| word.text == "--").unwrap_or(arguments.len()).min(given.rest);
             self.table_effects(index, name, arguments.get(..own).unwrap_or_default(), context);
+            self.settings(name, arguments.get(..own).unwrap_or_default(), context);
             from.push(index);
         }
         place.via = match (wrap.remote, wrap.input) {
