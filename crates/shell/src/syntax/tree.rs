@@ -1,6 +1,6 @@
 //! The grammar's tree as commands.
 
-use std::{cell::RefCell, ops::ControlFlow, rc::Rc};
+use std::{borrow::Cow, cell::RefCell, ops::ControlFlow, rc::Rc};
 
 use tree_sitter::{Node as Tree, ParseOptions, Parser};
 
@@ -40,7 +40,7 @@ fn parse(parser: &mut Parser, text: &str) -> Option<tree_sitter::Tree> {
         left = left.saturating_sub(1);
         if left == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     };
-    let bytes = text.as_bytes();
+    let bytes = plain(text.as_bytes());
     let options = ParseOptions::new().progress_callback(&mut progress);
     let tree = parser.parse_with_options(&mut |at, _| bytes.get(at..).unwrap_or_default(), None, Some(options));
     if tree.is_none() {
@@ -67,6 +67,15 @@ fn attached(node: Node, words: Vec<String>, redirections: Vec<Redirection>) -> N
         Node::Either(first, second) => Node::Either(first, Box::new(attached(*second, words, redirections))),
         other => Node::Redirected(Box::new(other), redirections),
     }
+}
+
+/// The text with each byte that is not ASCII as an ordinary one. The grammar's scanner asks C's `isdigit` about characters, which is only defined up to
+/// 255 and reads outside of its table for others; to the grammar they are all letters of a word anyway.
+fn plain(bytes: &[u8]) -> Cow<'_, [u8]> {
+    if bytes.is_ascii() {
+        return Cow::Borrowed(bytes);
+    }
+    bytes.iter().map(|&byte| if byte.is_ascii() { byte } else { b'%' }).collect()
 }
 
 struct Reader<'a> {

@@ -30,6 +30,16 @@ fn repeated_without_end(#[case] piece: &str) {
     assert!(analysis.unknown.contains(&Unknown::TooLong));
 }
 
+/// The grammar's scanner looks such characters up in a table that does not hold them.
+#[rstest]
+fn characters_far_from_ascii(
+    #[values('\u{e9}', '\u{1f600}', '\u{e0001}', '\u{10ffff}')] c: char,
+    #[values("{", "${", "<<", "x{1", "{1..", "[[ ", "$")] before: &str,
+) {
+    let analysis = analyze(&format!("rm x; echo {before}{c} {c}"));
+    assert_eq!(analysis.commands[0].name, "rm");
+}
+
 #[test]
 fn nesting_that_is_too_deep_is_said() {
     let text = format!("{}rm x{}", "(".repeat(200), ")".repeat(200));
