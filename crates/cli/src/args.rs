@@ -238,6 +238,9 @@ pub(crate) enum PolicyCommand {
         after_help = "The file is a luthien.yaml whose policy has rules in it, or holds `rules` alone. Ends with 1 if an example does not hold.\n\nExamples:\n  luthien policy test rules.yaml\n  luthien policy test rules.yaml --command 'rm -rf /'"
     )]
     Test(PolicyTestArgs),
+    /// Run a policy over labelled commands, calls, texts or recorded turns, and say how often it is right
+    #[command(after_help = crate::policy_eval::EXAMPLES)]
+    Eval(crate::policy_eval::EvalArgs),
 }
 
 /// `policy test`.

@@ -4,13 +4,17 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use luthien_gateway::data_dir::DataDir;
+use luthien_gateway::data_dir::{DataDir, Keys};
+use luthien_gateway::judges;
 use luthien_gateway::policy_servers::HttpPolicyServers;
 use luthien_gateway::policy_state::PolicyOptions;
 use luthien_gateway::settings::{Settings, Sources};
-use luthien_policy::catalogue::{self, PolicySpec, Servers};
+use luthien_policy::catalogue::{self, LoadEnv, PolicySpec, Servers};
+use luthien_policy::judge::JudgeClient;
 use luthien_policy::remote::PolicyServers;
+use secrecy::SecretString;
 use tokio::runtime::{Builder, Runtime};
+use tokio_util::task::TaskTracker;
 
 use crate::args::{RecordArgs, SettingArgs};
 use crate::failure::Failure;
@@ -70,14 +74,26 @@ impl Loaded {
         HttpPolicyServers::new(self.settings.network(), self.sources.environment.clone())
     }
 
+    /// What policies are loaded with.
+    pub(crate) fn load_env(&self, servers: &Arc<HttpPolicyServers>) -> LoadEnv {
+        let env = PolicyOptions::new(&self.settings, &self.sources).env;
+        LoadEnv { servers: Servers::new(Arc::clone(servers) as Arc<dyn PolicyServers>), ..env }
+    }
+
+    /// The way to judges with the settings' own keys, where no gateway runs; `tasks` owns its connections.
+    pub(crate) fn judges(&self, tasks: &TaskTracker) -> Result<Arc<dyn JudgeClient>, Failure> {
+        let no_keys = Keys { admin: SecretString::default(), identity: [0; 32], admin_is_set: false, exposed: None };
+        let config = self.settings.gateway_config(&no_keys);
+        judges::without_caller(&config, tasks).map_err(|e| Failure::new(e.to_string()))
+    }
+
     /// The policy that the file names, loaded. Policy servers are asked what they are.
     pub(crate) fn policy_of_file(&self) -> Result<Option<catalogue::Loaded>, Failure> {
         let Some(policy) = &self.settings.policy else { return Ok(None) };
         let wrong = |e: &dyn std::fmt::Display| Failure::new(format!("the policy cannot be used: {e}"));
         let spec: PolicySpec = serde_json::from_value(policy.clone()).map_err(|e| wrong(&e))?;
         let servers = Arc::new(self.policy_servers());
-        let mut env = PolicyOptions::new(&self.settings, &self.sources).env;
-        env.servers = Servers::new(Arc::clone(&servers) as Arc<dyn PolicyServers>);
+        let env = self.load_env(&servers);
         runtime(Some(1))?.block_on(async {
             let policy = catalogue::load_asking(&spec, &env).await;
             servers.shutdown().await;

@@ -21,6 +21,7 @@ mod loopback;
 mod output;
 mod panic;
 mod policy;
+mod policy_eval;
 mod serve;
 mod sessions;
 mod show;

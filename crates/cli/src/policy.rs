@@ -11,6 +11,7 @@ use crate::args::{PolicyCommand, SettingArgs};
 use crate::assembly::Loaded;
 use crate::failure::Failure;
 use crate::output::print;
+use crate::policy_eval;
 use crate::terminal::{Palette, pad, visible_line, width, wrap};
 
 mod test;
@@ -30,6 +31,7 @@ pub(crate) fn run(command: PolicyCommand) -> Result<ExitCode, Failure> {
         }
         PolicyCommand::Check { file } => check(&file)?,
         PolicyCommand::Test(args) => return test::run(&args),
+        PolicyCommand::Eval(args) => return policy_eval::run(&args),
     };
     print(&text)?;
     Ok(ExitCode::SUCCESS)

@@ -98,10 +98,10 @@ impl Gateway {
         let core = Arc::new(Core {
             limits: config.limits,
             timeouts: config.timeouts,
-            keys: Keys::new(&config),
+            keys: Arc::new(Keys::new(&config)),
             allowed_paths: config.allowed_paths,
             trust_user_id_header: config.trust_user_id_header,
-            judge: config.judge,
+            judge: Arc::new(config.judge),
             upstreams,
             open_calls: OpenCalls::new(),
             fates: Fates::new(),

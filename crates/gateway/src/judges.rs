@@ -14,16 +14,17 @@ use luthien_wire::Dialect;
 use secrecy::ExposeSecret;
 use serde_json::Value;
 use subtle::ConstantTimeEq;
+use tokio_util::task::TaskTracker;
 
 use crate::body::SourceError;
 use crate::body::watchdog::Watchdog;
-use crate::config::JudgeConfig;
-use crate::credentials::{Forward, put};
+use crate::config::{GatewayConfig, JudgeConfig};
+use crate::credentials::{Forward, Keys, put};
 use crate::errors::GatewayError;
 use crate::headers::{API_KEY, UNREVIEWED};
 use crate::panic_switch::Interrupt;
-use crate::upstream::Upstream;
 use crate::upstream::execute::execute;
+use crate::upstream::{Upstream, UpstreamError, Upstreams};
 use crate::way::Core;
 
 mod form;
@@ -33,7 +34,9 @@ const LARGEST: usize = 4 << 20;
 
 /// The way to judges for one caller. Holds that caller's credential.
 pub(crate) struct Judges {
-    core: Arc<Core>,
+    upstreams: Arc<Upstreams>,
+    keys: Arc<Keys>,
+    config: Arc<JudgeConfig>,
     dialect: Dialect,
     /// What a request with the caller's credential carries.
     caller: Result<HeaderMap, GatewayError>,
@@ -62,9 +65,18 @@ impl fmt::Debug for Judges {
     }
 }
 
+/// The way to judges where there is no caller: with the upstreams' own keys. Connects to nothing yet; `tasks` owns what its
+/// connections need. Questions that would be asked with the caller's credential go like a Messages caller's.
+pub fn without_caller(config: &GatewayConfig, tasks: &TaskTracker) -> Result<Arc<dyn JudgeClient>, UpstreamError> {
+    let upstreams = Arc::new(Upstreams::new(config, tasks)?);
+    let (keys, judge) = (Arc::new(Keys::new(config)), Arc::new(config.judge.clone()));
+    let dialect = Dialect::Messages;
+    Ok(Arc::new(Judges::with(upstreams, keys, judge, dialect, HeaderMap::new(), &Forward::ServerKey)))
+}
+
 impl Judges {
     /// For a caller who came with these headers.
-    pub(crate) fn new(core: Arc<Core>, dialect: Dialect, brought: &HeaderMap, forward: &Forward) -> Self {
+    pub(crate) fn new(core: &Core, dialect: Dialect, brought: &HeaderMap, forward: &Forward) -> Self {
         const KEPT: [HeaderName; 4] = [
             API_KEY,
             AUTHORIZATION,
@@ -77,17 +89,29 @@ impl Judges {
                 headers.append(name.clone(), value.clone());
             }
         }
-        let caller = match core.upstreams.default_for(dialect) {
+        let (upstreams, keys, config) = (Arc::clone(&core.upstreams), Arc::clone(&core.keys), Arc::clone(&core.judge));
+        Self::with(upstreams, keys, config, dialect, headers, forward)
+    }
+
+    fn with(
+        upstreams: Arc<Upstreams>,
+        keys: Arc<Keys>,
+        config: Arc<JudgeConfig>,
+        dialect: Dialect,
+        mut headers: HeaderMap,
+        forward: &Forward,
+    ) -> Self {
+        let caller = match upstreams.default_for(dialect) {
             None => Err(GatewayError::NoUpstream(dialect)),
-            Some(upstream) => core.keys.apply(&mut headers, forward, dialect, upstream).map(|()| headers),
+            Some(upstream) => keys.apply(&mut headers, forward, dialect, upstream).map(|()| headers),
         };
-        Self { core, dialect, caller }
+        Self { upstreams, keys, config, dialect, caller }
     }
 
     /// Where the judge sits. The caller's credential goes to the caller's own upstream only.
     fn seat(&self, model: &str, route: &JudgeRoute) -> Result<Seat, JudgeError> {
-        let upstreams = &self.core.upstreams;
-        if let Some(base) = &self.core.judge.api_base {
+        let upstreams = &self.upstreams;
+        if let Some(base) = &self.config.api_base {
             return self.seat_at(base, model);
         }
         match route {
@@ -122,9 +146,9 @@ impl Judges {
 
     fn seat_at(&self, base: &str, model: &str) -> Result<Seat, JudgeError> {
         let dialect = if model.starts_with("claude") { Dialect::Messages } else { Dialect::Chat };
-        let upstream = self.core.upstreams.at(base, dialect).map_err(|error| JudgeError::Refused(error.to_string()))?;
+        let upstream = self.upstreams.at(base, dialect).map_err(|error| JudgeError::Refused(error.to_string()))?;
         let mut headers = HeaderMap::new();
-        if let Some(key) = &self.core.judge.api_key {
+        if let Some(key) = &self.config.api_key {
             put(&mut headers, dialect, key.expose_secret().as_bytes()).map_err(|error| refused(&error))?;
         }
         Ok(Seat { upstream, dialect, headers, model: None })
@@ -133,8 +157,8 @@ impl Judges {
     /// What a request with the key for judges carries. It is for the default upstreams, and for the place that settings or a
     /// policy name for judges, and not for others that a rule or a policy leads to.
     fn judges_key(&self, upstream: &Upstream, dialect: Dialect) -> Result<Option<HeaderMap>, JudgeError> {
-        let Some(key) = &self.core.judge.api_key else { return Ok(None) };
-        let default = self.core.upstreams.default_for(dialect).is_some_and(|default| default.name == upstream.name);
+        let Some(key) = &self.config.api_key else { return Ok(None) };
+        let default = self.upstreams.default_for(dialect).is_some_and(|default| default.name == upstream.name);
         if !default || upstream.keyless {
             return Ok(None);
         }
@@ -146,12 +170,12 @@ impl Judges {
     /// What a request with the upstream's own key carries.
     fn servers_key(&self, upstream: &Upstream, dialect: Dialect) -> Result<HeaderMap, JudgeError> {
         let mut headers = HeaderMap::new();
-        let applied = self.core.keys.apply(&mut headers, &Forward::ServerKey, dialect, upstream);
+        let applied = self.keys.apply(&mut headers, &Forward::ServerKey, dialect, upstream);
         applied.map(|()| headers).map_err(|error| refused(&error))
     }
 
     async fn answer(&self, question: JudgeRequest) -> Result<JudgeAnswer, JudgeError> {
-        let model = self.core.judge.model.clone().unwrap_or_else(|| question.model.clone());
+        let model = self.config.model.clone().unwrap_or_else(|| question.model.clone());
         let model = ["anthropic/", "openai/"].iter().find_map(|vendor| model.strip_prefix(vendor)).unwrap_or(&model);
         let seat = self.seat(model, &question.via)?;
         let model = seat.model.as_deref().unwrap_or(model);

@@ -52,8 +52,8 @@ pub(crate) struct Core {
     pub(crate) timeouts: Timeouts,
     pub(crate) allowed_paths: Vec<String>,
     pub(crate) trust_user_id_header: bool,
-    pub(crate) judge: JudgeConfig,
-    pub(crate) keys: Keys,
+    pub(crate) judge: Arc<JudgeConfig>,
+    pub(crate) keys: Arc<Keys>,
     pub(crate) upstreams: Arc<Upstreams>,
     pub(crate) open_calls: Arc<OpenCalls>,
     pub(crate) fates: Arc<Fates>,
@@ -301,7 +301,7 @@ fn open_reviews(
         (_, None) => return Ok(None),
     };
     let session_id = session_id(&asked.head.headers, &request);
-    let judges = Judges::new(Arc::clone(core), route.dialect, &asked.head.headers, &asked.caller.forward);
+    let judges = Judges::new(core, route.dialect, &asked.head.headers, &asked.caller.forward);
     let context = Arc::new(ReviewContext {
         transaction_id: transaction.id.to_string(),
         session_id,

@@ -6,6 +6,7 @@ mod breaker;
 pub mod catalogue;
 pub mod contract;
 pub mod engine;
+pub mod evaluate;
 pub mod judge;
 mod message;
 pub mod people;
