@@ -22,6 +22,7 @@ use tokio::time::timeout;
 
 use crate::clock::Clock;
 use crate::live::{ActivePolicy, Live, LiveState, Rules, Standing};
+use crate::panic_switch::PanicMode;
 use crate::scopes::{Ready, Rejection};
 use crate::settings::PolicySource;
 
@@ -133,7 +134,7 @@ impl PolicyState {
                 tracing::error!(assignment = assigned.id, reason = %rejection, fail_mode, "a policy is rejected");
             }
         }
-        if live.panic.order.mode != Default::default() {
+        if live.panic.order.mode != PanicMode::Off {
             let order = &live.panic.order;
             tracing::warn!(mode = order.mode.name(), by = %order.by, "the panic switch is on");
         }

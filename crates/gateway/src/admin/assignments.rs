@@ -100,7 +100,7 @@ pub(super) async fn add(State(state): State<AdminState>, body: Body) -> Result<J
     let done =
         set.map(|set| (format!("the policy `{}` is assigned as {}", set.name(), set.id), set.spec.class.clone()));
     let Json(result) = policy::result(began, done)?;
-    with(&result, "assignment", assignment)
+    Ok(with(&result, "assignment", assignment))
 }
 
 /// `DELETE /api/admin/policy/assignments/{id}`
@@ -124,12 +124,12 @@ fn unknown() -> ApiError {
     ApiError::NotFound("there is no such assignment".to_owned())
 }
 
-fn with(result: &SetResult, name: &str, value: Option<Value>) -> Result<Json<Value>, ApiError> {
+fn with(result: &SetResult, name: &str, value: Option<Value>) -> Json<Value> {
     let mut all = serde_json::to_value(result).unwrap_or_default();
     if let Some(all) = all.as_object_mut() {
         all.insert(name.to_owned(), value.unwrap_or_default());
     }
-    Ok(Json(all))
+    Json(all)
 }
 
 /// The scope that a body names; none where something is wrong with it.

@@ -31,13 +31,12 @@ impl<'a> Form<'a> {
 
     /// A text; none if it is not given.
     pub(super) fn text(&mut self, name: &str) -> Option<String> {
-        match self.get(name)? {
-            Value::String(text) => Some(text.clone()),
-            _ => {
-                self.refuse(name, "string_type", "must be a text");
-                None
-            }
+        let value = self.get(name)?;
+        if let Value::String(text) = value {
+            return Some(text.clone());
         }
+        self.refuse(name, "string_type", "must be a text");
+        None
     }
 
     /// Who makes the change, `api` if it is not said.

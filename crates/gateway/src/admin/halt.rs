@@ -46,10 +46,10 @@ pub(super) async fn turn(State(state): State<AdminState>, body: Body) -> Result<
     let data = json!({"mode": order.mode, "reason": order.reason, "set_by": order.by});
     let kept = state.policies.halt(order).await;
     state.activity.tell("", "operator.panic", state.policies.now(), data);
-    Ok(Json(shown(&state, kept.err())))
+    Ok(Json(shown(&state, kept.as_ref().err().map(String::as_str))))
 }
 
-fn shown(state: &AdminState, error: Option<String>) -> Value {
+fn shown(state: &AdminState, error: Option<&str>) -> Value {
     let live = state.policies.live().load();
     let order = &live.panic.order;
     let stored = state.policies.panic_is_kept();

@@ -39,7 +39,7 @@ pub(super) async fn current(State(state): State<AdminState>) -> Json<Value> {
 pub(super) fn rejection(rejection: &Rejection) -> Value {
     json!({
         "reason": rejection.reason,
-        "validation_errors": rejection.error.as_ref().map(|error| json!(error.problems)).unwrap_or_else(|| json!([])),
+        "validation_errors": rejection.error.as_ref().map_or_else(|| json!([]), |error| json!(error.problems)),
     })
 }
 

@@ -50,7 +50,7 @@ impl PolicyOptions {
                 providers: Some(settings.upstreams.iter().map(|upstream| upstream.name.clone()).collect()),
                 without_key: without_key(settings),
                 servers: Servers::default(),
-                base_urls: settings.upstreams.iter().map(|upstream| upstream.base_url.to_string()).collect(),
+                base_urls: settings.upstreams.iter().map(|upstream| upstream.base_url.clone()).collect(),
                 variables: Variables::Process,
             },
         }

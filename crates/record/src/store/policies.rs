@@ -136,7 +136,7 @@ impl Store {
             how: assignment.how.clone(),
             set_at: assignment.set_at.as_microsecond(),
             set_by: assignment.set_by.clone(),
-            expires_at: assignment.expires_at.map(|end| end.as_microsecond()),
+            expires_at: assignment.expires_at.map(Timestamp::as_microsecond),
             ended: None,
         };
         let mut connection = self.editor.acquire().await?;
