@@ -34,6 +34,18 @@ fn the_examples_of_settings_load() {
 }
 
 #[test]
+fn the_examples_of_rules_hold() {
+    let home = Home::new();
+    let examples = blocks(&document("docs/rules.md"), "yaml");
+    assert!(examples.len() > 3, "{examples:?}");
+    for example in examples {
+        home.write("example.yaml", &example);
+        let run = home.luthien(&["policy", "test", "example.yaml"]);
+        assert_eq!(run.code, 0, "{example}\n{}\n{}", run.out, run.err);
+    }
+}
+
+#[test]
 fn every_name_that_rules_may_use_is_explained() {
     let page = document("docs/rules.md");
     let names = include_str!("../../../policy/src/rules/expression/names.rs");
