@@ -12,5 +12,6 @@ mod inspect;
 mod litellm;
 mod llama;
 mod pi;
+mod policy_servers;
 mod said;
 mod sdks;

@@ -102,6 +102,18 @@ impl Gateway {
         serde_json::from_slice(&answer.body).expect("the API speaks JSON")
     }
 
+    /// Puts a policy in force, by the admin API. Fails the test where it does not load.
+    pub async fn set_policy(&self, class: &str, config: &Value) {
+        let key =
+            std::fs::read_to_string(self.server.folder.path().join(DATA).join("admin.key")).expect("the admin key");
+        let body = json!({"policy_class_ref": class, "config": config}).to_string();
+        let request = Request::post(format!("{}/api/admin/policy/set", self.base)).header("x-api-key", key.trim());
+        let request = request.header("content-type", "application/json").body(bytes::Bytes::from(body));
+        let answer = web::send(request.expect("a request")).await.expect("an answer of the API");
+        let said: Value = serde_json::from_slice(&answer.body).expect("the API speaks JSON");
+        assert_eq!(said["success"], true, "{said}");
+    }
+
     /// What the admin API says of a call and its events, once it is recorded.
     pub async fn call(&self, id: &str) -> Value {
         let path = format!("/api/debug/calls/{id}");

@@ -12,5 +12,6 @@ pub mod http;
 pub mod litellm;
 pub mod llama;
 mod places;
+pub mod policy_server;
 mod process;
 pub mod relay;

@@ -29,3 +29,8 @@ pub(crate) fn peer(path: &str) -> PathBuf {
 pub(crate) fn script(path: &str) -> PathBuf {
     existing(Path::new(&std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default()).join("peers").join(path))
 }
+
+/// A file of the Python SDK.
+pub(crate) fn sdk(path: &str) -> PathBuf {
+    existing(Path::new(&std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default()).join("../sdk/python").join(path))
+}

@@ -69,9 +69,10 @@ impl Loaded {
         self.settings.database_url.clone().unwrap_or_else(|| DataDir::at(&self.folder()).database_url())
     }
 
-    /// The way to policy servers.
+    /// The way to policy servers, to be made on the runtime of those that are started here.
     pub(crate) fn policy_servers(&self) -> HttpPolicyServers {
-        HttpPolicyServers::new(self.settings.network(), self.sources.environment.clone())
+        let folder = self.folder().join("policies");
+        HttpPolicyServers::new(self.settings.network(), self.sources.environment.clone(), folder)
     }
 
     /// What policies are loaded with.
@@ -92,10 +93,9 @@ impl Loaded {
         let Some(policy) = &self.settings.policy else { return Ok(None) };
         let wrong = |e: &dyn std::fmt::Display| Failure::new(format!("the policy cannot be used: {e}"));
         let spec: PolicySpec = serde_json::from_value(policy.clone()).map_err(|e| wrong(&e))?;
-        let servers = Arc::new(self.policy_servers());
-        let env = self.load_env(&servers);
         runtime(Some(1))?.block_on(async {
-            let policy = catalogue::load_asking(&spec, &env).await;
+            let servers = Arc::new(self.policy_servers());
+            let policy = catalogue::load_asking(&spec, &self.load_env(&servers)).await;
             servers.shutdown().await;
             policy.map(Some).map_err(|e| wrong(&e))
         })

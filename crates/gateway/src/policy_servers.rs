@@ -1,9 +1,11 @@
 //! Policy servers are asked over HTTP: TCP, TLS or a Unix socket, over connections that are kept.
 
+mod child;
 mod unix;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -15,9 +17,13 @@ use http::{HeaderMap, HeaderValue, Method, Request, Uri};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper_util::client::legacy::{self, Client, ResponseFuture};
 use hyper_util::rt::TokioTimer;
-use luthien_policy::remote::{Message, Place, PolicyServer, PolicyServers, Reply, ServerError, Unusable, protocol};
+use luthien_policy::remote::{
+    Message, Place, PolicyServer, PolicyServers, Program, Reply, ServerError, Unusable, protocol,
+};
 use secrecy::{ExposeSecret, SecretString};
+use tokio::runtime::Handle;
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::Network;
@@ -26,14 +32,15 @@ use crate::upstream::client::{HttpClient, TrackedExecutor};
 use crate::upstream::connector::proxies;
 use crate::upstream::execute::root_cause;
 use crate::upstream::tls;
+use child::{ChildServer, Sockets, Start};
 use unix::UnixDial;
 
 /// For a connection to be made.
 const CONNECT: Duration = Duration::from_secs(5);
 /// How long a connection is kept that nobody uses.
 const IDLE: Duration = Duration::from_mins(1);
-/// For connections to end, once nobody uses them.
-const LAST_WORDS: Duration = Duration::from_secs(1);
+/// For children and connections to end, once nobody uses them.
+const LAST_WORDS: Duration = Duration::from_secs(15);
 const STOPPING: &str = "the gateway is stopping";
 
 /// The clients for all policy servers.
@@ -48,7 +55,14 @@ struct Shared {
     token: Option<SecretString>,
     /// None once the gateway stops: without clients their connections end.
     clients: Mutex<Option<Clients>>,
+    /// Where the sockets of children are.
+    folder: PathBuf,
+    sockets: Sockets,
+    /// Cancelled when children must end.
+    stop: CancellationToken,
     tasks: TaskTracker,
+    /// The traffic's runtime, which outlives the one on which policies may be loaded.
+    runtime: Handle,
 }
 
 struct Clients {
@@ -64,15 +78,17 @@ impl fmt::Debug for Shared {
 }
 
 impl HttpPolicyServers {
-    /// With the operator's proxies, and the environment in which secrets are.
-    pub fn new(network: Network, environment: BTreeMap<String, String>) -> Self {
+    /// With the operator's proxies, the environment in which secrets are, and the folder for the sockets of policies that are
+    /// started here. To be made on the runtime on which they are to run.
+    pub fn new(network: Network, environment: BTreeMap<String, String>, folder: PathBuf) -> Self {
         let tasks = TaskTracker::new();
         let mut builder = Client::builder(TrackedExecutor(tasks.clone()));
         let unix =
             builder.timer(TokioTimer::new()).pool_timer(TokioTimer::new()).pool_idle_timeout(IDLE).build(UnixDial);
         let token = token();
         let clients = Mutex::new(Some(Clients { tcp: None, unix }));
-        Self(Arc::new(Shared { network, environment, token, clients, tasks }))
+        let (sockets, stop, runtime) = (Sockets::default(), CancellationToken::new(), Handle::current());
+        Self(Arc::new(Shared { network, environment, token, clients, folder, sockets, stop, tasks, runtime }))
     }
 
     /// What policies bring with their own questions to models through the gateway, which are not reviewed then. None where the
@@ -81,12 +97,23 @@ impl HttpPolicyServers {
         self.0.token.clone()
     }
 
-    /// Ends the connections. To be called when no policy asks any more.
+    /// What all messages carry.
+    fn headers(&self) -> Result<HeaderMap, String> {
+        let mut headers = HeaderMap::new();
+        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        if let Some(token) = &self.0.token {
+            headers.insert(UNREVIEWED, secret(token.expose_secret())?);
+        }
+        Ok(headers)
+    }
+
+    /// Ends the children and the connections. To be called when no policy asks any more.
     pub async fn shutdown(&self) {
         drop(self.0.clients().take());
+        self.0.stop.cancel();
         self.0.tasks.close();
         if timeout(LAST_WORDS, self.0.tasks.wait()).await.is_err() {
-            tracing::debug!("connections to policy servers were given up at the end");
+            tracing::warn!("policy servers or connections to them were given up at the end");
         }
     }
 }
@@ -126,11 +153,7 @@ impl PolicyServers for HttpPolicyServers {
             self.0.tcp().map_err(url)?;
             base(&place.url).map_err(url)?
         };
-        let mut headers = HeaderMap::new();
-        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-        if let Some(token) = &self.0.token {
-            headers.insert(UNREVIEWED, secret(token.expose_secret()).map_err(url)?);
-        }
+        let mut headers = self.headers().map_err(url)?;
         if let Some(name) = &place.secret_env {
             let wrong = |why: String| Unusable { field: &["secret", "env"], why };
             let value = self.0.environment.get(name).filter(|value| !value.is_empty());
@@ -140,6 +163,26 @@ impl PolicyServers for HttpPolicyServers {
             headers.insert(AUTHORIZATION, value);
         }
         Ok(Arc::new(Server { shared: Arc::clone(&self.0), base, headers, is_unix: place.url.starts_with("unix:") }))
+    }
+
+    fn run(&self, program: &Program) -> Result<Arc<dyn PolicyServer>, Unusable> {
+        let unusable = |field, why| Unusable { field, why };
+        if !Path::new(&program.file).is_file() {
+            return Err(unusable(&["file"], format!("there is no file {}", program.file)));
+        }
+        let shared = &self.0;
+        let socket = shared.sockets.next(&shared.folder);
+        let folder =
+            |why: String| unusable(&["file"], format!("no socket can be made in {}: {why}", shared.folder.display()));
+        child::folder(&shared.folder).map_err(|error| folder(error.to_string()))?;
+        let base = unix::base(&socket.to_string_lossy()).map_err(folder)?;
+        let headers = self.headers().map_err(|why| unusable(&["file"], why))?;
+        let server = Server { shared: Arc::clone(shared), base, headers, is_unix: true };
+        let environment = child::environment(&shared.environment, &program.env);
+        let start = Start { program: program.clone(), socket, environment };
+        let (way, running) = ChildServer::new(server, start, &shared.stop);
+        shared.tasks.spawn_on(running, &shared.runtime);
+        Ok(Arc::new(way))
     }
 }
 

@@ -14,6 +14,7 @@ pub(crate) mod no_op;
 pub(crate) mod onboarding;
 pub(crate) mod parallel;
 pub(crate) mod pipeline;
+pub(crate) mod python;
 pub(crate) mod rules;
 pub(crate) mod sending;
 pub(crate) mod serial;

@@ -24,7 +24,22 @@ pub struct Place {
     pub secret_env: Option<String>,
 }
 
-/// Why a place cannot be used.
+/// A policy server that the gateway starts by itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Program {
+    /// The Python interpreter.
+    pub python: String,
+    /// The file with the policy.
+    pub file: String,
+    /// Which policy of the file; its only one where there is none.
+    pub class: Option<String>,
+    /// The names of the environment variables that it gets.
+    pub env: Vec<String>,
+    /// The most reviews at once.
+    pub at_once: u32,
+}
+
+/// Why a place or a program cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unusable {
     /// The way to the field of the configuration that is wrong.
@@ -71,6 +86,11 @@ pub enum ServerError {
 pub trait PolicyServers: Send + Sync + Debug {
     /// The way to one. Connects to nothing.
     fn at(&self, place: &Place) -> Result<Arc<dyn PolicyServer>, Unusable>;
+
+    /// Starts one, and keeps it running until the way to it is dropped. Waits for nothing.
+    fn run(&self, program: &Program) -> Result<Arc<dyn PolicyServer>, Unusable> {
+        Err(Unusable { field: &["file"], why: format!("{} is not started here", program.file) })
+    }
 }
 
 /// The way to one policy server. One call is one HTTP exchange; deadlines and retries are the caller's.

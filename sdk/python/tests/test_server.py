@@ -232,7 +232,7 @@ def command(*arguments: str) -> subprocess.Popen[str]:
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1] / "src")}
     return subprocess.Popen(
         [sys.executable, "-m", "luthien_policy", *arguments],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment,
     )  # fmt: skip
 
 
@@ -249,6 +249,15 @@ def test_the_command_serves_a_file_until_it_is_told_to_stop(tmp_path: Path) -> N
         process.send_signal(signal.SIGTERM)
         _, errors = process.communicate(timeout=20)
     assert (process.returncode, errors, path.exists()) == (0, "", False)
+
+
+def test_the_command_ends_with_who_started_it(tmp_path: Path) -> None:
+    examples = Path(__file__).parents[1] / "examples"
+    process = command(str(examples / "rules.py"), "--name", "Rules", "--port", "0", "--until-stdin-ends")
+    assert process.stdout is not None
+    assert process.stdout.readline().startswith("serving Rules on http://127.0.0.1:")
+    _, errors = process.communicate(timeout=20)
+    assert (process.returncode, errors) == (0, "")
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 use super::*;
 
 fn servers() -> HttpPolicyServers {
-    HttpPolicyServers::new(Network::default(), [("KEY".to_owned(), "s3cret".to_owned())].into())
+    HttpPolicyServers::new(Network::default(), [("KEY".to_owned(), "s3cret".to_owned())].into(), PathBuf::new())
 }
 
 fn place(url: String) -> Place {
@@ -100,7 +100,8 @@ async fn what_is_too_large_or_breaks_off_is_told_apart(#[case] body: Option<&str
 #[case("http://host/?a=b", None, &["url"], "a query")]
 #[case("unix:sock", None, &["url"], "must be absolute")]
 #[case("http://host", Some("NONE"), &["secret", "env"], "NONE is not set")]
-fn what_cannot_be_used_is_told_by_its_field(
+#[tokio::test]
+async fn what_cannot_be_used_is_told_by_its_field(
     #[case] url: &str,
     #[case] secret: Option<&str>,
     #[case] field: &[&str],
@@ -112,8 +113,8 @@ fn what_cannot_be_used_is_told_by_its_field(
     assert!(unusable.why.contains(why), "{}", unusable.why);
 }
 
-#[test]
-fn secrets_are_not_shown() {
+#[tokio::test]
+async fn secrets_are_not_shown() {
     let server = servers().at(&place("http://host".to_owned())).unwrap();
     assert!(!format!("{server:?}").contains("s3cret"));
 }

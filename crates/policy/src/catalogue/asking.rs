@@ -17,7 +17,7 @@ use super::{LoadEnv, LoadError, Loaded, Loading, PolicySpec, load};
 use crate::remote::caller::body;
 use crate::remote::protocol::{CHECK, Check, Checked, DESCRIBE, Description, Problem, VERSION};
 use crate::remote::translate::read;
-use crate::remote::{Message, Place, PolicyServer, PolicyServers, Unusable};
+use crate::remote::{Message, Place, PolicyServer, PolicyServers, Program, Unusable};
 
 /// For one server to answer all questions.
 const WITHIN: Duration = Duration::from_secs(30);
@@ -69,6 +69,11 @@ impl Servers {
     /// The way to the server at `place`; none where policies are only looked at.
     pub(crate) fn at(&self, place: &Place) -> Result<Option<Arc<dyn PolicyServer>>, Unusable> {
         self.transport.as_ref().map(|transport| transport.at(place)).transpose()
+    }
+
+    /// Starts this program; not where policies are only looked at.
+    pub(crate) fn run(&self, program: &Program) -> Result<Option<Arc<dyn PolicyServer>>, Unusable> {
+        self.transport.as_ref().map(|transport| transport.run(program)).transpose()
     }
 
     /// What the server said that is called `key` here; if it has not been asked yet, it is, with its policy's configuration.

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::{Entry, NoConfig};
 use crate::policies::simple_llm::presets;
 use crate::policies::{
-    all_caps, branch, debug_logging, dogfood_safety, no_op, parallel, rules, serial, shadow, simple_llm,
+    all_caps, branch, debug_logging, dogfood_safety, no_op, parallel, python, rules, serial, shadow, simple_llm,
     string_replacement, tool_call_judge, webhook,
 };
 
@@ -228,6 +228,20 @@ static ENTRIES: &[Entry] = &[
         schema: schema::<NoConfig>,
         example: nothing,
         build: all_caps::build,
+    },
+    Entry {
+        name: "python",
+        older: &[],
+        display_name: "Python policy",
+        short_description: "A policy of your own in a Python file.",
+        description: "Starts the policy in a Python file, written with the SDK luthien-policy, as a process of its own, and \
+                      asks it about all that it watches. It is started again when it dies, and ends with the gateway or \
+                      when another policy is set. What happens when it gives no answer is the setting on_error.",
+        category: "outside",
+        badges: &["Python"],
+        schema: schema::<python::Config>,
+        example: || json!({"file": "/etc/luthien/policy.py", "watches": {"tool_calls": true}}),
+        build: python::build,
     },
     Entry {
         name: "webhook",

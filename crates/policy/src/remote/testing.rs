@@ -8,7 +8,7 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use serde_json::Value;
 
-use super::{Message, Place, PolicyServer, PolicyServers, Reply, ServerError, Unusable};
+use super::{Message, Place, PolicyServer, PolicyServers, Program, Reply, ServerError, Unusable};
 
 /// What the server does with one message.
 #[derive(Clone, Debug)]
@@ -29,6 +29,7 @@ pub(crate) struct Played {
     moves: Mutex<VecDeque<Move>>,
     sent: Mutex<Vec<(&'static str, Value)>>,
     at: Mutex<Vec<Place>>,
+    run: Mutex<Vec<Program>>,
 }
 
 impl Played {
@@ -39,6 +40,11 @@ impl Played {
     /// The paths and bodies of the messages so far.
     pub(crate) fn sent(&self) -> Vec<(&'static str, Value)> {
         self.sent.lock().unwrap().clone()
+    }
+
+    /// The programs that were started.
+    pub(crate) fn programs(&self) -> Vec<Program> {
+        self.run.lock().unwrap().clone()
     }
 
     /// The places that were asked for.
@@ -79,6 +85,11 @@ pub(crate) struct Everywhere(pub(crate) Arc<Played>);
 impl PolicyServers for Everywhere {
     fn at(&self, place: &Place) -> Result<Arc<dyn PolicyServer>, Unusable> {
         self.0.at.lock().unwrap().push(place.clone());
+        Ok(Arc::clone(&self.0) as Arc<dyn PolicyServer>)
+    }
+
+    fn run(&self, program: &Program) -> Result<Arc<dyn PolicyServer>, Unusable> {
+        self.0.run.lock().unwrap().push(program.clone());
         Ok(Arc::clone(&self.0) as Arc<dyn PolicyServer>)
     }
 }

@@ -25,6 +25,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--host", default="127.0.0.1", help="the address to listen on (default %(default)s)")
     parser.add_argument("--secret-env", metavar="NAME", help="the environment variable with the secret that messages must bring")
     parser.add_argument("--max-concurrency", type=int, default=64, help="reviews at once (default %(default)s)")
+    parser.add_argument("--until-stdin-ends", action="store_true", help="end when the standard input does, too")
     parser.add_argument("--log-level", default="info", choices=["debug", "info", "warning", "error"])
     given = parser.parse_args(arguments)
     logging.basicConfig(level=given.log_level.upper(), format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
@@ -42,6 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
             port=given.port,
             secret=secret,
             max_concurrency=given.max_concurrency,
+            until_stdin_ends=given.until_stdin_ends,
         )
     except (OSError, TypeError, ValueError, LookupError) as error:
         print(f"cannot serve {given.file}: {error}", file=sys.stderr)

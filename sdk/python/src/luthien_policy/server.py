@@ -12,6 +12,7 @@ import signal
 import socket
 import stat
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -162,10 +163,12 @@ async def serve_async(
     secret: str | None = None,
     max_concurrency: int = 64,
     drain: float = 10.0,
+    until_stdin_ends: bool = False,
     stop: asyncio.Event | None = None,
 ) -> None:
     """Serves a policy on a Unix socket or, with `port`, on TCP, until `stop` is set or the process gets SIGTERM or SIGINT.
-    On all but loopback addresses TCP needs a secret."""
+    On all but loopback addresses TCP needs a secret. With `until_stdin_ends` it is stopped by the end of the standard input,
+    too, so that it never outlives the program that started it."""
     if (unix is None) == (port is None):
         raise ValueError("give either `unix`, the path of a socket, or `port`")
     if port is not None and secret is None and host not in ("127.0.0.1", "::1", "localhost"):
@@ -177,6 +180,9 @@ async def serve_async(
     with contextlib.suppress(NotImplementedError, RuntimeError):  # Not on the main thread, or not on Unix.
         for number in signals:
             loop.add_signal_handler(number, stop.set)
+    if until_stdin_ends:
+        # A thread of its own: a file or a terminal cannot be waited for otherwise.
+        threading.Thread(target=_wait_for_end, args=(loop, stop), daemon=True).start()
     try:
         url = await (server.listen_tcp(host, port) if port is not None else server.listen_unix(unix or ""))
         print(f"serving {server.application.kind.name} on {url}", file=sys.stdout, flush=True)
@@ -188,6 +194,14 @@ async def serve_async(
                 loop.remove_signal_handler(number)
 
 
+def _wait_for_end(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
+    with contextlib.suppress(OSError):
+        while os.read(0, 4096):
+            pass
+    with contextlib.suppress(RuntimeError):  # The loop has ended by itself.
+        loop.call_soon_threadsafe(stop.set)
+
+
 def serve(
     definition: Definition,
     *,
@@ -197,10 +211,18 @@ def serve(
     secret: str | None = None,
     max_concurrency: int = 64,
     drain: float = 10.0,
+    until_stdin_ends: bool = False,
 ) -> None:
     """Serves a policy until the process is told to stop. See `serve_async`."""
     asyncio.run(
         serve_async(
-            definition, unix=unix, host=host, port=port, secret=secret, max_concurrency=max_concurrency, drain=drain
+            definition,
+            unix=unix,
+            host=host,
+            port=port,
+            secret=secret,
+            max_concurrency=max_concurrency,
+            drain=drain,
+            until_stdin_ends=until_stdin_ends,
         )
     )

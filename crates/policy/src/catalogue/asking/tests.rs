@@ -99,6 +99,25 @@ async fn a_wrong_configuration_is_refused_by_path_when_it_loads() {
     assert_eq!(server.sent()[1], (CHECK, json!({"protocol": 1, "config": {"rules": [1]}})));
 }
 
+#[tokio::test]
+async fn a_python_policy_is_started_once_and_asked() {
+    let server = Played::new([
+        described(&json!({"send_request": true, "checks_config": true})),
+        Move::Says(json!({"problems": []})),
+    ]);
+    let spec = PolicySpec::new("python", json!({"file": "p.py", "class": "P", "env": ["KEY"], "config": {"a": 1}}));
+    let loaded = load_asking(&spec, &env(&server)).await.unwrap();
+    assert_eq!((loaded.tree.policies()[0].name(), loaded.tree.policies()[0].watches().tool_calls), ("python", true));
+    let program = Program {
+        python: "python3".to_owned(),
+        file: "p.py".to_owned(),
+        class: Some("P".to_owned()),
+        env: vec!["KEY".to_owned()],
+        at_once: 64,
+    };
+    assert_eq!(server.programs(), [program]);
+}
+
 #[test]
 fn where_nobody_is_asked_watches_are_needed() {
     let error = load(&webhook(json!({"url": "http://p"})), &LoadEnv::default()).unwrap_err().to_string();
