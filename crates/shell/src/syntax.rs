@@ -112,6 +112,14 @@ pub(crate) fn assignment(word: &str) -> Option<(&str, &str)> {
     is_name(plain).then_some((plain, value))
 }
 
+/// An assignment, and what its index runs (`a[$(rm x)]=1`) as one to nothing.
+pub(crate) fn assignments(word: &str) -> Option<impl Iterator<Item = (String, String)>> {
+    let (name, value) = assignment(word)?;
+    let index = word.get(name.len()..).filter(|rest| rest.starts_with('[')).and_then(|rest| rest.split_once(']'));
+    let index = index.map(|(index, _)| ("_".to_owned(), index.to_owned()));
+    Some(index.into_iter().chain([(name.to_owned(), value.to_owned())]))
+}
+
 /// Whether a text can be a variable's name.
 pub(crate) fn is_name(text: &str) -> bool {
     let mut bytes = text.bytes();

@@ -330,6 +330,7 @@ impl Walker {
         }
         for set in &assignments {
             // Not for this command's own words, but for what it runs.
+            self.hooked(&set.name, &set.value, &place);
             self.assign_maybe(&set.name, set.value.clone(), &place);
         }
         let flow = self.invoke(&words, Call { assignments, redirects: streams.redirects }, &place);

@@ -188,6 +188,13 @@ pub(super) fn find(language: &str, code: &str) -> Vec<Found> {
     if language == "osascript" && code.contains("with administrator privileges") {
         out.push(Found::Does(Kind::Privilege, Object::Account, Some("root".to_owned()), false));
     }
+    if language == "expect" {
+        out.extend(
+            code.split(['\n', ';'])
+                .filter_map(|line| line.trim().strip_prefix("spawn "))
+                .map(|text| Found::Shell(Some(text.to_owned()))),
+        );
+    }
     if language == "gdb" {
         out.extend(
             code.split('\n')
@@ -221,7 +228,8 @@ fn of(act: Act, rest: &str, out: &mut Vec<Found>) {
             // A list of texts is a program and its arguments.
             let list = arguments.trim_start_matches(['(', ' ']).starts_with('[')
                 || arguments.contains(", [")
-                || arguments.contains(",[");
+                || arguments.contains(",[")
+                || separate(arguments);
             let text = match first {
                 Some(first) if list => Some(texts.take(16).fold(first, |text, next| text + " " + &next)),
                 other => other,
@@ -286,6 +294,11 @@ fn of(act: Act, rest: &str, out: &mut Vec<Found>) {
         }
         Act::Decode => {}
     }
+}
+
+/// Whether a text is followed by another one: a program and its arguments.
+fn separate(arguments: &str) -> bool {
+    ["\", \"", "', '", "\",\"", "','"].iter().any(|between| arguments.contains(between))
 }
 
 /// The arguments of a call: to the bracket that closes it, or the end of the statement.

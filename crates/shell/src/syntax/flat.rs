@@ -2,7 +2,7 @@
 //!
 //! A shell runs what stands in front of a mistake, and models make mistakes that another shell takes. Structure (loops, conditions, functions) is left aside: every command counts as one that may run.
 
-use super::{Node, Redirection, Simple, assignment, scan};
+use super::{Node, Redirection, Simple, assignments, scan};
 
 /// Words in front of a command that are no part of it.
 const RESERVED: &[&str] = &[
@@ -163,8 +163,8 @@ impl Reader<'_> {
         }
         if word.bytes().all(|byte| byte.is_ascii_digit()) && matches!(self.bytes.get(end), Some(b'<' | b'>')) {
             self.redirection(word.to_owned());
-        } else if let (true, Some((name, value))) = (self.begins(), assignment(word)) {
-            self.current.assignments.push((name.to_owned(), value.to_owned()));
+        } else if let (true, Some(assignments)) = (self.begins(), assignments(word)) {
+            self.current.assignments.extend(assignments);
         } else {
             self.leading += usize::from(self.begins() && RESERVED.contains(&word));
             self.current.words.push(word.to_owned());

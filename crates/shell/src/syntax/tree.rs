@@ -300,8 +300,8 @@ impl Reader<'_> {
 
     fn assignment(&self, node: Tree<'_>, simple: &mut Simple) {
         let text = self.slice(node);
-        if let Some((name, value)) = super::assignment(&text) {
-            simple.assignments.push((name.to_owned(), value.to_owned()));
+        if let Some(assignments) = super::assignments(&text) {
+            simple.assignments.extend(assignments);
         }
     }
 }

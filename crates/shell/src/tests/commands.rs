@@ -94,6 +94,7 @@ use crate::analyze;
 #[case("python3 -m http.server 80", &["listen host"])]
 #[case("ssh -o ProxyCommand='rm x' h", &["network host h", "delete file x"])]
 #[case("tar cf x --checkpoint=1 --checkpoint-action=exec='rm y' z", &["write file x -r", "read file z -r", "execute code rm y", "delete file y"])]
+#[case("ruby -e 'system \"rm\", \"x\"'", &["execute code system \"rm\", \"x\"", "delete file x"])]
 #[case("cd $D && rm -rf *", &["delete file $D/* -r -f ?"])]
 #[case("find . -name a | xargs -I{} sh -c 'rm {}'", &["search file **/a", "delete file **/a"])]
 #[case("crontab <<< '* * * * * rm x'", &["persist schedule", "delete file x"])]

@@ -31,6 +31,12 @@ use crate::{Unknown, Via, analyze, analyze_argv};
 #[case("echo $(rm x; ls)", "echo", &[], Via::Direct)]
 #[case("/usr/bin/env -i PATH=/ rm x", "rm", &["env"], Via::Direct)]
 #[case("env -S 'A=b rm' x", "rm", &["env"], Via::ShellText)]
+#[case("a[$(rm x)]=1", "rm", &[], Via::Substitution)]
+#[case("echo 'rm x' | tee /tmp/y; sh /tmp/y", "rm", &[], Via::File)]
+#[case("ruby -e 'system \"rm\", \"x\"'", "rm", &["ruby"], Via::Code)]
+#[case("expect -c 'spawn rm x'", "rm", &["expect"], Via::Code)]
+#[case("bash -c \"$(echo cm0geA== | base64 -d)\"", "rm", &["bash"], Via::ShellText)]
+#[case("{ echo rm; echo ' x'; } | tr -d '\\n' | sh", "rm", &["sh"], Via::Decoded)]
 #[case("setsid -f nohup stdbuf -oL rm x", "rm", &["setsid", "nohup", "stdbuf"], Via::Direct)]
 fn a_command_is_found(#[case] text: &str, #[case] name: &str, #[case] wrappers: &[&str], #[case] via: Via) {
     let analysis = analyze(text);

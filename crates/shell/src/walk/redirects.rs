@@ -72,10 +72,16 @@ impl Walker {
             return;
         }
         let path = self.path(&file.text);
-        // Whether an earlier part ran may not be known: then the file may hold both.
+        // Whether an earlier part ran may not be known: then the file may hold both, or either.
         let append = append || self.maybe > 0;
-        let before = if append { self.files.remove(&path) } else { None };
-        self.files.insert(path, before.unwrap_or_else(Flow::nothing).then(flow));
+        let before = self.files.remove(&path).filter(|_| append).unwrap_or_else(Flow::nothing);
+        let from = [before.from.as_slice(), &flow.from].concat();
+        let both = match (before.text.is_some(), flow.text.is_some()) {
+            (true, true) => before.then(flow),
+            (true, false) => before,
+            (false, _) => flow,
+        };
+        self.files.insert(path, Flow { from, ..both });
     }
 
     /// Keeps who wrote a file, and joins who reads it to them.

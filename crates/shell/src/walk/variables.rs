@@ -43,15 +43,32 @@ impl Walker {
 
     /// Sets a variable; where it is not known whether this runs, the value is one more that it may have.
     pub(crate) fn assign(&mut self, name: &str, value: Word, context: &Context) {
-        if matches!(name, "PROMPT_COMMAND" | "PS4" | "BASH_ENV" | "GIT_SSH_COMMAND" | "GIT_EDITOR" | "PAGER" | "EDITOR")
-            && !value.dynamic
-        {
-            self.script(&value.text.clone(), &context.inside(Via::Hook));
-        }
+        self.hooked(name, &value, context);
         if self.maybe > 0 {
             self.assign_maybe(name, value, context);
         } else {
             self.variables.insert(name.to_owned(), vec![value]);
+        }
+    }
+
+    /// Follows the values that a program runs.
+    pub(super) fn hooked(&mut self, name: &str, value: &Word, context: &Context) {
+        const RUN: &[&str] = &[
+            "PROMPT_COMMAND",
+            "PS4",
+            "GIT_SSH_COMMAND",
+            "GIT_EDITOR",
+            "GIT_PAGER",
+            "GIT_SEQUENCE_EDITOR",
+            "GIT_EXTERNAL_DIFF",
+            "PAGER",
+            "MANPAGER",
+            "EDITOR",
+            "VISUAL",
+            "RSYNC_RSH",
+        ];
+        if RUN.contains(&name) && !value.dynamic {
+            self.script(&value.text, &context.inside(Via::Hook));
         }
     }
 
