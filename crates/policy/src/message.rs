@@ -1,6 +1,23 @@
 //! The words that people and models read about a block: templates, readable arguments, bounded lengths.
 
 use luthien_wire::turn::ToolCall;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// What an agent is told about a block. One that learns the reason can try again around it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Feedback {
+    /// That something was blocked.
+    None,
+    /// The tool's name, and that a policy blocked it.
+    #[default]
+    Constant,
+    /// The kind of harm, too.
+    Category,
+    /// All that the policy can say: rule or template, what was seen, why.
+    Full,
+}
 
 /// The most characters of arguments or reasons that a message shows.
 pub(crate) const SHOWN: usize = 4000;

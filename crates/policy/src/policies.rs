@@ -8,6 +8,7 @@ pub(crate) mod debug_logging;
 pub(crate) mod demo_force_tool;
 pub(crate) mod dogfood_safety;
 mod first_turn;
+pub(crate) mod guard;
 pub(crate) mod leaked_api_key_detection;
 pub(crate) mod model_name_replacement;
 pub(crate) mod no_op;

@@ -16,6 +16,7 @@
 //! assert_eq!(set.unwrap().names().collect::<Vec<_>>(), ["keep-keys"]);
 //! ```
 
+mod allowed;
 mod compile;
 mod config;
 mod decide;
@@ -35,6 +36,7 @@ use serde_json::Value;
 
 use crate::catalogue::{LoadEnv, LoadError, Loading, ProblemKind};
 
+pub(crate) use allowed::Allowed;
 pub(crate) use config::Config;
 pub use config::On;
 pub use examples::{Explained, Outcome, Said};
@@ -47,6 +49,8 @@ pub struct RuleSet {
     rules: Vec<rule::Rule>,
     default_action: config::DefaultAction,
     on_error: Option<crate::contract::OnError>,
+    /// What the rules do not see.
+    allowed: Option<allowed::Allowed>,
 }
 
 impl RuleSet {
@@ -83,9 +87,20 @@ impl RuleSet {
         compile::compile(loading, config)
     }
 
+    /// Whether a text is a pattern of paths; the error says why it is none.
+    pub(crate) fn is_path_pattern(text: &str) -> Result<(), String> {
+        pattern::Globs::paths(&[text.to_owned()]).map(|_| ())
+    }
+
     /// The names of the rules, in order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.rules.iter().map(|rule| rule.name.as_str())
+    }
+
+    /// With what the rules do not see.
+    pub(crate) fn allowing(mut self, allowed: Allowed) -> Self {
+        self.allowed = Some(allowed);
+        self
     }
 
     /// Without the rules of these names. The error is a name that no rule has.

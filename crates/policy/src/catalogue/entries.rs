@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::{Entry, NoConfig};
 use crate::policies::simple_llm::presets;
 use crate::policies::{
-    all_caps, branch, debug_logging, dogfood_safety, no_op, parallel, python, rules, serial, shadow, simple_llm,
+    all_caps, branch, debug_logging, dogfood_safety, guard, no_op, parallel, python, rules, serial, shadow, simple_llm,
     string_replacement, tool_call_judge, webhook,
 };
 
@@ -44,6 +44,21 @@ static ENTRIES: &[Entry] = &[
         schema: schema::<tool_call_judge::Config>,
         example: || json!({"probability_threshold": 0.6}),
         build: tool_call_judge::build,
+    },
+    Entry {
+        name: "guard",
+        older: &[],
+        display_name: "Guard",
+        short_description: "Built-in rules against destruction, theft and hiding. No model is asked.",
+        description: "Reads what shell commands and file tools do, and stops what destroys files, repositories or \
+                      services, takes credentials, runs code from the network, opens ways in or out, makes something \
+                      stay, gets rights that nobody gave, or hides. Decides in microseconds. Categories can be left to \
+                      a person or only flagged, rules switched off, paths and commands allowed, paths protected.",
+        category: "safety",
+        badges: &["blocks"],
+        schema: schema::<guard::Config>,
+        example: || json!({"protected_paths": ["~/notes"], "allowed_paths": ["/srv/scratch"]}),
+        build: guard::build,
     },
     Entry {
         name: "rules",

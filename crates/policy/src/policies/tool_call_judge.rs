@@ -17,7 +17,7 @@ use crate::judge::{
     Access, Account, Asker, DEFAULT_MODEL, Failure, InferenceProvider, JudgeLimits, Route, Unfinished, Verdict,
     conversation,
 };
-use crate::message::{SHOWN, clip, fill, readable_arguments, tool_name};
+use crate::message::{Feedback, SHOWN, clip, fill, readable_arguments, tool_name};
 use crate::tree::Tree;
 
 /// Tries after the first, for a judge that cannot be reached. An answer that is no verdict is not asked for again: that
@@ -60,20 +60,6 @@ pub(crate) struct Config {
     feedback: Option<Feedback>,
     /// What a block covers: the `call` alone, or all calls of the `turn`.
     block_scope: BlockScope,
-}
-
-/// What an agent is told about a block. One that learns the reason can try again around it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-enum Feedback {
-    /// That something was blocked.
-    None,
-    /// The tool's name, and that a policy blocked it.
-    Constant,
-    /// The kind of harm, too.
-    Category,
-    /// The message template, with arguments, probability and explanation.
-    Full,
 }
 
 impl Default for Config {

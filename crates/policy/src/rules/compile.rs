@@ -46,7 +46,7 @@ pub(super) fn compile(loading: &Loading<'_>, config: &Config) -> Result<RuleSet,
         return Err(LoadError { problems });
     }
     ordered(loading, &rules)?;
-    Ok(RuleSet { rules, default_action: config.default_action, on_error: config.on_error })
+    Ok(RuleSet { rules, default_action: config.default_action, on_error: config.on_error, allowed: None })
 }
 
 /// A question to a person is about what came, so that nothing may have changed it before.

@@ -68,7 +68,10 @@ impl RuleSet {
 
     /// Asks the rules from `start` on, until one decides. A rewrite goes on with what it made.
     fn walk<'a>(&'a self, start: usize, on: On, about: About<'_>, around: Around<'_>, verdict: &mut Verdict<'a>) {
-        let scope = Scope::new(about, around);
+        let scope = Scope::new(about, around).allowing(self.allowed.as_ref());
+        if scope.is_allowed() {
+            return;
+        }
         for (at, rule) in self.rules.iter().enumerate().skip(start).filter(|(_, rule)| rule.on == on) {
             match rule.matches(&scope) {
                 Ok(false) => continue,

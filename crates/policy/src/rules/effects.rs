@@ -13,6 +13,7 @@ use super::functions::{absent, pattern, truth};
 use super::pattern::{Globs, Pattern};
 use super::values::{self, Boxed};
 
+mod flows;
 mod names;
 mod tools;
 
@@ -38,7 +39,12 @@ impl Effects {
         Self::of(luthien_shell::analyze_argv(argv))
     }
 
-    fn of(analysis: Analysis) -> Self {
+    /// What is known of it.
+    pub(super) fn analysis(&self) -> &Analysis {
+        &self.analysis
+    }
+
+    pub(super) fn of(analysis: Analysis) -> Self {
         let mut kinds = Kinds::default();
         for effect in &analysis.effects {
             kinds.add(effect.kind);
@@ -56,9 +62,15 @@ impl Effects {
 
     /// The effects, for people: `delete file /etc/passwd`.
     pub(crate) fn lines(&self) -> Vec<String> {
-        let mut lines: Vec<String> = self.analysis.effects.iter().map(line).collect();
+        self.lines_of(None)
+    }
+
+    /// Those of some kinds.
+    pub(crate) fn lines_of(&self, kinds: Option<Kinds>) -> Vec<String> {
+        let asked = |effect: &&Effect| kinds.is_none_or(|kinds| kinds.has(effect.kind));
+        let mut lines: Vec<String> = self.analysis.effects.iter().filter(asked).map(line).collect();
         lines.dedup();
-        if self.kinds.unknown() {
+        if self.kinds.unknown() && kinds.is_none_or(Kinds::unknown) {
             lines.push("unknown".to_owned());
         }
         lines
@@ -146,7 +158,9 @@ impl Effects {
                 values::map(members.into_iter())
             }))),
             "list" => Ok(values::list(self.analysis.effects.iter().map(|effect| {
-                let members: [(&str, Boxed<'static>); 6] = [
+                let command = self.analysis.commands.get(effect.command).map(written).unwrap_or_default();
+                let members: [(&str, Boxed<'static>); 7] = [
+                    ("command", text(&command)),
                     ("kind", text(kind_name(effect.kind))),
                     ("object", text(object_name(effect.object))),
                     ("target", text(effect.target.as_deref().unwrap_or_default())),
@@ -198,7 +212,7 @@ fn says(globs: &Globs, effect: &Effect) -> bool {
 }
 
 /// The command as one line.
-fn written(command: &Command) -> String {
+pub(super) fn written(command: &Command) -> String {
     let mut line = command.name.clone();
     for arg in &command.args {
         line.push(' ');
@@ -293,7 +307,7 @@ type Function = for<'b, 'v> fn(Args<'b, 'v>) -> Answer<'b, 'v>;
 
 /// Declares what can be asked of effects.
 pub(super) fn declare(env: &mut Env, takes_pattern: &'static Type) -> Result<(), DeclarationError> {
-    let alone: [(&str, Function); 7] = [
+    let alone: [(&str, Function); 10] = [
         ("reads", |args| ask(&args, |it| it.files(READS, None))),
         ("writes", |args| ask(&args, |it| it.files(WRITES, None))),
         ("deletes", |args| ask(&args, |it| it.files(DELETES, None))),
@@ -301,6 +315,9 @@ pub(super) fn declare(env: &mut Env, takes_pattern: &'static Type) -> Result<(),
         ("network", |args| ask(&args, |it| it.kinds.has(Kind::Network))),
         ("privilege", |args| ask(&args, |it| it.kinds.has(Kind::Privilege))),
         ("sends", |args| ask(&args, |it| it.sends(None))),
+        ("fetched_code", |args| ask(&args, Effects::fetched_code)),
+        ("decoded_code", |args| ask(&args, Effects::decoded_code)),
+        ("remote_shell", |args| ask(&args, Effects::remote_shell)),
     ];
     for (name, op) in alone {
         env.add_member_overload(name, &format!("effects_{name}"), EFFECTS.to_owned(), vec![], op)?;

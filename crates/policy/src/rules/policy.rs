@@ -10,8 +10,9 @@ use serde_json::json;
 use super::RuleSet;
 use super::config::{DefaultAction, On};
 use super::decide::{Becomes, Ruling, Verdict};
+use super::effects::Effects;
 use super::rule::{Action as RuleAction, Rule};
-use super::scope::{About, Around, Known};
+use super::scope::{About, Around, Known, Scope};
 use crate::contract::{
     Action, Answer, OnError, Policy, PolicyError, RequestAction, RequestAnswer, Review, ReviewContext, Sending,
     TextWatch, Watch,
@@ -101,9 +102,15 @@ impl Reviewing {
         }
     }
 
+    fn effects(&self, call: &ToolCall) -> Arc<Effects> {
+        let scope = Scope::new(About::Call(call), self.around(&[]));
+        Arc::clone(scope.allowing(self.set.allowed.as_ref()).effects())
+    }
+
     fn answer(&self, verdict: Verdict<'_>, call: Option<&ToolCall>) -> Answer {
         self.tell(&verdict);
-        let words = Words::new(call);
+        let seen = call.filter(|_| !verdict.matched.is_empty()).map(|call| self.effects(call));
+        let words = Words::new(call, seen);
         let score = verdict.score;
         let notices = verdict.notices.iter().map(|rule| words.of(rule, "")).collect();
         let reason = reason(&verdict);
@@ -141,7 +148,7 @@ impl Reviewing {
 
     fn request_answer(&self, verdict: Verdict<'_>) -> RequestAnswer {
         self.tell(&verdict);
-        let words = Words::new(None);
+        let words = Words::new(None, None);
         let failed = matches!(verdict.ruling, Ruling::Failed)
             || (matches!(verdict.ruling, Ruling::Pass) && !verdict.failures.is_empty());
         let reason = reason(&verdict);
@@ -194,15 +201,17 @@ impl Review for Reviewing {
 
 /// What is put into messages.
 struct Words {
+    effects: Option<Arc<Effects>>,
     tool: String,
     command: String,
     is_call: bool,
 }
 
 impl Words {
-    fn new(call: Option<&ToolCall>) -> Self {
+    fn new(call: Option<&ToolCall>, effects: Option<Arc<Effects>>) -> Self {
         let command = call.and_then(super::scope::command_of).unwrap_or_default();
         Self {
+            effects,
             tool: call.map(|call| tool_name(&call.name)).unwrap_or_default(),
             command: clip(&command, SHOWN),
             is_call: call.is_some(),
@@ -210,13 +219,21 @@ impl Words {
     }
 
     fn fill(&self, template: &str, rule: Option<&Rule>) -> String {
+        let effects = rule.map(|rule| self.seen(rule)).unwrap_or_default();
         let values = [
+            ("effects", effects.as_str()),
             ("rule", rule.map_or("", |rule| &rule.name)),
             ("description", rule.map_or("", |rule| &rule.description)),
             ("tool_name", &self.tool),
             ("command", &self.command),
         ];
         fill(template, &values)
+    }
+
+    /// What the rule saw.
+    fn seen(&self, rule: &Rule) -> String {
+        let lines = self.effects.as_ref().map(|effects| effects.lines_of(rule.effects)).unwrap_or_default();
+        clip(&lines.join(", "), SHOWN)
     }
 
     /// The rule's message, or the one that stands in for it.

@@ -12,6 +12,7 @@ use cel::context::VariableResolver;
 use luthien_wire::request::Request;
 use luthien_wire::turn::{Block, ToolCall, ToolForm};
 
+use super::allowed::Allowed;
 use super::effects::{Effects, EffectsValue};
 use super::functions::{Budget, PatternValue};
 use super::values::{self, Boxed};
@@ -65,6 +66,7 @@ pub(crate) struct Scope<'a> {
     messages: OnceLock<Boxed<'a>>,
     tools: OnceLock<Boxed<'a>>,
     body: OnceLock<Boxed<'a>>,
+    allowed: Option<&'a Allowed>,
     /// An expression asked for arguments that cannot be read.
     asked_unreadable: AtomicBool,
 }
@@ -82,8 +84,19 @@ impl<'a> Scope<'a> {
             messages: OnceLock::new(),
             tools: OnceLock::new(),
             body: OnceLock::new(),
+            allowed: None,
             asked_unreadable: AtomicBool::new(false),
         }
+    }
+
+    /// Without the effects that are allowed.
+    pub(super) fn allowing(self, allowed: Option<&'a Allowed>) -> Self {
+        Self { allowed, ..self }
+    }
+
+    /// Whether the operator allows all that the call does.
+    pub(super) fn is_allowed(&self) -> bool {
+        self.allowed.is_some_and(|allowed| self.call().is_some() && allowed.covers(&self.all_effects()))
     }
 
     pub(crate) fn about(&self) -> About<'a> {
@@ -104,14 +117,21 @@ impl<'a> Scope<'a> {
 
     /// What the tool call does, as far as it can be told. Of arguments that cannot be read nothing can.
     pub(crate) fn effects(&self) -> &Arc<Effects> {
-        self.effects.get_or_init(|| match self.call() {
+        self.effects.get_or_init(|| match self.allowed {
+            Some(allowed) => Arc::new(allowed.rest_of(&self.all_effects())),
+            None => self.all_effects(),
+        })
+    }
+
+    fn all_effects(&self) -> Arc<Effects> {
+        match self.call() {
             Some(call) => match (command::argv(call), self.command()) {
                 (Some(argv), _) => Arc::new(Effects::of_argv(&argv)),
                 (None, Some(command)) => self.around.known.shells().effects(command),
                 (None, None) => Arc::new(Effects::of_tool(call)),
             },
             None => Arc::default(),
-        })
+        }
     }
 
     /// The command of a shell tool.

@@ -5,6 +5,7 @@ use luthien_shell::{Kind, Object};
 /// The kinds of effects.
 pub(crate) const KINDS: &[(Kind, &str)] = &[
     (Kind::Read, "read"),
+    (Kind::Search, "search"),
     (Kind::Write, "write"),
     (Kind::Append, "append"),
     (Kind::Delete, "delete"),
