@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use axum::body::Body;
 use axum::http::{Method, Request, StatusCode};
 use http_body_util::BodyExt;
+use luthien_policy::catalogue::Variables;
 use luthien_record::RecorderConfig;
 use secrecy::SecretString;
 use serde_json::Value;
@@ -91,7 +92,11 @@ async fn state(folder: &Path) -> AdminState {
     let sources = Sources { folder: folder.to_owned(), ..Sources::default() };
     let settings = Settings::load(&sources).unwrap();
     let recorder = Recorder::open(RecorderConfig::in_dir(folder)).await.unwrap();
-    let options = PolicyOptions::new(&settings, &sources);
+    let mut options = PolicyOptions::new(&settings, &sources);
+    // What the examples of some policies need of the environment.
+    let variables = [("OPENAI_API_KEY", "sk-of-the-environment"), ("LUTHIEN_DEMO", "1")];
+    let owned = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    options.env.variables = Variables::Given(owned.into());
     let policies = PolicyState::start(options, recorder.store().clone(), Clock::system()).await.unwrap();
     let activity = Activity::default();
     AdminState {

@@ -187,3 +187,20 @@ async fn while_calls_are_stopped_no_path_leads_around() {
     assert_eq!(asked, ["/v1/messages/batches", "/v1/embeddings", "/v1/models"]);
     rig.stop().await;
 }
+
+#[tokio::test]
+async fn a_policy_server_s_own_question_is_stopped_like_any_other() {
+    let call = Answer::tool("Bash", &json!({"command": "secret"}));
+    let (rig, state) = Rig::governed(call, options(), |config| config.judge.token = Some("the-token".into())).await;
+    let ask = async || {
+        let headers = [KEY, ("x-luthien-unreviewed", "the-token")];
+        post(&rig.url("/v1/messages"), &headers, turn(false).to_string()).await.unwrap()
+    };
+    state.set(PolicySpec::new("all_caps", json!({})), "a").await.unwrap();
+    assert!(text(ask().await).await.contains("secret"));
+    state.halt(order(PanicMode::ToolCalls)).await.unwrap();
+    assert!(!text(ask().await).await.contains("secret"));
+    state.halt(order(PanicMode::Traffic)).await.unwrap();
+    assert_eq!(ask().await.status, 503);
+    rig.stop().await;
+}
