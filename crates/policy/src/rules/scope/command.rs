@@ -29,7 +29,7 @@ const TOOLS: &[&str] = &[
     "unified_exec",
 ];
 
-/// Where such tools take their command, in the order of preference.
+/// Where such tools take their command. Which of them a tool reads is not ours to guess: where there are several, all count.
 const FIELDS: &[&str] = &["command", "cmd", "commands", "script", "code", "chars", "input"];
 
 /// The command of a shell tool: what a shell would read.
@@ -39,23 +39,21 @@ pub(super) fn of(call: &ToolCall) -> Option<Cow<'_, str>> {
 
 /// The same for a call by its tool and arguments.
 pub(super) fn in_arguments<'a>(tool: &str, arguments: &'a Value) -> Option<Cow<'a, str>> {
-    match given(tool, arguments)? {
-        Given::Text(text) => Some(Cow::Borrowed(text)),
-        Given::Lines(lines) => Some(Cow::Owned(texts(lines)?.collect::<Vec<_>>().join("\n"))),
-        // As one would type it.
-        Given::Words(words) => Some(Cow::Owned(texts(words)?.map(quoted).collect::<Vec<_>>().join(" "))),
-    }
+    let mut given = given(tool, arguments).into_iter();
+    let first = given.next()?.line();
+    Some(given.fold(first, |all, one| Cow::Owned(format!("{all}\n{}", one.line()))))
 }
 
-/// A program with its arguments, where a shell tool is given these.
+/// A program with its arguments, where a shell tool is given these and nothing else.
 pub(super) fn argv(call: &ToolCall) -> Option<Vec<String>> {
-    match given(&call.name, call.arguments.as_ref().ok()?)? {
-        Given::Words(words) => texts(words).map(|words| words.map(str::to_owned).collect()),
-        Given::Text(_) | Given::Lines(_) => None,
+    match given(&call.name, call.arguments.as_ref().ok()?)[..] {
+        [Given::Words(words)] => Some(texts(words)?.map(str::to_owned).collect()),
+        _ => None,
     }
 }
 
 /// What a shell tool is given.
+#[derive(Clone, Copy)]
 enum Given<'a> {
     Text(&'a str),
     /// Commands, one after the other.
@@ -64,9 +62,22 @@ enum Given<'a> {
     Words(&'a Value),
 }
 
-fn given<'a>(tool: &str, arguments: &'a Value) -> Option<Given<'a>> {
+impl<'a> Given<'a> {
+    /// As one would type it.
+    fn line(self) -> Cow<'a, str> {
+        match self {
+            Self::Text(text) => Cow::Borrowed(text),
+            Self::Lines(lines) => Cow::Owned(texts(lines).into_iter().flatten().collect::<Vec<_>>().join("\n")),
+            Self::Words(words) => {
+                Cow::Owned(texts(words).into_iter().flatten().map(quoted).collect::<Vec<_>>().join(" "))
+            }
+        }
+    }
+}
+
+fn given<'a>(tool: &str, arguments: &'a Value) -> Vec<Given<'a>> {
     if !TOOLS.iter().any(|name| tool.eq_ignore_ascii_case(name)) {
-        return None;
+        return Vec::new();
     }
     let read = |field: &str, value: &'a Value| {
         if let Value::String(text) = value {
@@ -76,8 +87,8 @@ fn given<'a>(tool: &str, arguments: &'a Value) -> Option<Given<'a>> {
         Some(if field == "commands" || alone { Given::Lines(value) } else { Given::Words(value) })
     };
     match arguments {
-        Value::Object(members) => FIELDS.iter().find_map(|field| read(field, members.get(*field)?)),
-        other => read("", other),
+        Value::Object(members) => FIELDS.iter().filter_map(|field| read(field, members.get(*field)?)).collect(),
+        other => read("", other).into_iter().collect(),
     }
 }
 
@@ -96,3 +107,6 @@ fn quoted(word: &str) -> Cow<'_, str> {
         Cow::Owned(format!("'{}'", word.replace('\'', r"'\''")))
     }
 }
+
+#[cfg(test)]
+mod tests;
