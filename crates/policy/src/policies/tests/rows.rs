@@ -7,7 +7,7 @@ use super::table::Got;
 use crate::contract::RefusalKind;
 
 /// Policies that need a server, and have tests of their own with one.
-pub(super) const ROWS_ELSEWHERE: [&str; 1] = ["webhook"];
+pub(super) const ROWS_ELSEWHERE: [&str; 2] = ["python", "webhook"];
 
 /// One row.
 pub(super) struct Row {
