@@ -56,6 +56,8 @@ impl Standing {
 pub(crate) struct Rules {
     /// What stands before every chain.
     pub(crate) guard: Plan,
+    /// The model is told which policies are in force.
+    pub(crate) tell_model: bool,
     /// What becomes of traffic whose policy did not load.
     pub(crate) fail_mode: PolicyFailMode,
 }
@@ -67,6 +69,8 @@ pub struct InForce {
     pub plan: Plan,
     /// Those that should be in force and did not load.
     pub missing: Vec<String>,
+    /// What the model is told of them.
+    pub(crate) told: Option<String>,
     label: String,
     header: HeaderValue,
 }
@@ -84,7 +88,7 @@ impl InForce {
             label.push_str(&missing.join("+"));
         }
         let header = crate::headers::header_text(&label);
-        Self { plan, missing, label, header }
+        Self { plan, missing, told: None, label, header }
     }
 
     /// The policies' names, the version, and which assignments made it so, for the record.
@@ -191,7 +195,8 @@ fn in_force(standing: &Standing, panic: &PanicState, rules: &Rules, by: &[&Assig
     }
     let base = base.or(standing.loaded.as_ref().ok());
     let plan = Plan::in_turn(panic.plan.iter().chain([&rules.guard]).chain(base).chain(added.into_iter().rev()));
-    InForce::new(plan, missing, standing.version, by)
+    let told = rules.tell_model.then(|| plan.told()).flatten();
+    InForce { told, ..InForce::new(plan, missing, standing.version, by) }
 }
 
 /// A class that did not load may be any text.

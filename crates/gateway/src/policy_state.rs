@@ -90,7 +90,7 @@ impl PolicyState {
         let standing = standing(chosen, &options.env).await;
         let assignments = assign::stored(&options, &store, &clock).await?;
         let panic = halt::stored(&store).await?;
-        let rules = Rules { guard, fail_mode: options.fail_mode };
+        let rules = Rules { guard, tell_model: options.tell_model, fail_mode: options.fail_mode };
         let live = Live::new(Arc::new(standing), Arc::new(assignments), Arc::new(panic), Arc::new(rules));
         let state = Self {
             live: Arc::new(LiveState::from(live)),

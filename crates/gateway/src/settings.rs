@@ -91,6 +91,8 @@ definition::settings! {
     policy_header_choices: Names = "", at "policy.header_choices", env ["POLICY_HEADER_CHOICES"];
     /// Puts the policy that protects the gateway from the agent it guards first in every chain.
     dogfood_mode: bool = "false", at "policy.dogfood_mode", env ["DOGFOOD_MODE"];
+    /// Tells the model which policies are in force, as one more entry behind the system prompt.
+    inject_policy_context: bool = "false", at "policy.inject_context", env ["INJECT_POLICY_CONTEXT"];
     /// The model of every judge, in place of what the policies say.
     llm_judge_model: Option<String> = "", at "judge.model", env ["LLM_JUDGE_MODEL"];
     /// The base URL of every judge, in place of what the policies say. Callers' credentials never go there.

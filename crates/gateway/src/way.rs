@@ -152,6 +152,10 @@ async fn carry(
             }
         }
     }
+    if let (Some(told), Some(request)) = (&in_force.told, &asked.request) {
+        asked.request = Some(request.with_system_note(told));
+        changed = true;
+    }
     let summary = reviews.as_ref().map(Reviews::summary).unwrap_or_default();
     if summary.watched {
         transaction.note_evaluation(evaluation(summary));

@@ -137,6 +137,11 @@ pub fn list() -> Vec<Listing> {
         .collect()
 }
 
+/// What the policy of this native name does, in one line.
+pub(crate) fn short_description(name: &str) -> Option<&'static str> {
+    entries::all().find(|entry| entry.name == name).map(|entry| entry.short_description)
+}
+
 /// The policies that `spec` describes.
 ///
 /// `spec.class` is a native name or one that the older proxies used; `spec.config` is the policy's configuration, flat or

@@ -21,6 +21,7 @@ mod person;
 mod request;
 mod steps;
 mod stream;
+mod told;
 mod turn;
 
 pub(crate) use items::{Item, Outcome};

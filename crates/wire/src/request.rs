@@ -11,6 +11,7 @@ use crate::conversation::{self, Message};
 use crate::dialect::Dialect;
 use crate::json;
 
+mod note;
 mod scan;
 mod texts;
 pub(crate) mod walk;

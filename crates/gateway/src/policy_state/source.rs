@@ -24,6 +24,8 @@ pub struct PolicyOptions {
     pub inline: Option<(Value, String)>,
     /// Puts the policy that protects the gateway first.
     pub dogfood: bool,
+    /// Tells the model which policies are in force.
+    pub tell_model: bool,
     /// What becomes of traffic whose policy does not load.
     pub fail_mode: PolicyFailMode,
     /// What requests may choose by header.
@@ -42,6 +44,7 @@ impl PolicyOptions {
             file: settings.policy_config.as_deref().map(|path| sources.folder.join(path)),
             inline: settings.policy.clone().map(|policy| (policy, name)),
             dogfood: settings.dogfood_mode,
+            tell_model: settings.inject_policy_context,
             fail_mode: settings.policy_fail_mode,
             choices: settings.policy_header_choices.0.clone(),
             env: LoadEnv {

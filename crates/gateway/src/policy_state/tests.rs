@@ -33,6 +33,7 @@ fn options(source: PolicySource, inline: Option<Value>) -> PolicyOptions {
         file: None,
         inline,
         dogfood: false,
+        tell_model: false,
         fail_mode: PolicyFailMode::Closed,
         choices: Vec::new(),
         env: LoadEnv::default(),

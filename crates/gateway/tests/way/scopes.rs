@@ -243,3 +243,22 @@ async fn where_it_may_pass_it_is_recorded_as_failed_open_and_never_as_checked(#[
     assert_eq!((record.status, record.evaluation), (Status::Completed, Evaluation::FailedOpen));
     rig.stop().await;
 }
+
+#[rstest]
+#[tokio::test]
+async fn the_model_is_told_which_policies_hold_for_a_request(
+    #[values(Dialect::Messages, Dialect::Chat, Dialect::Responses)] dialect: Dialect,
+) {
+    let start = PolicyOptions { tell_model: true, ..options() };
+    let (rig, state) = Rig::governed(Answer::text("hello"), start, |_| {}).await;
+    assert_eq!(rig.ask(path(dialect), &turn_in(dialect, false)).await.status, 200);
+    state.set(PolicySpec::new("all_caps", json!({})), "a person").await.unwrap();
+    let exchange = rig.ask(path(dialect), &turn_in(dialect, false)).await;
+    assert_eq!(exchange.header("x-luthien-policy"), Some("all_caps; version=1; evaluation=intervened"));
+    let sent = rig.upstream.requests();
+    // Where there is nothing to tell, nothing is changed.
+    assert_eq!(sent[0].json(), turn_in(dialect, false));
+    let text = String::from_utf8(sent[1].body.to_vec()).unwrap();
+    assert!(text.contains("- all_caps: Answers in capital letters."), "{text}");
+    rig.stop().await;
+}

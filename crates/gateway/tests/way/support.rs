@@ -78,6 +78,7 @@ pub(crate) fn options() -> PolicyOptions {
         file: None,
         inline: None,
         dogfood: false,
+        tell_model: false,
         fail_mode: PolicyFailMode::Closed,
         choices: Vec::new(),
         env: LoadEnv::default(),

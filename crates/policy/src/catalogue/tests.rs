@@ -1,5 +1,7 @@
 //! What the catalogue loads and what it refuses.
 
+mod round_trip;
+
 use serde_json::json;
 
 use super::*;
