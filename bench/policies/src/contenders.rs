@@ -35,6 +35,7 @@ pub(crate) fn contenders() -> Vec<Contender> {
         of("rules, 10", "rules", rules(10)),
         of("rules, 100", "rules", rules(100)),
         of("rules, 100 for other tools", "rules", other_tools(100)),
+        of("guard", "guard", json!({})),
     ]
 }
 
