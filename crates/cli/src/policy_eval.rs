@@ -14,7 +14,7 @@ use crate::failure::Failure;
 use crate::output::{print, say};
 use crate::terminal::{Palette, width};
 
-use condition::Condition;
+use condition::{Condition, Found};
 use read::{Filter, Row};
 use subject::Subject;
 use tally::{Tally, Tried};
@@ -25,6 +25,8 @@ mod read;
 mod report;
 mod subject;
 mod tally;
+#[cfg(test)]
+mod tests;
 
 /// Shown below the help.
 pub(crate) const EXAMPLES: &str = "\
@@ -102,10 +104,10 @@ pub(crate) struct EvalArgs {
 
 /// Runs the command.
 pub(crate) fn run(args: &EvalArgs) -> Result<ExitCode, Failure> {
-    match evaluate(args) {
-        Ok((text, met)) => {
+    match evaluate(args).and_then(|(tally, found)| Ok((written(args, &tally, &found)?, found))) {
+        Ok((text, found)) => {
             print(&text)?;
-            Ok(if met { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+            Ok(if found.iter().all(|found| found.holds) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
         Err(failure) => {
             say(&format!("luthien: {failure}"));
@@ -114,8 +116,15 @@ pub(crate) fn run(args: &EvalArgs) -> Result<ExitCode, Failure> {
     }
 }
 
-/// What is to be printed, and whether all conditions are met.
-fn evaluate(args: &EvalArgs) -> Result<(String, bool), Failure> {
+fn written(args: &EvalArgs, tally: &Tally, found: &[Found]) -> Result<String, Failure> {
+    if args.json {
+        return document::text(tally, args, found);
+    }
+    Ok(report::text(tally, args, found, width(), Palette::for_stdout()))
+}
+
+/// What was counted, and which conditions are met.
+fn evaluate(args: &EvalArgs) -> Result<(Tally, Vec<Found>), Failure> {
     let conditions = args.require.iter().map(|text| Condition::read(text)).collect::<Result<Vec<_>, _>>()?;
     let tool = CommandTool { name: args.tool.clone(), argument: args.argument.clone() };
     let filter = Filter::read(&args.only, &args.without)?;
@@ -129,13 +138,7 @@ fn evaluate(args: &EvalArgs) -> Result<(String, bool), Failure> {
     })?;
     let tally = Tally::of(args, names, tried, left_out);
     let found = conditions.iter().map(|condition| condition.check(&tally)).collect::<Result<Vec<_>, _>>()?;
-    let met = found.iter().all(|found| found.holds);
-    let text = if args.json {
-        document::text(&tally, args, &found)?
-    } else {
-        report::text(&tally, args, &found, width(), Palette::for_stdout())
-    };
-    Ok((text, met))
+    Ok((tally, found))
 }
 
 /// Puts each row to the policy, so many at once; the order stays. Counts on a terminal.

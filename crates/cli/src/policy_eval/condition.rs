@@ -6,8 +6,11 @@ use super::read::Row;
 use super::tally::{Counts, Tally};
 use crate::failure::Failure;
 
+/// Whether a figure keeps to a limit.
+type Holds = fn(f64, f64) -> bool;
+
 /// The comparisons, longer ones first so that they are found first.
-const COMPARISONS: [(&str, fn(f64, f64) -> bool); 5] = [
+const COMPARISONS: [(&str, Holds); 5] = [
     (">=", |a, b| a >= b),
     ("<=", |a, b| a <= b),
     ("==", |a, b| (a - b).abs() < f64::EPSILON),
@@ -21,7 +24,7 @@ pub(super) struct Condition {
     text: String,
     figure: Figure,
     among: Vec<Among>,
-    holds: fn(f64, f64) -> bool,
+    holds: Holds,
     limit: f64,
 }
 

@@ -1,7 +1,7 @@
 //! Labelled data: JSON lines, which of them count, and what is wrong with a line.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 
 use luthien_policy::evaluate::{Case, CommandTool};
@@ -148,26 +148,24 @@ fn lines(file: &Path, name: &str) -> Result<Lines, Failure> {
 /// All lines; what cannot be read is the last.
 fn read(mut from: impl BufRead) -> Lines {
     let mut out = Vec::new();
-    loop {
-        let mut line = Vec::new();
-        let mut bounded = std::io::Read::take(&mut from, LONGEST);
-        match bounded.read_until(b'\n', &mut line) {
-            Ok(0) => return out,
-            Ok(_) if bounded.limit() == 0 => {
-                out.push(Err(format!("longer than {LONGEST} bytes")));
-                return out;
-            }
-            Ok(_) => match String::from_utf8(line) {
-                Ok(line) => out.push(Ok(line)),
-                Err(_) => {
-                    out.push(Err("not UTF-8".to_owned()));
-                    return out;
-                }
-            },
-            Err(error) => {
-                out.push(Err(error.to_string()));
-                return out;
-            }
+    while let Some(line) = line(&mut from).transpose() {
+        let last = line.is_err();
+        out.push(line);
+        if last {
+            break;
         }
     }
+    out
+}
+
+/// The next line; `None` at the end.
+fn line(from: &mut impl BufRead) -> Result<Option<String>, String> {
+    let mut line = Vec::new();
+    let mut bounded = from.take(LONGEST);
+    let read = bounded.read_until(b'\n', &mut line).map_err(|error| error.to_string())?;
+    if bounded.limit() == 0 {
+        return Err(format!("longer than {LONGEST} bytes"));
+    }
+    let line = String::from_utf8(line).map_err(|_| "not UTF-8".to_owned())?;
+    Ok((read > 0).then_some(line))
 }

@@ -75,7 +75,7 @@ impl Case {
             None => asked(row)?,
         };
         let answer = Bytes::from(answer(&said).to_string());
-        Self { request, answer: Some(answer), session: session(row), unreadable: false, shown }.checked()
+        Ok(Self { request, answer: Some(answer), session: session(row), unreadable: false, shown }.checked())
     }
 
     /// The thing as a person would know it: the command, the text, or the calls of the answer.
@@ -101,16 +101,17 @@ impl Case {
             return Err("`request`: a `response` of that dialect needs the request that it answers".to_owned());
         };
         let answer = Bytes::from(body(row, "response")?);
-        Self { request, answer: Some(answer), session: session(row), unreadable: false, shown: String::new() }.checked()
+        let shown = String::new();
+        Ok(Self { request, answer: Some(answer), session: session(row), unreadable: false, shown }.checked())
     }
 
     /// With what is known of the answer once it has been read.
-    fn checked(mut self) -> Result<Self, String> {
-        let Some(answer) = &self.answer else { return Ok(self) };
+    fn checked(mut self) -> Self {
+        let Some(answer) = &self.answer else { return self };
         let Ok(read) = whole::decode(self.request.dialect(), answer) else {
             self.unreadable = true;
             self.shown = String::from_utf8_lossy(answer).into_owned();
-            return Ok(self);
+            return self;
         };
         let mut shown = Vec::new();
         for part in read.choices.iter().flat_map(|choice| &choice.parts) {
@@ -126,7 +127,7 @@ impl Case {
         if self.shown.is_empty() {
             self.shown = shown.join("\n");
         }
-        Ok(self)
+        self
     }
 }
 

@@ -58,9 +58,9 @@ pub fn roc(scores: &[(f64, bool)]) -> Vec<Point> {
     let mut points: Vec<Point> = Vec::new();
     for (score, is_bad) in sorted {
         if is_bad {
-            caught += 1.0
+            caught += 1.0;
         } else {
-            alarms += 1.0
+            alarms += 1.0;
         }
         let point = Point { threshold: score, caught: caught / bad, false_alarms: alarms / good };
         match points.last_mut() {

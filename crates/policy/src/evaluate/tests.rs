@@ -25,7 +25,7 @@ fn trial(class: &str, config: Value) -> Trial {
     Trial::new(tree, Scripted::new([]), OPTIONS)
 }
 
-fn rule(fields: Value) -> Trial {
+fn rule(fields: &Value) -> Trial {
     let mut rule = json!({"name": "it", "when": "tool.args.command == 'rm x'"});
     rule.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
     trial("rules", json!({"rules": [rule]}))
@@ -41,13 +41,13 @@ fn rule(fields: Value) -> Trial {
 #[case::failed_open(json!({"action": "flag", "score": 0.5, "when": "int(tool.args.command) == 1"}), Outcome::FailedOpen)]
 #[tokio::test]
 async fn what_a_rule_does_is_the_outcome(#[case] fields: Value, #[case] expected: Outcome) {
-    let verdict = rule(fields).of(&case(&json!({"command": "rm x"})).unwrap()).await;
+    let verdict = rule(&fields).of(&case(&json!({"command": "rm x"})).unwrap()).await;
     assert_eq!(verdict.outcome, expected, "{verdict:?}");
 }
 
 #[tokio::test]
 async fn a_verdict_has_its_policy_score_and_reason() {
-    let verdict = rule(json!({"action": "block", "score": 0.75, "description": "keeps x"}));
+    let verdict = rule(&json!({"action": "block", "score": 0.75, "description": "keeps x"}));
     let verdict = verdict.of(&case(&json!({"command": "rm x"})).unwrap()).await;
     assert_eq!((verdict.policy, verdict.score), (Some("rules"), Some(0.75)));
     assert_eq!(verdict.reason.as_deref(), Some("block by `it` (0.75): keeps x"));
@@ -109,7 +109,7 @@ async fn a_judge_that_writes_a_text_in_a_calls_place_has_blocked_it() {
 async fn recorded_turns_are_put_to_policies_as_the_model_gave_them(#[case] row: Value) {
     let case = case(&row).unwrap();
     assert_eq!(case.shown(), "I will.\nBash {\"command\":\"rm x\"}".replace("\": ", "\":"));
-    assert_eq!(rule(json!({"action": "block"})).of(&case).await.outcome, Outcome::Blocked);
+    assert_eq!(rule(&json!({"action": "block"})).of(&case).await.outcome, Outcome::Blocked);
 }
 
 #[tokio::test]
