@@ -92,8 +92,8 @@ pub(super) struct Choice {
     /// Finished blocks, for the members' context.
     earlier: Arc<Vec<Arc<Block>>>,
     pub(super) notices: Vec<String>,
-    /// Calls that policies added in place of texts.
-    pub(super) added: Vec<luthien_wire::turn::ToolCall>,
+    /// Calls that policies have put in place of blocks, each with the place of its slot.
+    pub(super) added: Vec<(usize, luthien_wire::turn::ToolCall)>,
     pub(super) next: u32,
     pub(super) next_call: u32,
     pub(super) stop: Option<(Option<Atom>, StopReason)>,

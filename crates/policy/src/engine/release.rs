@@ -56,7 +56,8 @@ impl StreamReview {
 }
 
 impl Emitter {
-    /// A block that was decided upon and changed: what stands in its place. Its calls go with the other calls.
+    /// A block that was decided upon and changed: what stands in its place. Its calls go with the other calls, in its place among
+    /// them.
     pub(super) fn write_items(&mut self, choice: &mut Choice, at: usize) {
         let choice_at = choice.slots[at].id.choice;
         let is_call = choice.slots[at].lane == Lane::Call;
@@ -72,7 +73,7 @@ impl Emitter {
             match item {
                 Item::Message(text) => self.write_text(choice, choice_at, &text, true),
                 Item::Block(Block::Text(text)) => self.write_text(choice, choice_at, &text, is_call),
-                Item::Block(Block::ToolCall(call)) => choice.added.push(call),
+                Item::Block(Block::ToolCall(call)) => choice.added.push((at, call)),
                 Item::Block(Block::Thinking(_) | Block::Opaque { .. }) => {}
             }
         }
@@ -136,9 +137,6 @@ impl Emitter {
         } else {
             self.release_blocks(at, choice);
         }
-        for call in std::mem::take(&mut choice.added) {
-            self.write_call(choice, at, &call);
-        }
         let (atom, reason) = choice.stop.take().unwrap_or((None, StopReason::End));
         let new = match reason {
             StopReason::ToolUse if choice.calls_changed && choice.calls_sent == 0 => Some(StopReason::End),
@@ -168,7 +166,13 @@ impl Emitter {
                 self.write_text(choice, at, &notice, true);
             }
         }
+        let mut added = std::mem::take(&mut choice.added);
+        added.sort_by_key(|(place, _)| *place);
+        let mut added = added.into_iter().peekable();
         for n in 0..choice.slots.len() {
+            while let Some((_, call)) = added.next_if(|(place, _)| *place <= n) {
+                self.write_call(choice, at, &call);
+            }
             if !choice.slots[n].done {
                 self.write_slot(choice, n);
             }
@@ -183,15 +187,19 @@ impl Emitter {
         }
         choice.calls_changed = true;
         let texts = std::mem::take(&mut choice.notices);
+        let mut calls = Vec::new();
         for item in items {
             match item {
                 Item::Message(text) | Item::Block(Block::Text(text)) => self.write_text(choice, at, &text, true),
-                Item::Block(Block::ToolCall(call)) => choice.added.push(call),
+                Item::Block(Block::ToolCall(call)) => calls.push(call),
                 Item::Block(_) => {}
             }
         }
         for text in texts {
             self.write_text(choice, at, &text, true);
+        }
+        for call in calls {
+            self.write_call(choice, at, &call);
         }
     }
 }

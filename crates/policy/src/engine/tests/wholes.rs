@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use luthien_wire::Dialect;
+use luthien_wire::turn::{Block, ToolCall};
 
 use super::support::*;
 use crate::contract::*;
@@ -63,4 +64,23 @@ async fn what_cannot_be_read_is_withheld() {
         assert!(out.contains("could not check"), "{body}: {out}");
         assert!(!out.contains("evil"));
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_in_place_of_another_stands_where_that_stood() {
+    let policy = || {
+        calls(|call| match call.name.as_str() {
+            "bad" => {
+                let good = ToolCall { id: String::new(), name: "good".into(), ..call.clone() };
+                Answer { action: Action::Replace(vec![Block::ToolCall(good)]), ..Answer::default() }
+            }
+            _ => Answer::pass(),
+        })
+    };
+    let out = whole(Dialect::Messages, policy(), MESSAGE).await;
+    assert!(out.find("\"good\"").unwrap() < out.find("\"ok\"").unwrap(), "{out}");
+    let input = start() + &tool(0, "bad", "{}") + &tool(1, "ok", "{}") + &tool(2, "bad", "{}") + &stop("tool_use");
+    let out = run(&open(Dialect::Messages, vec![(policy(), Mode::Enforce)]).reviews, &input).await;
+    let names: Vec<_> = out.match_indices("\"name\":\"").map(|(at, key)| &out[at + key.len()..at + key.len() + 2]).collect();
+    assert_eq!(names, ["go", "ok", "go"], "{out}");
 }
