@@ -24,20 +24,15 @@ type Sets = Vec<(String, RuleSet)>;
 pub(crate) fn run(args: &PolicyTestArgs) -> Result<ExitCode, Failure> {
     let sets = read(&args.file)?;
     let palette = Palette::for_stdout();
-    let (text, code) = match &args.command {
-        Some(command) => {
-            let explained = explain(&sets, &args.tool, command)?;
-            (if args.json { lines(&json!(explained))? } else { story(&explained, palette) }, ExitCode::SUCCESS)
-        }
-        None => {
-            let outcomes: Vec<Outcome> = sets.iter().flat_map(|(_, set)| set.examples()).collect();
-            let holds = outcomes.iter().all(Outcome::holds);
-            let text = if args.json { report(&sets, &outcomes)? } else { table(&sets, &outcomes, palette) };
-            (text, if holds { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-        }
-    };
-    print(&text)?;
-    Ok(code)
+    if let Some(command) = &args.command {
+        let explained = explain(&sets, &args.tool, command)?;
+        print(&if args.json { lines(&json!(explained))? } else { story(&explained, palette) })?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let outcomes: Vec<Outcome> = sets.iter().flat_map(|(_, set)| set.examples()).collect();
+    print(&if args.json { report(&sets, &outcomes)? } else { table(&sets, &outcomes, palette) })?;
+    let holds = outcomes.iter().all(Outcome::holds);
+    Ok(if holds { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn read(file: &Path) -> Result<Sets, Failure> {
