@@ -81,6 +81,7 @@ async fn a_call_in_place_of_another_stands_where_that_stood() {
     assert!(out.find("\"good\"").unwrap() < out.find("\"ok\"").unwrap(), "{out}");
     let input = start() + &tool(0, "bad", "{}") + &tool(1, "ok", "{}") + &tool(2, "bad", "{}") + &stop("tool_use");
     let out = run(&open(Dialect::Messages, vec![(policy(), Mode::Enforce)]).reviews, &input).await;
-    let names: Vec<_> = out.match_indices("\"name\":\"").map(|(at, key)| &out[at + key.len()..at + key.len() + 2]).collect();
+    let names: Vec<_> =
+        out.match_indices("\"name\":\"").map(|(at, key)| &out[at + key.len()..at + key.len() + 2]).collect();
     assert_eq!(names, ["go", "ok", "go"], "{out}");
 }

@@ -111,6 +111,10 @@ fn alone() -> Vec<Row> {
         )
     });
     rows.push(Row::new(no_removal(), only("hello\n\n[kept]")));
+    rows.push(Row {
+        says: Answer::new().say("hello").call("Bash", &json!({"command": "rm -rf /"})),
+        ..Row::new(of("guard"), only("hello\n\n…"))
+    });
     let link = "Luthien: http://127.0.0.1:8000/conversation/live/s%201";
     rows.push(Row::new(of("conversation_link"), said(&format!("{link}\n\nhello"))));
     rows.push(Row::new(of("onboarding"), Expect::Says(vec![text("hello\n\n---\nWelcome to Luthien…"), bash(REMOVE)])));
