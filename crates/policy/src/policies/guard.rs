@@ -172,7 +172,7 @@ pub(crate) fn build(loading: &Loading<'_>) -> Result<Tree, LoadError> {
     let known = RULES.as_ref().map_err(|why| LoadError::one(loading.at(&[]), ProblemKind::BadValue, why.clone()))?;
     let name = |rule: &Value| rule.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
     let names: Vec<String> = known.iter().map(|(_, rule)| name(rule)).collect();
-    for (at, disabled) in config.disable.iter().enumerate().filter(|(_, disabled)| !names.contains(disabled)) {
+    if let Some((at, disabled)) = config.disable.iter().enumerate().find(|(_, disabled)| !names.contains(disabled)) {
         let known: Vec<&str> = names.iter().map(String::as_str).collect();
         let hint = match similar::get_close_matches(disabled.as_str(), &known, 1, 0.6).first() {
             Some(near) => format!("did you mean `{near}`?"),

@@ -197,7 +197,7 @@ fn in_order() -> Vec<Row> {
             sends: &[r#""content":"hi""#],
             ..Row::new(chain(&[hi.clone(), hello.clone()]), said("hi"))
         },
-        Row::new(chain(&[chain(&[hello.clone()]), chain(&[hi.clone(), of("all_caps")])]), said("HEY")),
+        Row::new(chain(&[chain(std::slice::from_ref(&hello)), chain(&[hi.clone(), of("all_caps")])]), said("HEY")),
         Row::new(chain(&[of("all_caps"), hello.clone()]), said("HELLO")),
         Row::new(chain(&[of("demo_force_tool"), no_removal()]), only("[kept]")),
         Row::new(chain(&[no_removal(), of("all_caps")]), only("HELLO\n\n[kept]")),

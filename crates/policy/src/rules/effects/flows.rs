@@ -42,7 +42,7 @@ impl Effects {
         let below = self.analysis.commands.iter().enumerate().skip(command);
         below.filter(|(_, inner)| inner.wrappers.contains(&outer.name)).any(|(index, _)| is_shell(index))
             || self.has(command, |effect| {
-                effect.kind == Kind::Execute && effect.target.as_deref().is_some_and(|code| names_shell(code))
+                effect.kind == Kind::Execute && effect.target.as_deref().is_some_and(names_shell)
             })
     }
 
