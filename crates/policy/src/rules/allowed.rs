@@ -48,14 +48,15 @@ impl Allowed {
             && analysis.commands.iter().all(|command| self.allows(command))
     }
 
-    /// A command is allowed by its words: one that also writes a file by a redirection is not.
+    /// A command is allowed by its words: one that also writes a file by a redirection does more than they say.
     fn allows(&self, command: &Command) -> bool {
         let writes = command.redirects.iter().any(|redirect| {
             redirect.operator.contains('>')
                 && redirect.target.text != "/dev/null"
                 && !redirect.target.text.bytes().all(|byte| byte.is_ascii_digit())
         });
-        !writes && self.commands.matches(&written(command))
+        // So may one that sets variables: `LD_PRELOAD=…`.
+        !writes && command.assignments.is_empty() && self.commands.matches(&written(command))
     }
 
     fn is_allowed_path(&self, effect: &Effect) -> bool {

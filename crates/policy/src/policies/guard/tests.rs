@@ -121,6 +121,7 @@ async fn feedback_says_no_more_than_it_should(#[case] feedback: &str, #[case] ex
     true
 )]
 #[case::not_where_it_writes(json!({"allowed_commands": ["echo *"]}), "echo x >> ~/.bashrc", true)]
+#[case::not_with_variables(json!({"allowed_commands": ["ls*"]}), "LD_PRELOAD=/tmp/x.so ls", true)]
 #[case::protected(json!({"protected_paths": ["/srv/\"a\""]}), "echo x > '/srv/\"a\"/b'", true)]
 #[case::protected_from_deletion(json!({"protected_paths": ["~/notes"]}), "rm ~/notes/a.md", true)]
 #[case::protected_may_be_read(json!({"protected_paths": ["~/notes"]}), "cat ~/notes/a.md", false)]
