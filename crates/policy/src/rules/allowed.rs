@@ -16,7 +16,8 @@ impl Allowed {
     /// From patterns of paths, and of commands as one line. The error says which list is wrong, where, and why.
     pub(crate) fn new(paths: &[String], commands: &[String]) -> Result<Self, (&'static str, usize, String)> {
         let wrong = |list: &'static str, patterns: &[String], of: fn(&[String]) -> Result<Globs, String>| {
-            let found = patterns.iter().enumerate().find_map(|(at, one)| Some((at, of(std::slice::from_ref(one)).err()?)));
+            let found =
+                patterns.iter().enumerate().find_map(|(at, one)| Some((at, of(std::slice::from_ref(one)).err()?)));
             let (at, why) = found.unwrap_or((0, "too much together".to_owned()));
             (list, at, why)
         };
