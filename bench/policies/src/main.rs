@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use contenders::{Contender, Subject};
 use luthien_policy::catalogue::{LoadEnv, PolicySpec, load};
-use luthien_policy::contract::{Policy, PolicyError, Review, ReviewContext, Watch};
+use luthien_policy::contract::{Policy, PolicyError, Review, ReviewContext, TextWatch, Watch};
 use luthien_wire::turn::BlockId;
 use serde_json::json;
 use tokio::runtime::{Builder, Runtime};
@@ -86,7 +86,9 @@ async fn decide(watch: Watch, review: &dyn Review, said: &Subject) -> Result<(),
         Subject::Text(text) => {
             black_box(review.text_delta(BLOCK, text));
             black_box(review.text_end(BLOCK));
-            black_box(review.text(text, &[]).await?);
+            if watch.text == TextWatch::Whole {
+                black_box(review.text(text, &[]).await?);
+            }
         }
         Subject::Call(_) => {}
     }
