@@ -75,6 +75,7 @@ fn decodes(command: &Command) -> bool {
         "base64" | "base32" | "gbase64" | "basenc" => given(&["-d", "-D", "--decode", "-di", "-id", "-w0d"]),
         "openssl" => given(&["-d"]),
         "xxd" => command.args.iter().any(|arg| arg.text.starts_with('-') && arg.text.contains('r')),
+        "printf" | "echo" => command.args.iter().any(|arg| arg.text.contains("\\x")),
         "b64decode" | "uudecode" | "rev" => true,
         _ => false,
     }
