@@ -14,6 +14,7 @@ use crate::contract::{Mode, Policy, Review, ReviewContext, Target, Watch};
 use crate::tree::Tree;
 
 mod ask;
+mod cover;
 mod group;
 mod items;
 mod ledger;
@@ -24,6 +25,7 @@ mod stream;
 mod told;
 mod turn;
 
+use cover::Covered;
 pub(crate) use items::{Item, Outcome};
 pub(crate) use ledger::Ledger;
 pub use request::RequestOutcome;
@@ -105,6 +107,7 @@ impl Plan {
             fresh: AtomicU32::new(0),
             summary: Mutex::default(),
             notices: Mutex::default(),
+            covered: Covered::default(),
             renamed: AtomicBool::new(false),
         }))
     }
@@ -213,6 +216,8 @@ pub(crate) struct Inner {
     summary: Mutex<Summary>,
     /// What policies had to say to the user about the request.
     notices: Mutex<Vec<String>>,
+    /// The choices whose calls stay behind, whatever is decided about each.
+    covered: Covered,
     /// Policies have it served by another model than the client asked for.
     renamed: AtomicBool,
 }

@@ -88,11 +88,22 @@ impl Inner {
             let questions = std::mem::take(&mut passage.questions);
             // What is withheld anyway is nobody's question.
             let shown: Vec<_> = shown.collect();
-            if !shown.is_empty()
-                && let Err(denied) = self.ask_people(target, questions, shown, &ledger).await
-            {
-                passage.withhold(denied);
+            let only_calls = shown.iter().all(|block| matches!(**block, Block::ToolCall(_)));
+            if !shown.is_empty() {
+                tokio::select! {
+                    biased;
+                    asked = self.ask_people(target, questions, shown, &ledger) => {
+                        if let Err(denied) = asked {
+                            passage.withhold(denied);
+                        }
+                    }
+                    // The engine withholds them with the call that was blocked.
+                    () = self.covered.until(id.choice), if only_calls => {}
+                }
             }
+        }
+        if passage.covers_turn.is_some() {
+            self.covered.cover(id.choice);
         }
         let Passage { items, changed, notices, covers_turn, .. } = passage;
         Outcome { items: changed.then_some(items), notices, covers_turn }

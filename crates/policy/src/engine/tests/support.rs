@@ -15,6 +15,7 @@ use tokio_util::task::TaskTracker;
 use crate::contract::*;
 use crate::engine::{StreamReview, UpstreamEnd};
 use crate::judge::{JudgeAnswer, JudgeClient, JudgeError, JudgeRequest};
+use crate::people::People;
 use crate::plan::{Decision, DecisionSink, Options, Plan, Reviews};
 use crate::tree::Tree;
 
@@ -147,6 +148,10 @@ pub(super) struct Opened {
 }
 
 pub(super) fn open(dialect: Dialect, members: Vec<(Scripted, Mode)>) -> Opened {
+    open_with(dialect, members, Arc::new(crate::people::Nobody))
+}
+
+pub(super) fn open_with(dialect: Dialect, members: Vec<(Scripted, Mode)>, people: Arc<dyn People>) -> Opened {
     let body = match dialect {
         Dialect::Messages => r#"{"model":"m","max_tokens":9,"messages":[{"role":"user","content":"hi"}]}"#,
         Dialect::Chat => r#"{"model":"m","messages":[{"role":"user","content":"hi"}]}"#,
@@ -161,7 +166,7 @@ pub(super) fn open(dialect: Dialect, members: Vec<(Scripted, Mode)>) -> Opened {
         dialect,
         request: Request::parse(dialect, RequestKind::Turn, Bytes::from_static(body.as_bytes())).unwrap(),
         judges: Arc::new(NoJudge),
-        people: Arc::new(crate::people::Nobody),
+        people,
         events: EventSink::default(),
     };
     let members = members.into_iter().map(|(policy, mode)| Tree::of(policy).at_most(mode));

@@ -1,11 +1,14 @@
 //! The engine on answers that are not streamed.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use luthien_wire::Dialect;
 use luthien_wire::turn::{Block, ToolCall};
 
 use super::support::*;
 use crate::contract::*;
+use crate::people::{Asked, People, Ruling};
 
 async fn whole(dialect: Dialect, policy: Scripted, body: &str) -> String {
     let opened = open(dialect, vec![(policy, Mode::Enforce)]);
@@ -84,4 +87,39 @@ async fn a_call_in_place_of_another_stands_where_that_stood() {
     let names: Vec<_> =
         out.match_indices("\"name\":\"").map(|(at, key)| &out[at + key.len()..at + key.len() + 2]).collect();
     assert_eq!(names, ["go", "ok", "go"], "{out}");
+}
+
+/// A person who does not answer.
+#[derive(Debug)]
+struct Silent;
+
+impl People for Silent {
+    fn ask(&self, _: Asked, _: &ReviewContext) -> futures_util::future::BoxFuture<'_, Ruling> {
+        Box::pin(std::future::pending())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_is_asked_about_a_call_that_stays_behind_with_another() {
+    let question = || crate::people::Question {
+        why: "?".into(),
+        denied: "[denied]".into(),
+        unanswered: OnError::Pass,
+        timeout: None,
+    };
+    let policy = || {
+        calls(move |call| match call.name.as_str() {
+            "bad" => Answer { scope: BlockScope::Turn, ..Answer::block("[no]") },
+            _ => Answer::ask(question()),
+        })
+    };
+    let with_people = |policy| open_with(Dialect::Messages, vec![(policy, Mode::Enforce)], Arc::new(Silent));
+    let began = tokio::time::Instant::now();
+    let opened = with_people(policy());
+    let out = opened.reviews.whole(Bytes::from_static(MESSAGE.as_bytes())).await.body;
+    assert!(!out.windows(8).any(|w| w == b"tool_use"), "{out:?}");
+    let input = start() + &tool(0, "ok", "{}") + &tool(1, "bad", "{}") + &stop("tool_use");
+    let out = run(&with_people(policy()).reviews, &input).await;
+    assert!(!out.contains("tool_use\",\"id") && out.contains("[no]"), "{out}");
+    assert_eq!(began.elapsed(), std::time::Duration::ZERO);
 }
