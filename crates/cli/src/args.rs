@@ -83,7 +83,7 @@ pub(crate) enum Command {
     )]
     Approvals(ApprovalsArgs),
 
-    /// List, explain and check policies
+    /// List, explain, check, try and evaluate policies
     #[command(subcommand, after_help = "Example:\n  luthien policy check luthien.yaml")]
     Policy(PolicyCommand),
 
@@ -132,11 +132,11 @@ pub(crate) enum PanicWord {
 #[derive(Args, Clone, Debug, Default)]
 pub(crate) struct RecordArgs {
     /// The data folder, when it is not the one of the configuration
-    #[arg(long, value_name = "FOLDER")]
+    #[arg(long, value_name = "FOLDER", global = true)]
     pub(crate) data_dir: Option<PathBuf>,
 
     /// The configuration file [default: as for `serve`]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", global = true)]
     pub(crate) config: Option<PathBuf>,
 }
 
@@ -225,12 +225,12 @@ pub(crate) enum PolicyCommand {
     List,
     /// One policy: what it does, its configuration, an example
     Show {
-        /// Its name, as `luthien policy list` prints it
+        /// Its name, as `luthien policy list` prints it, or as the older proxies call it
         name: String,
     },
     /// Check a configuration file and the policy in it, changing nothing
     Check {
-        /// The file
+        /// A luthien.yaml, or a policy file
         file: PathBuf,
     },
     /// Try the rules in a file on their examples, or on a command

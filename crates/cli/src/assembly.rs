@@ -88,16 +88,19 @@ impl Loaded {
         judges::without_caller(&config, tasks).map_err(|e| Failure::new(e.to_string()))
     }
 
-    /// The policy that the file names, loaded. Policy servers are asked what they are.
-    pub(crate) fn policy_of_file(&self) -> Result<Option<catalogue::Loaded>, Failure> {
-        let Some(policy) = &self.settings.policy else { return Ok(None) };
-        let wrong = |e: &dyn std::fmt::Display| Failure::new(format!("the policy cannot be used: {e}"));
-        let spec: PolicySpec = serde_json::from_value(policy.clone()).map_err(|e| wrong(&e))?;
+    /// The policy in the policy file, else in the settings file, with the name of that file.
+    pub(crate) fn policy_of_files(&self) -> Result<Option<(PolicySpec, String)>, Failure> {
+        let options = PolicyOptions::new(&self.settings, &self.sources);
+        options.in_files().map_err(|why| Failure::new(format!("the policy cannot be used: {why}")))
+    }
+
+    /// The policy of this description. Policy servers are asked what they are.
+    pub(crate) fn load(&self, spec: &PolicySpec) -> Result<catalogue::Loaded, Failure> {
         runtime(Some(1))?.block_on(async {
             let servers = Arc::new(self.policy_servers());
-            let policy = catalogue::load_asking(&spec, &self.load_env(&servers)).await;
+            let policy = catalogue::load_asking(spec, &self.load_env(&servers)).await;
             servers.shutdown().await;
-            policy.map(Some).map_err(|e| wrong(&e))
+            policy.map_err(|e| Failure::new(format!("the policy cannot be used: {e}")))
         })
     }
 

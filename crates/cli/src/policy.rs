@@ -23,11 +23,10 @@ pub(crate) fn run(command: PolicyCommand) -> Result<ExitCode, Failure> {
     let text = match command {
         PolicyCommand::List => list(&catalogue::list(), Palette::for_stdout()),
         PolicyCommand::Show { name } => {
-            let all = catalogue::list();
-            let found = all.iter().find(|listing| listing.name == name).ok_or_else(|| {
+            let found = catalogue::listed(&name).ok_or_else(|| {
                 Failure::new(format!("there is no policy {}; `luthien policy list` names them", visible_line(&name)))
             })?;
-            show(found, width(), Palette::for_stdout())?
+            show(&found, width(), Palette::for_stdout())?
         }
         PolicyCommand::Check { file } => check(&file)?,
         PolicyCommand::Test(args) => return test::run(&args),
@@ -100,11 +99,26 @@ fn choices(schema: &Value, member: &Value) -> Option<String> {
 }
 
 fn check(file: &Path) -> Result<String, Failure> {
-    let given = SettingArgs { config: Some(file.to_owned()), ..SettingArgs::default() };
+    let mut given = SettingArgs::default();
+    if is_policy_file(file) {
+        given.flags.insert("policy_config".to_owned(), file.to_string_lossy().into_owned());
+    } else {
+        given.config = Some(file.to_owned());
+    }
     let loaded = Loaded::new(&given)?;
-    let Some(policy) = loaded.policy_of_file()? else {
+    let Some((spec, origin)) = loaded.policy_of_files()? else {
         return Ok("The settings are fine. The file names no policy, so everything would pass.\n".to_owned());
     };
+    let policy = loaded.load(&spec)?;
     let names: Vec<&str> = policy.tree.policies().into_iter().map(|policy| policy.name()).collect();
-    Ok(format!("The settings and the policy are fine: {}\n", names.join(", ")))
+    let acts = if names.is_empty() { "nothing, since all of it is off".to_owned() } else { names.join(", ") };
+    let other =
+        if Path::new(&origin).ends_with(file) { String::new() } else { format!(" (the policy is in {origin})") };
+    Ok(format!("The settings and the policy are fine{other}: {acts}\n"))
+}
+
+/// The file is a policy and holds no settings. What cannot be read is left to those who say what is wrong with it.
+fn is_policy_file(file: &Path) -> bool {
+    let document = std::fs::read_to_string(file).ok().and_then(|text| serde_saphyr::from_str::<Value>(&text).ok());
+    document.is_some_and(|document| document.get("class").or_else(|| document.get("type")).is_some())
 }

@@ -30,9 +30,10 @@ mod tests;
 
 /// Shown below the help.
 pub(crate) const EXAMPLES: &str = "\
-POLICY is a luthien.yaml, a file with `class` and `config` or with `rules` alone, or the name of a policy. DATA are files of JSON
-lines, or `-`: each with `command`, `tool_call`, `text`, `prompt`, or a recorded turn, and a `label`. docs/evaluation.md explains both,
-and what the figures mean. Ends with 1 if a --require is not met, with 2 if something cannot be read.
+POLICY is a luthien.yaml, a file with `class` and `config` or with `rules` alone, or the name of a policy. \
+DATA are files of JSON lines, or `-`: each with `command`, `tool_call`, `text`, `prompt`, or a recorded turn, and a `label`. \
+docs/evaluation.md explains both, and what the figures mean. \
+Ends with 1 if a --require is not met, with 2 if something cannot be read.
 
 Examples:
   luthien policy eval luthien.yaml commands.jsonl

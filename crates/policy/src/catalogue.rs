@@ -120,21 +120,35 @@ struct Entry {
     build: fn(&Loading<'_>) -> Result<Tree, LoadError>,
 }
 
+impl Entry {
+    /// It has this name, native or older.
+    fn is(&self, class: &str) -> bool {
+        self.name == class || self.older.contains(&class)
+    }
+
+    fn listing(&self) -> Listing {
+        Listing {
+            name: self.name,
+            class_ref: self.name,
+            description: self.description,
+            config_schema: (self.schema)(),
+            example_config: (self.example)(),
+            category: self.category,
+            display_name: self.display_name,
+            short_description: self.short_description,
+            catalog_badges: self.badges,
+        }
+    }
+}
+
 /// All built-in policies, in the order in which they are shown.
 pub fn list() -> Vec<Listing> {
-    entries::all()
-        .map(|entry| Listing {
-            name: entry.name,
-            class_ref: entry.name,
-            description: entry.description,
-            config_schema: (entry.schema)(),
-            example_config: (entry.example)(),
-            category: entry.category,
-            display_name: entry.display_name,
-            short_description: entry.short_description,
-            catalog_badges: entry.badges,
-        })
-        .collect()
+    entries::all().map(Entry::listing).collect()
+}
+
+/// The built-in policy of this name, native or older.
+pub fn listed(class: &str) -> Option<Listing> {
+    entries::all().find(|entry| entry.is(class)).map(Entry::listing)
 }
 
 /// What the policy of this native name does, in one line.
@@ -171,7 +185,7 @@ fn build(entry: &Entry, spec: &PolicySpec, env: &LoadEnv, path: Vec<String>) -> 
 }
 
 fn find(class: &str, path: &[String]) -> Result<&'static Entry, LoadError> {
-    if let Some(entry) = entries::all().find(|entry| entry.name == class || entry.older.contains(&class)) {
+    if let Some(entry) = entries::all().find(|entry| entry.is(class)) {
         return Ok(entry);
     }
     let known: Vec<&str> = entries::all().flat_map(|entry| entry.older.iter().copied().chain([entry.name])).collect();

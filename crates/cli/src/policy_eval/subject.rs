@@ -74,8 +74,8 @@ fn spec(args: &EvalArgs) -> Result<(Value, Option<std::path::PathBuf>), Failure>
     let wrong = |what: &dyn std::fmt::Display| Failure::new(format!("{}: {what}", path.display()));
     let text = std::fs::read_to_string(path).map_err(|error| wrong(&error))?;
     let document: Value = serde_saphyr::from_str(&text).map_err(|error| wrong(&error))?;
-    if let Some(policy) = document.get("policy").filter(|policy| policy.is_object()) {
-        return Ok((policy.clone(), Some(path.to_owned())));
+    if document.get("policy").is_some_and(Value::is_object) {
+        return Ok((of_settings(path)?, Some(path.to_owned())));
     }
     if document.get("class").or_else(|| document.get("type")).is_some() {
         return Ok((document, None));
@@ -84,6 +84,18 @@ fn spec(args: &EvalArgs) -> Result<(Value, Option<std::path::PathBuf>), Failure>
         return Ok((json!({"class": "rules", "config": document}), None));
     }
     Err(wrong(&"there is no policy in it: it has neither `policy`, `class` nor `rules`"))
+}
+
+/// The policy in a luthien.yaml, without the settings that stand beside it, else the one in the policy file that it names.
+fn of_settings(file: &Path) -> Result<Value, Failure> {
+    let loaded = Loaded::new(&SettingArgs { config: Some(file.to_owned()), ..SettingArgs::default() })?;
+    if let Some(policy) = &loaded.settings.policy {
+        return Ok(policy.clone());
+    }
+    let (spec, _) = loaded.policy_of_files()?.ok_or_else(|| {
+        Failure::new(format!("{}: there is no policy in it: its section `policy` names none", file.display()))
+    })?;
+    serde_json::to_value(spec).map_err(|error| Failure::new(error.to_string()))
 }
 
 /// Sets a field of the configuration: `a.b=VALUE`.

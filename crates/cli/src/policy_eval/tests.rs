@@ -244,3 +244,18 @@ fn bad_input_is_told_with_its_line() {
     let told = evaluate(&unknown).err().unwrap().to_string();
     assert!(told.starts_with("the policy cannot be used: class: unknown policy \"no_such_policy\""), "{told}");
 }
+
+#[test]
+fn the_settings_beside_a_policy_are_none_of_it() {
+    let desk = Desk::new(RULES, COMMANDS);
+    let rules = RULES.lines().map(|line| format!("    {line}\n")).collect::<String>();
+    let settings = format!("policy:\n  class: rules\n  fail_mode: open\n  config:\n{rules}");
+    std::fs::write(desk.folder.path().join("luthien.yaml"), settings).unwrap();
+    let args = Line::parse_from(["eval".to_owned(), desk.path("luthien.yaml"), desk.path("commands.jsonl")]).args;
+    let (tally, _) = evaluate(&args).unwrap();
+    assert_eq!(tally.tried.len(), 12);
+
+    std::fs::write(desk.folder.path().join("luthien.yaml"), "policy: { file: rules-policy.yaml }").unwrap();
+    std::fs::write(desk.folder.path().join("rules-policy.yaml"), format!("class: rules\nconfig:\n{rules}")).unwrap();
+    assert_eq!(evaluate(&args).unwrap().0.tried.len(), 12);
+}

@@ -58,6 +58,13 @@ impl PolicyOptions {
             },
         }
     }
+
+    /// The policy of the policy file, else of the settings file, with the name of that file; none if neither has one. Fails where
+    /// it is not written as a policy, and says why.
+    pub fn in_files(&self) -> Result<Option<(PolicySpec, String)>, String> {
+        let found = from_file(self).map(|(spec, origin)| Ok((spec.map_err(|why| why.to_string())?, origin)));
+        found.transpose()
+    }
 }
 
 /// The upstreams where a judge could not be asked with a key of the gateway's. The key for judges serves the vendors' own.

@@ -89,7 +89,7 @@ impl Review for Forcing {
 pub(crate) fn build(loading: &Loading<'_>) -> Result<Tree, LoadError> {
     let config: Config = loading.read()?;
     if loading.env.variables.get(DEMO).as_deref() != Some("1") {
-        let msg = format!("is for demonstrations: an agent may run the call that it makes. Set {DEMO}=1 to load it");
+        let msg = format!("this policy is for demonstrations: an agent may run its call. Set {DEMO}=1 to load it");
         return Err(loading.refuse(&[], msg));
     }
     Ok(Tree::of(ForceTool(Arc::new(config))))
