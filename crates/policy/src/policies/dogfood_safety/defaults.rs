@@ -38,6 +38,10 @@ pub(super) const PATTERNS: &[&str] = &[
     r"\bservice\s+\S*luthien\S*\s+(?:stop|restart)\b",
     r"\blaunchctl\b[^;&|\n]*\s(?:bootout|unload|stop|kill|remove|disable)\b[^;&|\n]*luthien",
     r"\bluthien(?:\s+-\S+(?:\s+[^-\s]\S*)?)*?\s+(?:down|restart)(?:[\s;&|)]|$)",
+    // What is the operator's to say: answers to questions, the panic switch, the policies, and the key to all of it.
+    r#"\bluthien(?:\s+-\S+(?:\s+[^-\s]\S*)?)*?\s+(?:approvals\b[^;&|\n]*\s(?:allow|deny)|panic\b[^;&|\n]*\s(?:off|traffic|tool-calls))(?:[\s;&|)}"'`]|$)"#,
+    r"\b(?:curl|wget|xh|https?)\s[^;&|\n]*/admin/(?:policy/(?:set|rollback|assignments)|approvals/|panic)",
+    r"luthien\S*/admin\.key\b",
     // Files. What follows a hyphen is an option (`docker run --rm`), not the command.
     r"(?:^|[^\w.-])(?:rm|unlink|shred|truncate)\b[^;&|\n]*(?:luthien|\badmin\.key\b|\b(?:docker-)?compose\.ya?ml\b)",
     r"\bfind\b[^;&|\n]*luthien[^;&|\n]*\s-(?:delete|exec(?:dir)?\s+(?:sudo\s+)?(?:\S*/)?(?:rm|unlink|shred|truncate))\b",
