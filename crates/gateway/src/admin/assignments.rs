@@ -92,6 +92,7 @@ pub(super) async fn add(State(state): State<AdminState>, body: Body) -> Result<J
         let msg = "a global assignment needs an end, `expires_at` or `for`; POST /api/admin/policy/set sets what stays";
         form.refuse("expires_at", "missing", msg);
     }
+    form.only(&["scope", "policy_class_ref", "config", "mode", "how", "expires_at", "for", "set_by"]);
     form.finish()?;
     let Some(scope) = scope else { return Err(ApiError::Unprocessable(Vec::new())) };
     let began = Instant::now();

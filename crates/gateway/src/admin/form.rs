@@ -122,6 +122,17 @@ impl<'a> Form<'a> {
         }
     }
 
+    /// Notes fields that are none of these. A misspelt end would make what is meant for a while last.
+    pub(super) fn only(&mut self, known: &[&str]) {
+        for name in self.members.keys().filter(|name| !known.contains(&name.as_str())) {
+            self.wrong.push(Field::body(
+                name,
+                "extra_forbidden",
+                format!("is not known; known are {}", known.join(", ")),
+            ));
+        }
+    }
+
     /// Refuses the call if anything was wrong.
     pub(super) fn finish(self) -> Result<(), ApiError> {
         if self.wrong.is_empty() { Ok(()) } else { Err(ApiError::Unprocessable(self.wrong)) }

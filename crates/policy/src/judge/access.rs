@@ -124,14 +124,14 @@ impl Access {
 }
 
 impl Leave<'_> {
-    /// How the question went. Only a judge that is away counts against it: content that it refuses must not switch it off for
+    /// How the question to `model` went. Only a judge that is away counts against it: content that it refuses must not switch it off for
     /// everything else, nor a caller's own limits.
-    pub(crate) fn went(self, failed: Option<&JudgeError>) {
+    pub(crate) fn went(self, failed: Option<&JudgeError>, model: &str) {
         let Some(attempt) = self.attempt else { return };
         match failed {
             Some(error @ (JudgeError::Unavailable(_) | JudgeError::TimedOut(_))) => {
                 if attempt.failed() {
-                    tracing::warn!(%error, "a judge is left alone for a while after failures in a row");
+                    tracing::warn!(%model, %error, "a judge is left alone for a while after failures in a row");
                 }
             }
             Some(JudgeError::RateLimited(_)) => drop(attempt),

@@ -113,6 +113,7 @@ impl Asker {
         let second = self.route.second.as_ref().map(|second| JudgeRoute::Provider(second.provider.clone()));
         let mut delay = self.delay;
         let mut left = self.retries;
+        let mut before = None;
         loop {
             let failure = match self.once(context, request.clone(), account).await {
                 Ok(JudgeAnswer { text, .. }) => match read(&text) {
@@ -129,8 +130,10 @@ impl Asker {
                 continue;
             }
             if left == 0 || !self.may_retry(&failure) {
-                return Err(failure);
+                // What made the judge be left alone between two tries says more than that it is.
+                return Err(before.filter(|_| matches!(failure, Failure::LeftAlone(_))).unwrap_or(failure));
             }
+            before = Some(failure);
             left -= 1;
             tokio::time::sleep(delay).await;
             delay = delay.saturating_mul(2).min(LONGEST_DELAY);
@@ -149,7 +152,7 @@ impl Asker {
         let patience = self.access.patience();
         let answer = timeout(patience, context.judges.ask(request)).await;
         let answer = answer.unwrap_or(Err(JudgeError::TimedOut(patience)));
-        leave.went(answer.as_ref().err());
+        leave.went(answer.as_ref().err(), &self.model);
         if let Ok(answer) = &answer {
             account.input_tokens = account.input_tokens.saturating_add(answer.input_tokens.unwrap_or(0));
             account.output_tokens = account.output_tokens.saturating_add(answer.output_tokens.unwrap_or(0));

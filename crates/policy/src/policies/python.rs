@@ -76,6 +76,7 @@ pub(crate) fn build(loading: &Loading<'_>) -> Result<Tree, LoadError> {
     };
     let run = || loading.env.servers.run(&program).map_err(|unusable| loading.refuse(unusable.field, unusable.why));
     let mut wishes = Wishes {
+        place: program.file.clone(),
         bounds: Bounds {
             timeout: Duration::from_secs_f64(config.timeout),
             at_once: config.max_concurrency as usize,

@@ -107,6 +107,7 @@ pub(crate) fn build(loading: &Loading<'_>) -> Result<Tree, LoadError> {
     let place = Place { url: config.url.clone(), secret_env: config.secret.map(|secret| secret.env) };
     let at = || loading.env.servers.at(&place).map_err(|unusable| loading.refuse(unusable.field, unusable.why));
     let mut wishes = Wishes {
+        place: config.url.clone(),
         bounds: Bounds {
             timeout: Duration::from_secs_f64(config.timeout),
             at_once: config.max_concurrency as usize,

@@ -39,6 +39,8 @@ pub(crate) struct Bounds {
 #[derive(Debug)]
 pub(crate) struct Caller {
     server: Arc<dyn PolicyServer>,
+    /// Which it is, for the log.
+    named: String,
     bounds: Bounds,
     places: Semaphore,
     breaker: Breaker,
@@ -102,7 +104,12 @@ impl Caller {
     /// For this server, within these bounds.
     pub(crate) fn new(server: Arc<dyn PolicyServer>, bounds: Bounds) -> Self {
         let breaker = Breaker::new(bounds.failures, bounds.open);
-        Self { server, bounds, places: Semaphore::new(bounds.at_once), breaker }
+        Self { server, named: String::new(), bounds, places: Semaphore::new(bounds.at_once), breaker }
+    }
+
+    /// The same, called so in the log.
+    pub(crate) fn named(self, named: String) -> Self {
+        Self { named, ..self }
     }
 
     /// The body of the server's answer to a review. `tries` counts how often it was asked.
@@ -124,7 +131,7 @@ impl Caller {
             Err(Failure::TimedOut(_)) if asked.elapsed() < within / 2 => {}
             Err(failure) if failure.is_away() => {
                 if attempt.failed() {
-                    tracing::warn!(%failure, seconds = self.bounds.open.as_secs_f64(), "a policy server is left alone for a while");
+                    tracing::warn!(server = ?self.named, %failure, seconds = self.bounds.open.as_secs_f64(), "a policy server is left alone for a while");
                 }
             }
             _ => attempt.succeeded(),

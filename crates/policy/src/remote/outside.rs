@@ -20,6 +20,8 @@ use crate::judge::Unfinished;
 /// What is wanted of a server.
 #[derive(Clone, Debug)]
 pub(crate) struct Wishes {
+    /// Where the server is, or the file that is run, for the log.
+    pub(crate) place: String,
     /// How it is asked.
     pub(crate) bounds: Bounds,
     /// What about.
@@ -57,7 +59,10 @@ impl Outside {
     /// The policy `name` of the catalogue, decided by `server`; nobody answers where there is none.
     pub(crate) fn new(name: &'static str, server: Option<Arc<dyn PolicyServer>>, wishes: Wishes) -> Self {
         let server = server.unwrap_or_else(|| Arc::new(Nowhere));
-        Self { name, inner: Arc::new(Inner { caller: Caller::new(server, wishes.bounds), wishes }) }
+        Self {
+            name,
+            inner: Arc::new(Inner { caller: Caller::new(server, wishes.bounds).named(wishes.place.clone()), wishes }),
+        }
     }
 }
 

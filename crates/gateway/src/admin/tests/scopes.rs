@@ -92,6 +92,7 @@ async fn the_whole_ladder_is_explained() {
 #[case(json!({"scope": {"kind": "global"}, "expires_at": "2990-01-01T00:00:00Z", "for": "1h"}), "for")]
 #[case(json!({"scope": {"kind": "global"}, "for": "1h", "how": "instead"}), "how")]
 #[case(json!({"scope": {"kind": "global"}, "for": "1h", "mode": "half"}), "mode")]
+#[case(json!({"scope": {"kind": "global"}, "for": "1h", "until": "noon"}), "until")]
 #[tokio::test]
 async fn what_is_wrong_with_an_assignment_has_its_place(#[case] body: Value, #[case] place: &str) {
     let fixture = Fixture::new().await;

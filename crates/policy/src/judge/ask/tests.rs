@@ -148,6 +148,15 @@ async fn a_judge_that_is_away_is_left_alone_for_a_while() {
     assert_eq!(accounted(&asker, &judge, "p").await.0, Ok(0.0));
 }
 
+#[tokio::test(start_paused = true)]
+async fn the_failure_that_opens_the_breaker_between_two_tries_is_the_one_that_is_told() {
+    let judge = Scripted::new([unavailable(), SAFE]);
+    let asker = Asker { retries: 2, ..with(serde_json::json!({"breaker_failures": 1})) };
+    let (answered, account) = accounted(&asker, &judge, "p").await;
+    assert_eq!(answered, Err(Failure::Judge(JudgeError::Unavailable("503".to_owned()))));
+    assert_eq!(account.tries, 1);
+}
+
 #[rstest]
 #[case(JudgeError::Refused("400".to_owned()))]
 #[case(JudgeError::RateLimited("429".to_owned()))]
