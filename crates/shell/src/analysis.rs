@@ -273,6 +273,36 @@ pub enum Unknown {
 }
 
 impl Analysis {
+    /// What this and then another text do. Nothing flows between them.
+    #[must_use]
+    pub fn then(mut self, mut next: Self) -> Self {
+        let before = self.commands.len();
+        let moved = |indices: &mut Vec<usize>| indices.iter_mut().for_each(|index| *index += before);
+        for command in &mut next.commands {
+            moved(&mut command.reads_from);
+            moved(&mut command.writes_to);
+            command.args.iter_mut().for_each(|word| moved(&mut word.from));
+            command.assignments.iter_mut().for_each(|set| moved(&mut set.value.from));
+            command.redirects.iter_mut().for_each(|redirect| moved(&mut redirect.target.from));
+        }
+        next.effects.iter_mut().for_each(|effect| effect.command += before);
+        for unknown in &mut next.unknown {
+            if let Unknown::Name { command } | Unknown::Code { command } = unknown {
+                *command += before;
+            }
+        }
+        self.commands.append(&mut next.commands);
+        self.effects.append(&mut next.effects);
+        self.unknown.append(&mut next.unknown);
+        self.parsed &= next.parsed;
+        self
+    }
+
+    /// Whether all of it was followed: it is not too long, nested too deeply or too involved for that.
+    pub fn complete(&self) -> bool {
+        !self.unknown.iter().any(|unknown| matches!(unknown, Unknown::TooLong | Unknown::TooDeep | Unknown::TooMuch))
+    }
+
     /// The commands whose output may reach the command `index`, through pipes and words, however far.
     pub fn sources(&self, index: usize) -> Vec<usize> {
         let mut found = Vec::new();

@@ -83,7 +83,6 @@ impl Flow {
             Some(text) => text
                 .split(|c: char| c.is_ascii_whitespace() || c == '\0')
                 .filter(|part| !part.is_empty())
-                .take(crate::limits::BRACES)
                 .map(|part| Word { from: self.from.clone(), ..Word::fixed(part) })
                 .collect(),
             None => vec![Word { dynamic: true, from: self.from.clone(), ..Word::default() }],

@@ -18,6 +18,8 @@ pub(crate) const EXPANDED: usize = 1024 * 1024;
 pub(crate) const BRACES: usize = 64;
 /// Values of a variable that are kept where it may have one of several.
 pub(crate) const VALUES: usize = 8;
+/// Words that a loop, `find` or `xargs` goes through.
+pub(crate) const LOOP: usize = 64;
 /// Bytes of a value, or of a command's output, that are kept.
 pub(crate) const VALUE: usize = 32 * 1024;
 /// Effects that are kept.

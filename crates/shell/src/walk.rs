@@ -151,6 +151,15 @@ impl Walker {
         }
     }
 
+    /// Leaves out what is beyond `most`, and says so. Numbers are all alike: of them nothing is hidden.
+    pub(crate) fn at_most(&mut self, words: &mut Vec<Word>, most: usize) {
+        if words.get(most..).unwrap_or_default().iter().any(|word| !word.text.bytes().all(|byte| byte.is_ascii_digit()))
+        {
+            self.note(Unknown::TooMuch);
+        }
+        words.truncate(most);
+    }
+
     /// Goes one level deeper, if there is one left.
     pub(crate) fn enter(&mut self) -> bool {
         if self.level >= limits::DEPTH {
@@ -280,7 +289,7 @@ impl Walker {
         if values.is_empty() {
             values.push(Word { dynamic: true, ..Word::default() });
         }
-        values.truncate(limits::VALUES);
+        self.at_most(&mut values, limits::LOOP);
         self.variables.insert(variable.to_owned(), values);
         self.maybe += 1;
         let flow = self.nodes(body, context);
@@ -297,7 +306,7 @@ impl Walker {
         while self.choice < count {
             self.choices = 1;
             let next = self.command(simple, context);
-            count = self.choices.clamp(count, limits::VALUES);
+            count = self.choices.clamp(count, limits::LOOP);
             flow = if self.choice == 0 { next } else { Flow::unknown([flow.from, next.from].concat()) };
             self.choice += 1;
         }

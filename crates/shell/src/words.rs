@@ -5,7 +5,7 @@ mod braces;
 mod parameters;
 
 use crate::{
-    analysis::Word,
+    analysis::{Unknown, Word},
     limits,
     syntax::scan::{self, Open},
     walk::{Context, Walker},
@@ -117,7 +117,11 @@ impl Walker {
                 out.push(Word::fixed(raw.as_str()));
                 continue;
             }
-            for part in braces::expand(raw) {
+            let (parts, cut) = braces::expand(raw);
+            if cut {
+                self.note(Unknown::TooMuch);
+            }
+            for part in parts {
                 let fields = self.expand(&part, Mode::Words, context);
                 if !self.spend(fields.iter().map(|word| word.text.len() + 1).sum()) {
                     return out;

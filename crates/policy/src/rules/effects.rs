@@ -18,6 +18,7 @@ mod names;
 mod tools;
 
 pub(crate) use names::{Kinds, kind, kind_name, object, object_name, unknown_kind};
+pub(super) use tools::is_tool;
 
 static EFFECTS: Type = Type::new_unspecified_type("effects");
 
@@ -31,7 +32,7 @@ pub(crate) struct Effects {
 impl Effects {
     /// Of a shell's command.
     pub(super) fn of_command(command: &str) -> Self {
-        Self::of(luthien_shell::analyze(command))
+        Self::of(luthien_shell::analyze(command)).patching(command.lines())
     }
 
     /// Of a program with its arguments, which no shell reads.
@@ -146,6 +147,7 @@ impl Effects {
             "kinds" => Ok(values::list(self.kinds.names().map(text))),
             "unknown" => Ok(Box::new(CelBool::from(self.kinds.unknown()))),
             "parsed" => Ok(Box::new(CelBool::from(self.analysis.parsed))),
+            "complete" => Ok(Box::new(CelBool::from(self.analysis.complete()))),
             "commands" => Ok(values::list(self.analysis.commands.iter().map(|command| {
                 let depth = i64::try_from(command.depth).unwrap_or(i64::MAX);
                 let members: [(&str, Boxed<'static>); 5] = [
@@ -176,7 +178,7 @@ impl Effects {
 }
 
 /// The fields of effects.
-pub(super) const FIELDS: &[&str] = &["kinds", "unknown", "parsed", "commands", "list"];
+pub(super) const FIELDS: &[&str] = &["kinds", "unknown", "parsed", "complete", "commands", "list"];
 
 /// What `does` asks for.
 #[derive(Clone, Debug)]

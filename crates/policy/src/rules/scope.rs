@@ -125,11 +125,11 @@ impl<'a> Scope<'a> {
 
     fn all_effects(&self) -> Arc<Effects> {
         match self.call() {
-            Some(call) => match (command::argv(call), self.command()) {
-                (Some(argv), _) => Arc::new(Effects::of_argv(&argv)),
-                (None, Some(command)) => self.around.known.shells().effects(command),
-                (None, None) => Arc::new(Effects::of_tool(call)),
-            },
+            Some(call) => {
+                let shells = self.around.known.shells();
+                let of_shell = command::effects(call, &|command| shells.effects(command));
+                of_shell.unwrap_or_else(|| Arc::new(Effects::of_tool(call)))
+            }
             None => Arc::default(),
         }
     }

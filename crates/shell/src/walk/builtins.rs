@@ -98,7 +98,7 @@ impl Walker {
     /// `read x` takes what comes in.
     fn read(&mut self, arguments: &[Word], context: &Context) {
         let mut values = context.stdin.divided();
-        values.truncate(crate::limits::VALUES);
+        self.at_most(&mut values, crate::limits::LOOP);
         if let Some(text) =
             context.stdin.text.as_deref().map(|text| text.trim_end_matches('\n')).filter(|text| !text.contains('\n'))
         {

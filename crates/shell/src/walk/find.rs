@@ -4,13 +4,17 @@ use super::{Call, Context, Program, Walker, wrappers::replaced};
 use crate::{
     analysis::{Kind, Object, Via, Word},
     flow::Flow,
+    limits,
 };
 
 impl Walker {
     pub(super) fn find(&mut self, program: Program<'_>, call: Call, context: &Context) -> Flow {
         let Program { name, first, arguments } = program;
         let index = self.push(name.to_owned(), first.text.clone(), arguments, call, context);
-        let found = found(name, arguments);
+        let (mut roots, mut names) = (roots(arguments), names(arguments));
+        self.at_most(&mut roots, limits::LOOP);
+        self.at_most(&mut names, limits::LOOP);
+        let found = found(name, &roots, &names);
         for path in &found {
             self.effect_on(index, Kind::Search, Object::File, path);
         }
@@ -48,29 +52,31 @@ fn commands<'a>(name: &str, arguments: &'a [Word]) -> Vec<&'a [Word]> {
     out
 }
 
-/// What is found, as patterns: below the folders, by the names that are asked for.
-fn found(name: &str, arguments: &[Word]) -> Vec<Word> {
-    if name.contains("fd") {
-        return vec![Word { glob: true, ..Word::fixed("./**") }];
-    }
+/// The folders in which is looked.
+fn roots(arguments: &[Word]) -> Vec<Word> {
     let is_test =
         |word: &&Word| word.text.starts_with(['-', '(', '!', ',']) && !matches!(word.text.as_str(), "-L" | "-H" | "-P");
-    let mut roots: Vec<&Word> =
-        arguments.iter().take_while(|word| !is_test(word)).filter(|word| !word.text.starts_with('-')).take(8).collect();
-    let here = Word::fixed(".");
-    if roots.is_empty() {
-        roots.push(&here);
+    arguments.iter().take_while(|word| !is_test(word)).filter(|word| !word.text.starts_with('-')).cloned().collect()
+}
+
+/// The names that are looked for.
+fn names(arguments: &[Word]) -> Vec<Word> {
+    let name = |pair: &[Word]| match pair {
+        [test, value] if matches!(test.text.as_str(), "-name" | "-iname" | "-path" | "-ipath" | "-wholename") => {
+            Some(value.clone())
+        }
+        _ => None,
+    };
+    arguments.windows(2).filter_map(name).collect()
+}
+
+/// What is found, as patterns: below the folders, by the names that are asked for.
+fn found(program: &str, roots: &[Word], names: &[Word]) -> Vec<Word> {
+    if program.contains("fd") {
+        return vec![Word { glob: true, ..Word::fixed("./**") }];
     }
-    let names: Vec<&str> = arguments
-        .windows(2)
-        .filter_map(|pair| match pair {
-            [test, value] if matches!(test.text.as_str(), "-name" | "-iname" | "-path" | "-ipath" | "-wholename") => {
-                Some(value.text.as_str())
-            }
-            _ => None,
-        })
-        .take(8)
-        .collect();
+    let here = [Word::fixed(".")];
+    let roots = if roots.is_empty() { &here } else { roots };
     let mut out = Vec::new();
     for root in roots {
         let base = root.text.trim_end_matches('/');
@@ -78,8 +84,8 @@ fn found(name: &str, arguments: &[Word]) -> Vec<Word> {
         if names.is_empty() {
             out.push(pattern(format!("{base}/**")));
         }
-        for name in &names {
-            let name = name.trim_start_matches("*/").trim_start_matches('/');
+        for name in names {
+            let name = name.text.trim_start_matches("*/").trim_start_matches('/');
             out.push(pattern(format!("{base}/**/{name}")));
         }
     }

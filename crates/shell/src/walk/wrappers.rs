@@ -4,6 +4,7 @@ use super::{Call, Context, Pending, Program, Walker, variables::joined};
 use crate::{
     analysis::{Assignment, Kind, Object, Via, Word},
     flow::Flow,
+    limits,
     options::{self, Arguments},
     syntax,
     tables::{self, Form, Wrap},
@@ -106,7 +107,7 @@ impl Walker {
             }
         }
         if wrap.input {
-            words = Self::with_input(words, given, place);
+            words = self.with_input(words, given, place);
         }
         if words.is_empty() {
             return Flow::nothing();
@@ -115,7 +116,7 @@ impl Walker {
     }
 
     /// The words that `xargs` and `parallel` put together.
-    fn with_input(mut words: Vec<Word>, given: &Arguments<'_>, place: &Context) -> Vec<Word> {
+    fn with_input(&mut self, mut words: Vec<Word>, given: &Arguments<'_>, place: &Context) -> Vec<Word> {
         let mut input = place.stdin.divided();
         // `parallel cmd ::: a b`
         if let Some(at) = words.iter().position(|word| matches!(word.text.as_str(), ":::" | ":::+" | "::::")) {
@@ -131,11 +132,13 @@ impl Walker {
             if let (Some(text), true) =
                 (&place.stdin.text, given.has("-I") || given.has("-i") || given.has("--replace"))
             {
-                let lines = text.lines().filter(|line| !line.is_empty()).take(4);
+                let lines = text.lines().filter(|line| !line.is_empty());
                 input = lines.map(|line| Word { from: place.stdin.from.clone(), ..Word::fixed(line) }).collect();
             }
+            self.at_most(&mut input, limits::LOOP);
             return words.into_iter().flat_map(|word| replaced(&word, mark, &input)).collect();
         }
+        self.at_most(&mut input, limits::COMMANDS);
         words.extend(input);
         words
     }
@@ -191,7 +194,7 @@ pub(super) fn replaced(word: &Word, mark: &str, input: &[Word]) -> Vec<Word> {
     }
     input
         .iter()
-        .take(4)
+        .take(limits::LOOP)
         .map(|value| Word {
             text: word.text.replace(mark, &value.text),
             bare: word.bare.replace(mark, &value.bare),

@@ -7,29 +7,32 @@ use crate::{
     syntax::scan::{self, Open},
 };
 
-/// The words that a word's braces make; itself where there are none. At most a bounded number.
-pub(super) fn expand(word: &str) -> Vec<Cow<'_, str>> {
+/// The words that a word's braces make; itself where there are none. At most a bounded number, and whether words of a list
+/// were left out for that. Of a range the first stand for the others.
+pub(super) fn expand(word: &str) -> (Vec<Cow<'_, str>>, bool) {
     if !word.contains('{') {
-        return vec![Cow::Borrowed(word)];
+        return (vec![Cow::Borrowed(word)], false);
     }
+    let mut cut = false;
     let mut open = vec![Cow::Borrowed(word)];
     let mut done = Vec::new();
     // Each round resolves one pair of braces; words only grow in number, and that is bounded.
     while let Some(word) = open.pop() {
         if done.len() + open.len() >= limits::BRACES {
+            cut |= !open.is_empty() || first(&word, &mut cut).is_some();
             done.push(word);
             break;
         }
-        match first(&word) {
+        match first(&word, &mut cut) {
             Some(parts) => open.extend(parts.into_iter().rev().map(Cow::Owned)),
             None => done.push(word),
         }
     }
-    done
+    (done, cut)
 }
 
 /// The words that the first braces make, `None` where there are none.
-fn first(word: &str) -> Option<Vec<String>> {
+fn first(word: &str, cut: &mut bool) -> Option<Vec<String>> {
     let bytes = word.as_bytes();
     let mut at = 0;
     while let Some(&byte) = bytes.get(at) {
@@ -39,6 +42,7 @@ fn first(word: &str) -> Option<Vec<String>> {
             let inside = word.get(at + 1..end)?;
             let items = if commas.is_empty() { range(inside) } else { list(word, at + 1, end, &commas) };
             if let Some(items) = items {
+                *cut |= !commas.is_empty() && items.len() > limits::BRACES;
                 let (before, after) = (word.get(..at)?, word.get(end + 1..)?);
                 return Some(
                     items.into_iter().take(limits::BRACES).map(|item| format!("{before}{item}{after}")).collect(),

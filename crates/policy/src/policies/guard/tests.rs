@@ -1,5 +1,7 @@
 //! The guard's rules: their own examples, two tables of calls, the configuration.
 
+mod hidden;
+
 use luthien_wire::turn::ToolCall;
 use rstest::rstest;
 use serde_json::json;

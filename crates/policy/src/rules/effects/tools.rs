@@ -1,6 +1,6 @@
 //! What the tools of known agents do to files and hosts, by their names and arguments.
 
-use luthien_shell::{Analysis, Effect, Kind, Object};
+use luthien_shell::{Analysis, Command, Effect, Kind, Object};
 use luthien_wire::turn::ToolCall;
 use serde_json::Value;
 
@@ -18,18 +18,29 @@ struct Tool {
 }
 
 const PATHS: &[&str] =
-    &["file_path", "path", "notebook_path", "filename", "file", "target_file", "filePath", "absolute_path"];
+    &["file_path", "path", "paths", "notebook_path", "filename", "file", "target_file", "filePath", "absolute_path"];
 
 const TOOLS: &[Tool] = &[
     Tool {
-        names: &["Read", "NotebookRead", "read_file", "view", "view_image", "cat", "open_file"],
+        names: &[
+            "Read",
+            "NotebookRead",
+            "read_file",
+            "read_text_file",
+            "read_media_file",
+            "read_multiple_files",
+            "view",
+            "view_image",
+            "cat",
+            "open_file",
+        ],
         kinds: &[Kind::Read],
         object: Object::File,
         fields: PATHS,
         recursive: false,
     },
     Tool {
-        names: &["Grep", "Glob", "LS", "list_dir", "list_directory", "grep", "glob", "search_files", "ls", "find"],
+        names: &["Grep", "Glob", "LS", "list_dir", "list_directory", "search_files", "find"],
         kinds: &[Kind::Read],
         object: Object::File,
         fields: &["path", "directory", "dir", "dir_path"],
@@ -44,8 +55,6 @@ const TOOLS: &[Tool] = &[
             "write_file",
             "create_file",
             "edit_file",
-            "write",
-            "edit",
             "replace",
             "str_replace_based_edit_tool",
             "str_replace_editor",
@@ -63,7 +72,7 @@ const TOOLS: &[Tool] = &[
         recursive: false,
     },
     Tool {
-        names: &["WebFetch", "web_fetch", "fetch", "webfetch", "fetch_url"],
+        names: &["WebFetch", "web_fetch", "fetch", "fetch_url"],
         kinds: &[Kind::Network],
         object: Object::Host,
         fields: &["url", "uri"],
@@ -71,28 +80,55 @@ const TOOLS: &[Tool] = &[
     },
 ];
 
-/// The tools of agents that write patches: the files stand in the patch.
-const PATCHES: &[&str] = &["apply_patch", "patch"];
+/// The tools of agents that write patches, and the commands that agents take for them: the files stand in the patch.
+const PATCHES: &[&str] = &["apply_patch", "applypatch", "patch"];
+
+/// Whether a call's tool is one of these, in whatever case. Servers' tools have the server's name in front: `mcp__files__read`.
+pub(crate) fn is_tool(called: &str, names: &[&str]) -> bool {
+    let own = called.rsplit("__").next().unwrap_or(called);
+    let own = own.rsplit(['.', '/', ':']).next().unwrap_or(own);
+    names.iter().any(|name| own.eq_ignore_ascii_case(name) || called.eq_ignore_ascii_case(name))
+}
 
 impl Effects {
     /// Of a tool that is no shell. Nothing is known of most.
     pub(crate) fn of_tool(call: &ToolCall) -> Self {
         let Ok(arguments) = &call.arguments else { return Self::default() };
         let mut effects = Vec::new();
-        for tool in TOOLS.iter().filter(|tool| tool.names.contains(&call.name.as_str())) {
-            for target in tool.fields.iter().filter_map(|field| arguments.get(*field)?.as_str()) {
+        for tool in TOOLS.iter().filter(|tool| is_tool(&call.name, tool.names)) {
+            let mut targets = Vec::new();
+            tool.fields.iter().filter_map(|field| arguments.get(*field)).for_each(|value| strings(value, &mut targets));
+            for target in targets {
                 for &kind in tool.kinds {
                     effects.push(effect(kind, tool.object, target, tool.recursive));
                 }
             }
         }
-        if PATCHES.contains(&call.name.as_str()) {
+        if is_tool(&call.name, PATCHES) {
             let mut texts = Vec::new();
             strings(arguments, &mut texts);
             effects.extend(texts.into_iter().flat_map(str::lines).filter_map(patched));
+            // One file's change, as an object.
+            if let (Some(kind), Some(path)) = (text(arguments, "type"), text(arguments, "path")) {
+                let kind = if kind == "delete_file" { Kind::Delete } else { Kind::Write };
+                effects.push(effect(kind, Object::File, path, false));
+            }
         }
         Self::of(Analysis { effects, parsed: true, ..Analysis::default() })
     }
+
+    /// With what a patch in the command does, where the command applies one: agents take such commands for their own tool.
+    pub(crate) fn patching<'a>(self, lines: impl Iterator<Item = &'a str>) -> Self {
+        let patches = |command: &Command| matches!(command.name.as_str(), "apply_patch" | "applypatch");
+        let Some(by) = self.analysis().commands.iter().position(patches) else { return self };
+        let mut analysis = self.analysis().clone();
+        analysis.effects.extend(lines.filter_map(patched).map(|effect| Effect { command: by, ..effect }));
+        Self::of(analysis)
+    }
+}
+
+fn text<'a>(arguments: &'a Value, field: &str) -> Option<&'a str> {
+    arguments.get(field)?.as_str()
 }
 
 fn effect(kind: Kind, object: Object, target: &str, recursive: bool) -> Effect {
@@ -100,7 +136,7 @@ fn effect(kind: Kind, object: Object, target: &str, recursive: bool) -> Effect {
     Effect { kind, object, target: Some(target), dynamic: false, recursive, force: false, command: 0 }
 }
 
-/// The file that a patch's line names.
+/// The file that a patch's line names. Blanks around it do not keep agents from reading it.
 fn patched(line: &str) -> Option<Effect> {
     let marks = [
         ("*** Add File: ", Kind::Write),
@@ -109,6 +145,7 @@ fn patched(line: &str) -> Option<Effect> {
         ("*** Delete File: ", Kind::Delete),
         ("+++ ", Kind::Write),
     ];
+    let line = line.trim();
     let (path, kind) = marks.iter().find_map(|(mark, kind)| Some((line.strip_prefix(mark)?, *kind)))?;
     let path = path.trim().trim_start_matches("b/");
     (path != "/dev/null").then(|| effect(kind, Object::File, path, false))

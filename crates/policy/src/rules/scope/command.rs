@@ -1,13 +1,26 @@
 //! Which tools are shells, and the command that a call gives them.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use luthien_wire::turn::ToolCall;
 use serde_json::Value;
 
-/// Names of shell tools in the agents that are in use; compared in any case.
+use crate::rules::effects::{Effects, is_tool};
+
+/// Names of shell tools in the agents that are in use; compared in any case, and behind a server's name.
 const TOOLS: &[&str] = &[
     "bash",
+    "bash_tool",
+    "bash_code_execution",
+    "execute_bash",
+    "run_bash",
+    "run_shell",
+    "shell_exec",
+    "run_terminal_command",
+    "start_process",
+    "interact_with_process",
+    "monitor",
     "sh",
     "shell",
     "shell_call",
@@ -44,12 +57,18 @@ pub(super) fn in_arguments<'a>(tool: &str, arguments: &'a Value) -> Option<Cow<'
     Some(given.fold(first, |all, one| Cow::Owned(format!("{all}\n{}", one.line()))))
 }
 
-/// A program with its arguments, where a shell tool is given these and nothing else.
-pub(super) fn argv(call: &ToolCall) -> Option<Vec<String>> {
-    match given(&call.name, call.arguments.as_ref().ok()?)[..] {
-        [Given::Words(words)] => Some(texts(words)?.map(str::to_owned).collect()),
-        _ => None,
-    }
+/// What a call of a shell tool does. Each of its commands is read for itself: which of them the tool takes is not known, and the
+/// one must not make the other part of a text.
+pub(super) fn effects(call: &ToolCall, read: &dyn Fn(&str) -> Arc<Effects>) -> Option<Arc<Effects>> {
+    let mut each = given(&call.name, call.arguments.as_ref().ok()?).into_iter().map(|given| match given {
+        Given::Words(words) => {
+            let argv: Vec<String> = texts(words).into_iter().flatten().map(str::to_owned).collect();
+            Arc::new(Effects::of_argv(&argv).patching(argv.iter().flat_map(|word| word.lines())))
+        }
+        text => read(&text.line()),
+    });
+    let first = each.next()?;
+    Some(each.fold(first, |all, one| Arc::new(Effects::of(all.analysis().clone().then(one.analysis().clone())))))
 }
 
 /// What a shell tool is given.
@@ -76,7 +95,7 @@ impl<'a> Given<'a> {
 }
 
 fn given<'a>(tool: &str, arguments: &'a Value) -> Vec<Given<'a>> {
-    if !TOOLS.iter().any(|name| tool.eq_ignore_ascii_case(name)) {
+    if !is_tool(tool, TOOLS) {
         return Vec::new();
     }
     let read = |field: &str, value: &'a Value| {
