@@ -248,7 +248,7 @@ fn bad_input_is_told_with_its_line() {
 #[test]
 fn the_settings_beside_a_policy_are_none_of_it() {
     let desk = Desk::new(RULES, COMMANDS);
-    let rules = RULES.lines().map(|line| format!("    {line}\n")).collect::<String>();
+    let rules = format!("    {}\n", RULES.replace('\n', "\n    "));
     let settings = format!("policy:\n  class: rules\n  fail_mode: open\n  config:\n{rules}");
     std::fs::write(desk.folder.path().join("luthien.yaml"), settings).unwrap();
     let args = Line::parse_from(["eval".to_owned(), desk.path("luthien.yaml"), desk.path("commands.jsonl")]).args;
