@@ -29,6 +29,12 @@ const LAST_LINES: usize = 3;
 /// The longest line of its output that the log gets, in bytes.
 const LINE: usize = 4000;
 
+/// Runs the SDK as `-m luthien_policy` would, but never out of the folder in which the gateway stands: agents may write there.
+const SDK: &str = "import sys
+sys.path[:] = [folder for folder in sys.path if folder]
+import runpy
+runpy.run_module('luthien_policy', run_name='__main__', alter_sys=True)";
+
 /// What a child is doing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum State {
@@ -92,7 +98,7 @@ pub(super) struct Start {
 impl Start {
     fn command(&self) -> Command {
         let mut command = Command::new(&self.program.python);
-        command.env_clear().envs(&self.environment).args(["-m", "luthien_policy"]).arg(&self.program.file);
+        command.env_clear().envs(&self.environment).args(["-c", SDK]).arg(&self.program.file);
         command.arg("--socket").arg(&self.socket).args(["--max-concurrency", &self.program.at_once.to_string()]);
         // Its end is the gateway's, however that ends.
         command.arg("--until-stdin-ends").stdin(Stdio::piped());
@@ -224,5 +230,34 @@ impl Sockets {
     pub(super) fn next(&self, folder: &Path) -> PathBuf {
         let number = self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         folder.join(format!("{}-{number}.sock", std::process::id()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_sdk_is_never_taken_from_the_folder_where_the_gateway_stands() {
+        let (here, libraries) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        for name in ["luthien_policy.py", "runpy.py"] {
+            std::fs::write(here.path().join(name), "print('from here')").unwrap();
+        }
+        std::fs::write(libraries.path().join("luthien_policy.py"), "import sys; print('the SDK', sys.argv[1])")
+            .unwrap();
+        let program = Program {
+            python: "python3".to_owned(),
+            file: "policy.py".to_owned(),
+            class: None,
+            env: Vec::new(),
+            at_once: 1,
+        };
+        let given = [
+            ("PATH".to_owned(), std::env::var("PATH").unwrap()),
+            ("PYTHONPATH".to_owned(), libraries.path().display().to_string()),
+        ];
+        let start = Start { program, socket: PathBuf::from("/nowhere"), environment: given.into() };
+        let output = start.command().current_dir(here.path()).output().await.unwrap();
+        assert_eq!(String::from_utf8_lossy(&output.stdout), "the SDK policy.py\n", "{output:?}");
     }
 }
