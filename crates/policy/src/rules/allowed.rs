@@ -56,8 +56,9 @@ impl Allowed {
                 && redirect.target.text != "/dev/null"
                 && !redirect.target.text.bytes().all(|byte| byte.is_ascii_digit())
         });
-        // So may one that sets variables: `LD_PRELOAD=…`.
-        !writes && command.assignments.is_empty() && self.commands.matches(&written(command))
+        // So may one that sets variables: `LD_PRELOAD=…`. And `/tmp/git` need not be `git`.
+        let as_named = command.assignments.is_empty() && command.path == command.name;
+        !writes && as_named && self.commands.matches(&written(command))
     }
 
     fn is_allowed_path(&self, effect: &Effect) -> bool {
