@@ -305,19 +305,24 @@ impl Analysis {
 
     /// The commands whose output may reach the command `index`, through pipes and words, however far.
     pub fn sources(&self, index: usize) -> Vec<usize> {
-        let mut found = Vec::new();
-        let mut open = vec![index];
+        self.sources_of(std::iter::once(index)).into_iter().filter(|&source| source != index).collect()
+    }
+
+    /// The commands whose output may reach one of `commands`, in one go.
+    pub fn sources_of(&self, commands: impl IntoIterator<Item = usize>) -> Vec<usize> {
+        let mut found = vec![false; self.commands.len()];
+        let mut open: Vec<usize> = commands.into_iter().collect();
         while let Some(command) = open.pop().and_then(|next| self.commands.get(next)) {
             let words = command.args.iter().chain(command.assignments.iter().map(|set| &set.value));
             for &source in command.reads_from.iter().chain(words.flat_map(|word| &word.from)) {
-                if source != index && !found.contains(&source) {
-                    found.push(source);
+                if let Some(found) = found.get_mut(source)
+                    && !std::mem::replace(found, true)
+                {
                     open.push(source);
                 }
             }
         }
-        found.sort_unstable();
-        found
+        (0..found.len()).filter(|&source| found.get(source) == Some(&true)).collect()
     }
 
     /// The effects of the command `index`.

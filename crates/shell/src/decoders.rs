@@ -1,11 +1,13 @@
 //! What commands print that only change text: `echo`, `base64 -d`, `rev`, `tr`…
 
+use std::collections::{HashMap, HashSet};
+
 use base64::{
     Engine, alphabet,
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
 };
 
-use crate::{analysis::Word, flow::Flow, words::unescape};
+use crate::{analysis::Word, flow::Flow, limits, words::unescape};
 
 /// Lenient, as the tools are: padding may be missing.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
@@ -139,7 +141,7 @@ fn printf(arguments: &[Word]) -> Option<Flow> {
         for _ in 0..=values.len() {
             let before = values.len();
             formatted(&format, &mut values, &mut out);
-            if values.len() == 0 || values.len() == before {
+            if values.len() == 0 || values.len() == before || out.len() > limits::VALUE {
                 break;
             }
         }
@@ -185,15 +187,16 @@ fn tr(text: &str, arguments: &[Word]) -> Option<String> {
     let mut sets = arguments.iter().filter(|word| !word.text.starts_with('-') || word.text.len() == 1);
     let from = set(&fixed(sets.next()?)?);
     if deletes {
+        let from: HashSet<char> = from.into_iter().collect();
         return Some(text.chars().filter(|c| !from.contains(c)).collect());
     }
     let to = set(&fixed(sets.next()?)?);
     let last = *to.last()?;
-    Some(
-        text.chars()
-            .map(|c| from.iter().position(|known| *known == c).map_or(c, |at| to.get(at).copied().unwrap_or(last)))
-            .collect(),
-    )
+    let mut table = HashMap::new();
+    for (at, c) in from.into_iter().enumerate() {
+        table.entry(c).or_insert_with(|| to.get(at).copied().unwrap_or(last));
+    }
+    Some(text.chars().map(|c| table.get(&c).copied().unwrap_or(c)).collect())
 }
 
 /// The characters of a set: `a-z`, `[:upper:]`, escapes.
@@ -232,6 +235,9 @@ fn sed(text: &str, arguments: &[Word]) -> Option<String> {
     let mut parts = rest.get(mark.len_utf8()..)?.split(mark);
     let (from, to, flags) = (parts.next()?, parts.next()?, parts.next()?);
     if from.is_empty() || from.contains(['*', '.', '[', '\\', '^', '$']) || to.contains(['\\', '&']) {
+        return None;
+    }
+    if text.matches(from).count().saturating_mul(to.len()) > limits::VALUE {
         return None;
     }
     let replaced: Vec<String> = text

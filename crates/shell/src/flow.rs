@@ -1,6 +1,6 @@
 //! What goes from one command to the next.
 
-use crate::{analysis::Word, words};
+use crate::{analysis::Word, limits};
 
 /// What a command writes to its standard output, as far as it is known.
 #[derive(Debug, Clone, Default)]
@@ -21,7 +21,7 @@ impl Flow {
 
     /// Output that is known.
     pub(crate) fn known(text: &str, from: Vec<usize>) -> Self {
-        Self { text: Some(words::bounded(text).to_owned()), words: None, from }
+        Self { text: (text.len() <= limits::VALUE).then(|| text.to_owned()), words: None, from }
     }
 
     /// Output of which only the writers are known.
@@ -41,7 +41,7 @@ impl Flow {
             (None, after) => after.filter(|_| empty),
         };
         self.text = match (self.text, next.text) {
-            (Some(before), Some(after)) => Some(words::bounded(&(before + &after)).to_owned()),
+            (Some(before), Some(after)) => Some(before + &after).filter(|text| text.len() <= limits::VALUE),
             _ => None,
         };
         self.from.extend(next.from);
@@ -75,6 +75,7 @@ impl Flow {
     }
 
     /// The output divided at blanks, as `xargs` and `for` take it.
+    /// One more than is followed where there are too many.
     pub(crate) fn divided(&self) -> Vec<Word> {
         if let Some(words) = &self.words {
             return words.iter().map(|word| Word { from: self.from.clone(), ..word.clone() }).collect();

@@ -8,19 +8,25 @@ pub(crate) const GRAMMAR: usize = 16 * 1024;
 pub(crate) const GRAMMAR_STEPS: usize = 30;
 /// Bytes of text for which one more report is allowed.
 pub(crate) const GRAMMAR_BYTES_A_STEP: usize = 16;
+/// Heredocs of a text that goes to the grammar, whose scanner reads to the end of the text for each.
+pub(crate) const GRAMMAR_HEREDOCS: usize = 32;
+/// Heredocs whose marks have commands in them that have heredocs, and so on.
+pub(crate) const MARKS: usize = 8;
 /// Levels of nesting that are followed, of all sorts together.
 pub(crate) const DEPTH: usize = 28;
 /// Commands that are looked at.
 pub(crate) const COMMANDS: usize = 1000;
 /// Bytes that all expansions together may make.
 pub(crate) const EXPANDED: usize = 1024 * 1024;
-/// Words that one word's braces may make.
+/// Bytes that are looked at, however often the same ones: loops, functions and substitutions read a text again and again.
+pub(crate) const WORK: usize = 16 * 1024 * 1024;
+/// What a byte costs that the grammar reads, and what reading costs in any case, in bytes of `WORK`.
+pub(crate) const GRAMMAR_WORK: (usize, usize) = (128, 4096);
+/// Words that one word's braces may make. Of a range of numbers the first and the last are kept.
 pub(crate) const BRACES: usize = 64;
-/// Values of a variable that are kept where it may have one of several.
-pub(crate) const VALUES: usize = 8;
-/// Words that a loop, `find` or `xargs` goes through.
+/// Words that a loop, `find` or `xargs` goes through, values of a variable, calls in a piece of code.
 pub(crate) const LOOP: usize = 64;
-/// Bytes of a value, or of a command's output, that are kept.
-pub(crate) const VALUE: usize = 32 * 1024;
+/// Bytes of a command's output that are kept; what is longer counts as not known.
+pub(crate) const VALUE: usize = INPUT;
 /// Effects that are kept.
 pub(crate) const EFFECTS: usize = 4000;

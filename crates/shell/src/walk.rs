@@ -86,6 +86,7 @@ pub(crate) struct Walker {
     maybe: usize,
     level: usize,
     spent: usize,
+    worked: usize,
     /// Commands that read what the next command writes, from `>(…)`.
     pub(crate) taking: Vec<usize>,
     /// The text of the last `<(…)`, where it is known.
@@ -177,11 +178,17 @@ impl Walker {
     /// Takes `bytes` from what expansions may make; `false` where nothing is left.
     pub(crate) fn spend(&mut self, bytes: usize) -> bool {
         self.spent = self.spent.saturating_add(bytes);
-        if self.spent > limits::EXPANDED {
+        if self.spent > limits::EXPANDED || self.worked > limits::WORK {
             self.note(Unknown::TooMuch);
             return false;
         }
         true
+    }
+
+    /// Takes `bytes` from what may be looked at; `false` where nothing is left.
+    pub(crate) fn work(&mut self, bytes: usize) -> bool {
+        self.worked = self.worked.saturating_add(bytes);
+        self.spend(0)
     }
 
     /// How many commands were found.
@@ -191,7 +198,9 @@ impl Walker {
 
     /// Follows a script.
     pub(crate) fn script(&mut self, text: &str, context: &Context) -> Flow {
-        if !self.spend(text.len()) || !self.enter() {
+        let (byte, fixed) = limits::GRAMMAR_WORK;
+        let work = if text.len() > limits::GRAMMAR { text.len() } else { text.len() * byte };
+        if !self.spend(text.len()) || !self.work(fixed + work) || !self.enter() {
             return Flow::unknown(Vec::new());
         }
         let script = syntax::read(text);

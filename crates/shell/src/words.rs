@@ -6,7 +6,6 @@ mod parameters;
 
 use crate::{
     analysis::{Unknown, Word},
-    limits,
     syntax::scan::{self, Open},
     walk::{Context, Walker},
 };
@@ -117,11 +116,14 @@ impl Walker {
                 out.push(Word::fixed(raw.as_str()));
                 continue;
             }
-            let (parts, cut) = braces::expand(raw);
-            if cut {
+            if !self.work(raw.len()) {
+                return out;
+            }
+            let parts = braces::expand(raw);
+            if !parts.all {
                 self.note(Unknown::TooMuch);
             }
-            for part in parts {
+            for part in parts.words {
                 let fields = self.expand(&part, Mode::Words, context);
                 if !self.spend(fields.iter().map(|word| word.text.len() + 1).sum()) {
                     return out;
@@ -165,6 +167,9 @@ impl Walker {
 
     /// Adds what `raw` gives to the fields.
     fn parts(&mut self, raw: &str, quoted: bool, fields: &mut Fields, context: &Context) {
+        if !self.work(raw.len()) {
+            return fields.unknown(raw);
+        }
         let bytes = raw.as_bytes();
         let mut at = 0;
         while let Some(&byte) = bytes.get(at) {
@@ -264,13 +269,4 @@ fn plain_end(text: &str, at: usize, quoted: bool) -> usize {
     let stops: &[u8] = if quoted { b"\\$`" } else { b"\\'\"$`<>" };
     let rest = text.as_bytes().get(first..).unwrap_or_default();
     rest.iter().position(|byte| stops.contains(byte)).map_or(text.len(), |offset| first + offset)
-}
-
-/// The text, or as much of it as a value may have.
-pub(crate) fn bounded(text: &str) -> &str {
-    let mut end = text.len().min(limits::VALUE);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    text.get(..end).unwrap_or_default()
 }

@@ -73,6 +73,9 @@ pub fn decode(dialect: Dialect, body: &[u8]) -> Result<Whole, Unreadable> {
 /// The body with the choices that have an edit changed; the rest byte for byte, but for log probabilities of what is gone.
 /// `edits` are in the order of the choices.
 pub fn rewrite(dialect: Dialect, body: &str, whole: &Whole, edits: &[Option<Edit>]) -> Option<String> {
+    if edits.iter().all(Option::is_none) {
+        return Some(body.to_owned());
+    }
     let out = match dialect {
         Dialect::Messages => messages::rewrite_whole(body, whole, edits),
         Dialect::Chat => chat::rewrite_whole(body, whole, edits),

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::future::join_all;
 use luthien_wire::Dialect;
-use luthien_wire::model_name;
 use luthien_wire::stream::{Encoder, Kind};
 use luthien_wire::turn::{Block, StopReason, ToolForm};
 use luthien_wire::whole::{self, Choice, Edit, Out, Part};
+use luthien_wire::{logprobs, model_name};
 
 use super::{MOST_BLOCKS, watches_answers};
 use crate::contract::{Action, Target};
@@ -47,10 +47,14 @@ impl Reviews {
     /// The body with what was decided; `None` where nothing changed.
     async fn rewritten(&self, body: &Bytes, read: &whole::Whole) -> Option<Bytes> {
         let edits = join_all(read.choices.iter().map(|choice| decide(Arc::clone(&self.0), choice))).await;
-        if edits.iter().all(Option::is_none) {
-            return None;
-        }
         let text = std::str::from_utf8(body).ok()?;
+        if edits.iter().all(Option::is_none) {
+            // As in streams: what policies did not see must not leave beside what they saw.
+            let watched = watches_answers(&self.0);
+            let sifted = watched.then(|| logprobs::sift(self.0.context.dialect, text)).flatten()?;
+            self.0.note(|summary| summary.repaired = true);
+            return Some(sifted.into());
+        }
         let new = whole::rewrite(self.0.context.dialect, text, read, &edits);
         // An edit that cannot be written must not let through what it was to remove.
         Some(new.map_or_else(

@@ -140,6 +140,7 @@ fn chain() -> impl Strategy<Value = Vec<Value>> {
         json!({"class": "rules", "config": {"rules": [
             {"name": "gone", "when": "tool.command.startsWith('pkill')", "action": "drop"},
             {"name": "no", "when": "tool.effects.deletes()", "action": "block", "message": "no {tool_name}"},
+            {"name": "long", "when": "tool.command == 'ls'", "action": {"rewrite": {"args": "{'command': 'ls -l'}"}}},
             {"name": "b", "on": "text", "action": {"rewrite": {"regex": [["b+", "<$0>"]]}}},
             {"name": "d", "on": "text", "when": "text.contains('dd')", "action": "notice", "message": "two of them"},
         ]}}),

@@ -1,6 +1,7 @@
 //! What a tool call does, and the questions that expressions ask about it.
 
 use std::any::Any;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use cel::common::traits::Indexer;
@@ -120,11 +121,10 @@ impl Effects {
                     && globs.is_none_or(|globs| says(globs, effect))
             })
         };
-        self.analysis
-            .effects
-            .iter()
-            .filter(|effect| effect.kind == Kind::Send)
-            .any(|effect| reads(effect.command) || self.analysis.sources(effect.command).into_iter().any(reads))
+        let senders: BTreeSet<usize> =
+            self.analysis.effects.iter().filter(|effect| effect.kind == Kind::Send).map(|it| it.command).collect();
+        let sources = self.analysis.sources_of(senders.iter().copied());
+        senders.into_iter().chain(sources).any(reads)
     }
 
     fn does(&self, deed: &Deed) -> bool {

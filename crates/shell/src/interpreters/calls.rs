@@ -1,6 +1,9 @@
 //! Finds the calls in code that touch files, processes and the network. It reads no language: it looks for names and the text after them.
 
-use crate::analysis::{Kind, Object};
+use crate::{
+    analysis::{Kind, Object},
+    limits,
+};
 
 /// What a piece of code does.
 pub(super) enum Found {
@@ -152,10 +155,17 @@ const CALLS: &[(&str, Act)] = &[
 /// Finds the calls in a piece of code.
 pub(super) fn find(language: &str, code: &str) -> Vec<Found> {
     let mut out = Vec::new();
+    // More calls of a sort than are looked at: what the others run is not known.
+    let many = |mark: &str| code.match_indices(mark).nth(limits::LOOP).is_some();
+    let shell = matches!(language, "perl" | "ruby" | "php") && many("`");
+    let pipes = matches!(language, "awk" | "gawk" | "mawk" | "nawk") && (many("|") || many(">"));
+    if shell || pipes || CALLS.iter().any(|(name, _)| many(name)) {
+        out.push(Found::Shell(None));
+    }
     let mut decoded = false;
     let mut seen = Vec::new();
     for &(name, act) in CALLS {
-        for (at, _) in code.match_indices(name).take(16) {
+        for (at, _) in code.match_indices(name).take(limits::LOOP) {
             let end = at + name.len();
             if !stands_alone(code, at, end, name) || seen.contains(&end) {
                 continue;
@@ -231,7 +241,7 @@ fn of(act: Act, rest: &str, out: &mut Vec<Found>) {
                 || arguments.contains(",[")
                 || separate(arguments);
             let text = match first {
-                Some(first) if list => Some(texts.take(16).fold(first, |text, next| text + " " + &next)),
+                Some(first) if list => Some(texts.take(limits::LOOP).fold(first, |text, next| text + " " + &next)),
                 other => other,
             };
             out.push(Found::Shell(text));
@@ -360,12 +370,12 @@ fn texts(code: &str) -> impl Iterator<Item = String> {
 
 /// Commands in backquotes.
 fn backquoted(code: &str) -> Vec<Found> {
-    code.split('`').skip(1).step_by(2).take(16).map(|text| Found::Shell(Some(text.to_owned()))).collect()
+    code.split('`').skip(1).step_by(2).take(limits::LOOP).map(|text| Found::Shell(Some(text.to_owned()))).collect()
 }
 
 /// `"command" | getline`, `print | "command"`, `print > "file"`.
 fn awk(code: &str, out: &mut Vec<Found>) {
-    for (at, _) in code.match_indices('|').take(16) {
+    for (at, _) in code.match_indices('|').take(limits::LOOP) {
         let (before, after) = (code.get(..at).unwrap_or_default(), code.get(at + 1..).unwrap_or_default());
         if after.trim_start_matches(['&', ' ']).starts_with("getline") {
             let text = before
@@ -378,7 +388,7 @@ fn awk(code: &str, out: &mut Vec<Found>) {
             out.push(Found::Shell(texts(after).next()));
         }
     }
-    for (at, _) in code.match_indices('>').take(16) {
+    for (at, _) in code.match_indices('>').take(limits::LOOP) {
         let after = code.get(at + 1..).unwrap_or_default().trim_start_matches(['>', ' ']);
         if after.starts_with('"') && code.contains("print") {
             out.push(Found::Does(Kind::Write, Object::File, texts(after).next(), false));

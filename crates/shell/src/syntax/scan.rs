@@ -1,5 +1,7 @@
 //! Finds where quotes, substitutions and words end. Keeps its own stack, so that no depth of nesting overflows the thread's.
 
+use crate::limits;
+
 /// What is open while a closing mark is looked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Open {
@@ -17,32 +19,72 @@ pub(crate) enum Open {
 
 /// The place of the mark that closes `open`, whose inside begins at `at`; the end of the text where there is none.
 pub(crate) fn close(text: &[u8], at: usize, open: Open) -> usize {
-    Closer { text, at, stack: vec![open], heredocs: Vec::new() }.run()
+    Scan { text, marks: 0 }.close(at, open)
 }
 
 /// The end of the word that begins at `at`.
-pub(crate) fn word_end(text: &[u8], mut at: usize) -> usize {
-    while let Some(&byte) = text.get(at) {
-        match byte {
-            b'<' | b'>' | b'=' if text.get(at + 1) == Some(&b'(') => at = close(text, at + 2, Open::Paren(0)) + 1,
-            b' ' | b'\t' | b'\n' | b'\r' | b';' | b'&' | b'|' | b'(' | b')' | b'<' | b'>' => return at,
-            _ => at = after(text, at),
-        }
-    }
-    text.len()
+pub(crate) fn word_end(text: &[u8], at: usize) -> usize {
+    Scan { text, marks: 0 }.word_end(at)
 }
 
-/// The place behind what begins at `at`: a quoted part, a substitution, an escaped or a plain byte.
-fn after(text: &[u8], at: usize) -> usize {
-    match (text.get(at), text.get(at + 1)) {
-        (Some(b'\\'), _) => at + 2,
-        (Some(b'\''), _) => single_end(text, at + 1) + 1,
-        (Some(b'"'), _) => close(text, at + 1, Open::Double) + 1,
-        (Some(b'`'), _) => close(text, at + 1, Open::Backquote) + 1,
-        (Some(b'$'), Some(b'\'')) => ansi_end(text, at + 2) + 1,
-        (Some(b'$'), Some(b'(')) => close(text, at + 2, Open::Paren(0)) + 1,
-        (Some(b'$'), Some(b'{')) => close(text, at + 2, Open::Brace) + 1,
-        _ => at + 1,
+/// A text, and how many marks of heredocs are open around what is looked at: their words have commands in them, which
+/// have heredocs.
+#[derive(Clone, Copy)]
+struct Scan<'a> {
+    text: &'a [u8],
+    marks: usize,
+}
+
+impl Scan<'_> {
+    fn close(self, at: usize, open: Open) -> usize {
+        Closer { text: self.text, marks: self.marks, at, stack: vec![open], heredocs: Vec::new() }.run()
+    }
+
+    fn word_end(self, mut at: usize) -> usize {
+        let text = self.text;
+        while let Some(&byte) = text.get(at) {
+            match byte {
+                b'<' | b'>' | b'=' if text.get(at + 1) == Some(&b'(') => at = self.close(at + 2, Open::Paren(0)) + 1,
+                b' ' | b'\t' | b'\n' | b'\r' | b';' | b'&' | b'|' | b'(' | b')' | b'<' | b'>' => return at,
+                _ => at = self.after(at),
+            }
+        }
+        text.len()
+    }
+
+    /// The place behind what begins at `at`: a quoted part, a substitution, an escaped or a plain byte.
+    fn after(self, at: usize) -> usize {
+        let text = self.text;
+        match (text.get(at), text.get(at + 1)) {
+            (Some(b'\\'), _) => at + 2,
+            (Some(b'\''), _) => single_end(text, at + 1) + 1,
+            (Some(b'"'), _) => self.close(at + 1, Open::Double) + 1,
+            (Some(b'`'), _) => self.close(at + 1, Open::Backquote) + 1,
+            (Some(b'$'), Some(b'\'')) => ansi_end(text, at + 2) + 1,
+            (Some(b'$'), Some(b'(')) => self.close(at + 2, Open::Paren(0)) + 1,
+            (Some(b'$'), Some(b'{')) => self.close(at + 2, Open::Brace) + 1,
+            _ => at + 1,
+        }
+    }
+
+    fn mark(self, mut at: usize) -> Mark {
+        let text = self.text;
+        let tabs = text.get(at) == Some(&b'-');
+        at += usize::from(tabs);
+        while matches!(text.get(at), Some(b' ' | b'\t')) {
+            at += 1;
+        }
+        // Each mark within a mark is a call of its own on the thread's stack.
+        let end = if self.marks < limits::MARKS {
+            Self { marks: self.marks + 1, ..self }.word_end(at).min(text.len())
+        } else {
+            let rest = text.get(at..).unwrap_or_default();
+            at + rest.iter().position(|byte| b" \t\n\r;&|()<>".contains(byte)).unwrap_or(rest.len())
+        };
+        let word = text.get(at..end).unwrap_or_default();
+        let quoted = word.iter().any(|byte| matches!(byte, b'\'' | b'"' | b'\\'));
+        let delimiter = word.iter().copied().filter(|byte| !matches!(byte, b'\'' | b'"' | b'\\')).collect();
+        Mark { delimiter, quoted, tabs, end }
     }
 }
 
@@ -73,17 +115,8 @@ pub(crate) struct Mark {
 }
 
 /// Reads the mark whose `<<` ends at `at`.
-pub(crate) fn mark(text: &[u8], mut at: usize) -> Mark {
-    let tabs = text.get(at) == Some(&b'-');
-    at += usize::from(tabs);
-    while matches!(text.get(at), Some(b' ' | b'\t')) {
-        at += 1;
-    }
-    let end = word_end(text, at).min(text.len());
-    let word = text.get(at..end).unwrap_or_default();
-    let quoted = word.iter().any(|byte| matches!(byte, b'\'' | b'"' | b'\\'));
-    let delimiter = word.iter().copied().filter(|byte| !matches!(byte, b'\'' | b'"' | b'\\')).collect();
-    Mark { delimiter, quoted, tabs, end }
+pub(crate) fn mark(text: &[u8], at: usize) -> Mark {
+    Scan { text, marks: 0 }.mark(at)
 }
 
 /// The lines of a heredoc that begin at `at`: where they end, and where the line with the delimiter ends.
@@ -108,6 +141,7 @@ pub(crate) fn heredoc(text: &[u8], at: usize, mark: &Mark) -> (usize, usize) {
 
 struct Closer<'a> {
     text: &'a [u8],
+    marks: usize,
     at: usize,
     stack: Vec<Open>,
     heredocs: Vec<Mark>,
@@ -176,7 +210,7 @@ impl Closer<'_> {
             b'#' if begins => self.at += rest.iter().position(|&byte| byte == b'\n').unwrap_or(rest.len()),
             b'<' if rest.starts_with(b"<<<") => self.at += 3,
             b'<' if rest.starts_with(b"<<") => {
-                let mark = mark(self.text, self.at + 2);
+                let mark = Scan { text: self.text, marks: self.marks }.mark(self.at + 2);
                 self.at = mark.end.max(self.at + 2);
                 self.heredocs.push(mark);
             }

@@ -20,7 +20,7 @@ fn parser() -> Option<Parser> {
 
 /// Reads a text. `None` where the grammar finds a fault, or takes too long.
 pub(super) fn read(text: &str) -> Option<Vec<Node>> {
-    if text.len() > limits::GRAMMAR {
+    if text.len() > limits::GRAMMAR || text.matches("<<").count() > limits::GRAMMAR_HEREDOCS {
         return None;
     }
     let tree = PARSER.with_borrow_mut(|parser| parse(parser.as_mut()?, text))?;

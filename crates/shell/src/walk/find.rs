@@ -1,6 +1,6 @@
 //! `find`: the commands that it runs, and what it deletes.
 
-use super::{Call, Context, Program, Walker, wrappers::replaced};
+use super::{Call, Context, Program, Walker};
 use crate::{
     analysis::{Kind, Object, Via, Word},
     flow::Flow,
@@ -27,7 +27,7 @@ impl Walker {
             self.effect_on(index, Kind::Write, Object::File, file);
         }
         for command in commands(name, arguments) {
-            let words: Vec<Word> = command.iter().flat_map(|word| replaced(word, "{}", &found)).collect();
+            let words: Vec<Word> = command.iter().flat_map(|word| self.replaced(word, "{}", &found)).collect();
             let mut place = context.wrapped(name);
             place.via = Via::Find;
             self.invoke(&words, Call::default(), &place);
@@ -44,7 +44,7 @@ fn commands<'a>(name: &str, arguments: &'a [Word]) -> Vec<&'a [Word]> {
         &["-exec", "-execdir", "-ok", "-okdir"]
     };
     let mut out = Vec::new();
-    for (at, _) in arguments.iter().enumerate().filter(|(_, word)| marks.contains(&word.text.as_str())).take(16) {
+    for (at, _) in arguments.iter().enumerate().filter(|(_, word)| marks.contains(&word.text.as_str())) {
         let rest = arguments.get(at + 1..).unwrap_or_default();
         let end = rest.iter().position(|word| matches!(word.text.as_str(), ";" | "+")).unwrap_or(rest.len());
         out.push(rest.get(..end).unwrap_or_default());

@@ -98,6 +98,8 @@ impl Walker {
             (Some(file), true) => file.clone(),
             _ => (*context.stdin).clone(),
         };
+        let known = self.work(input.text.as_ref().map_or(0, String::len));
+        let input = if known { input } else { Flow::unknown(input.from) };
         let mut flow = decoders::output(name, arguments, &input).unwrap_or_default();
         flow.from.push(index);
         if name == "cat" && context.stdin.text.is_none() {
@@ -131,9 +133,7 @@ impl Walker {
     pub(super) fn settings(&mut self, name: &str, arguments: &[Word], context: &Context) {
         match name {
             "git" => {
-                for pair in
-                    arguments.windows(2).filter(|pair| pair.first().is_some_and(|word| word.text == "-c")).take(8)
-                {
+                for pair in arguments.windows(2).filter(|pair| pair.first().is_some_and(|word| word.text == "-c")) {
                     let Some((key, value)) = pair.last().and_then(|word| word.text.split_once('=')) else { continue };
                     let key = key.to_lowercase();
                     let runs = matches!(
@@ -151,7 +151,7 @@ impl Walker {
                 }
             }
             "ssh" | "scp" | "sftp" => {
-                for option in arguments.iter().take(64) {
+                for option in arguments {
                     let text = option.text.strip_prefix("-o").unwrap_or(&option.text);
                     let (key, value) = text.split_once('=').or_else(|| text.split_once(' ')).unwrap_or_default();
                     if matches!(key.to_lowercase().as_str(), "proxycommand" | "localcommand" | "knownhostscommand") {
@@ -220,7 +220,6 @@ impl Walker {
         let mut reads_from = context.stdin.from.clone();
         reads_from.sort_unstable();
         reads_from.dedup();
-        reads_from.truncate(limits::VALUES * 8);
         for &source in &reads_from {
             if let Some(source) = self.out.commands.get_mut(source) {
                 source.writes_to.push(index);

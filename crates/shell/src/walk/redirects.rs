@@ -4,7 +4,6 @@ use super::{Call, Context, Walker};
 use crate::{
     analysis::{Kind, Object, Redirect, Word},
     flow::Flow,
-    limits,
     syntax::{Node, Redirection},
 };
 
@@ -89,7 +88,7 @@ impl Walker {
         match kind {
             Kind::Write | Kind::Append => {
                 let flow = self.files.entry(path.to_owned()).or_default();
-                if !flow.from.contains(&command) && flow.from.len() < limits::VALUES {
+                if !flow.from.contains(&command) {
                     flow.from.push(command);
                 }
             }

@@ -12,9 +12,15 @@ impl Walker {
         if let Some(values) = self.variables.get(name) {
             self.choices = self.choices.max(values.len());
             let at = self.choice.min(values.len().saturating_sub(1));
-            return values.get(at).cloned().unwrap_or_default();
+            let value = values.get(at).cloned().unwrap_or_default();
+            let known = self.work(value.text.len() + 16);
+            return if known { value } else { Word { dynamic: true, ..Word::default() } };
         }
         let unknown = || Word { dynamic: true, ..Word::default() };
+        let parameters = self.parameters.as_ref().map_or(0, Vec::len);
+        if !self.work(16 * (1 + if matches!(name, "@" | "*") { parameters } else { 0 })) {
+            return unknown();
+        }
         match name {
             "HOME" => Word::fixed("~"),
             "IFS" => Word::fixed(" "),
@@ -74,9 +80,13 @@ impl Walker {
 
     pub(super) fn assign_maybe(&mut self, name: &str, value: Word, _: &Context) {
         let values = self.variables.entry(name.to_owned()).or_default();
-        if values.len() < limits::VALUES && !values.contains(&value) {
-            values.push(value);
+        if values.contains(&value) {
+            return;
         }
+        let mut values = std::mem::take(values);
+        values.push(value);
+        self.at_most(&mut values, limits::LOOP);
+        self.variables.insert(name.to_owned(), values);
     }
 
     /// The values of assignments in front of a command.

@@ -136,7 +136,7 @@ impl Walker {
                 input = lines.map(|line| Word { from: place.stdin.from.clone(), ..Word::fixed(line) }).collect();
             }
             self.at_most(&mut input, limits::LOOP);
-            return words.into_iter().flat_map(|word| replaced(&word, mark, &input)).collect();
+            return words.into_iter().flat_map(|word| self.replaced(&word, mark, &input)).collect();
         }
         self.at_most(&mut input, limits::COMMANDS);
         words.extend(input);
@@ -184,23 +184,27 @@ fn inner(wrap: &Wrap, given: &Arguments<'_>, arguments: &[Word]) -> Option<Inner
     }
 }
 
-/// A word with its mark replaced: where it is all of the word, by each of the inputs.
-pub(super) fn replaced(word: &Word, mark: &str, input: &[Word]) -> Vec<Word> {
-    if word.text == mark {
-        return input.to_vec();
-    }
-    if !word.text.contains(mark) {
-        return vec![word.clone()];
-    }
-    input
-        .iter()
-        .take(limits::LOOP)
-        .map(|value| Word {
+impl Walker {
+    /// A word with its mark replaced: where it is all of the word, by each of the inputs.
+    pub(super) fn replaced(&mut self, word: &Word, mark: &str, input: &[Word]) -> Vec<Word> {
+        if !word.text.contains(mark) {
+            return vec![word.clone()];
+        }
+        let count = word.text.matches(mark).count();
+        let bytes = input.iter().map(|value| word.text.len() + count * (value.text.len() + value.from.len()));
+        if !self.work(bytes.sum()) {
+            return vec![Word { dynamic: true, ..word.clone() }];
+        }
+        if word.text == mark {
+            return input.to_vec();
+        }
+        let one = |value: &Word| Word {
             text: word.text.replace(mark, &value.text),
             bare: word.bare.replace(mark, &value.bare),
             dynamic: word.dynamic || value.dynamic,
             glob: word.glob || value.glob,
             from: [word.from.as_slice(), &value.from].concat(),
-        })
-        .collect()
+        };
+        input.iter().map(one).collect()
+    }
 }

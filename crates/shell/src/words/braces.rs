@@ -7,69 +7,84 @@ use crate::{
     syntax::scan::{self, Open},
 };
 
-/// The words that a word's braces make; itself where there are none. At most a bounded number, and whether words of a list
-/// were left out for that. Of a range the first stand for the others.
-pub(super) fn expand(word: &str) -> (Vec<Cow<'_, str>>, bool) {
+/// Bytes that `1..9` may have: two whole numbers.
+const LONGEST_RANGE: usize = 64;
+
+/// What a word's braces make.
+pub(super) struct Expanded<'a> {
+    /// At least one word.
+    pub(super) words: Vec<Cow<'a, str>>,
+    /// Whether these are all.
+    pub(super) all: bool,
+}
+
+/// The words that a word's braces make; itself where there are none. At most a bounded number.
+pub(super) fn expand(word: &str) -> Expanded<'_> {
     if !word.contains('{') {
-        return (vec![Cow::Borrowed(word)], false);
+        return Expanded { words: vec![Cow::Borrowed(word)], all: true };
     }
-    let mut cut = false;
     let mut open = vec![Cow::Borrowed(word)];
     let mut done = Vec::new();
+    let mut all = true;
     // Each round resolves one pair of braces; words only grow in number, and that is bounded.
     while let Some(word) = open.pop() {
-        if done.len() + open.len() >= limits::BRACES {
-            cut |= !open.is_empty() || first(&word, &mut cut).is_some();
-            done.push(word);
-            break;
-        }
-        match first(&word, &mut cut) {
-            Some(parts) => open.extend(parts.into_iter().rev().map(Cow::Owned)),
+        match first(&word) {
+            Some(_) if done.len() + open.len() >= limits::BRACES => {
+                all = false;
+                done.push(word);
+            }
+            Some(parts) => {
+                all &= parts.len() <= limits::BRACES;
+                open.extend(parts.into_iter().take(limits::BRACES).rev().map(Cow::Owned));
+            }
             None => done.push(word),
         }
     }
-    (done, cut)
+    Expanded { words: done, all }
 }
 
-/// The words that the first braces make, `None` where there are none.
-fn first(word: &str, cut: &mut bool) -> Option<Vec<String>> {
-    let bytes = word.as_bytes();
+/// A pair of braces: where they open and close, and the commas at their level.
+struct Pair {
+    start: usize,
+    end: usize,
+    commas: Vec<usize>,
+}
+
+/// The words that the first braces make, one more than are kept where there are too many; `None` where there are none.
+fn first(word: &str) -> Option<Vec<String>> {
+    pairs(word.as_bytes()).into_iter().find_map(|pair| {
+        let items = if pair.commas.is_empty() {
+            range(word.get(pair.start..pair.end)?)
+        } else {
+            list(word, pair.start, pair.end, &pair.commas)
+        };
+        let (before, after) = (word.get(..pair.start - 1)?, word.get(pair.end + 1..)?);
+        let items = items?.into_iter().take(limits::BRACES + 1);
+        Some(items.map(|item| format!("{before}{item}{after}")).collect())
+    })
+}
+
+/// All pairs, by where they open. A blank ends what is open.
+fn pairs(bytes: &[u8]) -> Vec<Pair> {
+    let mut open: Vec<Pair> = Vec::new();
+    let mut found = Vec::new();
     let mut at = 0;
     while let Some(&byte) = bytes.get(at) {
-        if byte == b'{'
-            && let Some((end, commas)) = pair(bytes, at + 1)
-        {
-            let inside = word.get(at + 1..end)?;
-            let items = if commas.is_empty() { range(inside) } else { list(word, at + 1, end, &commas) };
-            if let Some(items) = items {
-                *cut |= !commas.is_empty() && items.len() > limits::BRACES;
-                let (before, after) = (word.get(..at)?, word.get(end + 1..)?);
-                return Some(
-                    items.into_iter().take(limits::BRACES).map(|item| format!("{before}{item}{after}")).collect(),
-                );
-            }
-        }
-        at = skip(bytes, at);
-    }
-    None
-}
-
-/// The place of the closing brace, and of the commas at its level.
-fn pair(bytes: &[u8], mut at: usize) -> Option<(usize, Vec<usize>)> {
-    let mut depth = 0_usize;
-    let mut commas = Vec::new();
-    while let Some(&byte) = bytes.get(at) {
         match byte {
-            b'{' => depth += 1,
-            b'}' if depth == 0 => return Some((at, commas)),
-            b'}' => depth -= 1,
-            b',' if depth == 0 => commas.push(at),
-            b' ' | b'\t' | b'\n' => return None,
+            b'{' => open.push(Pair { start: at + 1, end: at, commas: Vec::new() }),
+            b'}' => found.extend(open.pop().map(|pair| Pair { end: at, ..pair })),
+            b',' => {
+                if let Some(pair) = open.last_mut() {
+                    pair.commas.push(at);
+                }
+            }
+            b' ' | b'\t' | b'\n' => open.clear(),
             _ => {}
         }
         at = skip(bytes, at);
     }
-    None
+    found.sort_unstable_by_key(|pair| pair.start);
+    found
 }
 
 fn list(word: &str, start: usize, end: usize, commas: &[usize]) -> Option<Vec<String>> {
@@ -84,11 +99,15 @@ fn list(word: &str, start: usize, end: usize, commas: &[usize]) -> Option<Vec<St
 
 /// The items of `1..9` or `a..e`.
 fn range(inside: &str) -> Option<Vec<String>> {
+    if inside.len() > LONGEST_RANGE {
+        return None;
+    }
     let (from, to) = inside.split_once("..")?;
     if let (Ok(from), Ok(to)) = (from.parse::<i64>(), to.parse::<i64>()) {
-        let (low, high) =
-            (from.min(to), from.max(to).min(from.min(to).saturating_add(i64::try_from(limits::BRACES).unwrap_or(64))));
-        return Some((low..=high).map(|number| number.to_string()).collect());
+        let (low, high) = (from.min(to), from.max(to));
+        let kept = low.saturating_add(i64::try_from(limits::BRACES).unwrap_or(64) - 2);
+        let last = (high > kept).then_some(high);
+        return Some((low..=high.min(kept)).chain(last).map(|number| number.to_string()).collect());
     }
     match (from.as_bytes(), to.as_bytes()) {
         ([from], [to]) if from.is_ascii_alphabetic() && to.is_ascii_alphabetic() => {

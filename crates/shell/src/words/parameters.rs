@@ -147,6 +147,10 @@ impl Walker {
                 if operand.dynamic || from.is_empty() || from.contains(['*', '?', '[']) {
                     return Word { dynamic: true, ..value };
                 }
+                let count = if all { value.text.matches(from).count() } else { 1 };
+                if !self.work(value.text.len() + count.saturating_mul(to.len())) {
+                    return Word { dynamic: true, ..value };
+                }
                 Word::fixed(if all { value.text.replace(from, to) } else { value.text.replacen(from, to, 1) })
             }
             "#" | "%" => {

@@ -87,3 +87,10 @@ fn a_frame_keeps_its_event() {
     assert_eq!(sift_frame(Dialect::Responses, &frame(tokens(&["No"]))), Some(frame(json!([]))));
     assert_eq!(sift_frame(Dialect::Responses, &frame(tokens(&["Yes"]))), None);
 }
+
+#[test]
+fn a_whole_answer_without_an_edit_stays_as_it_is() {
+    let body = choice("message", &json!({"content": null}), &content(&tokens(&["Yes"])));
+    let read = crate::whole::decode(Dialect::Chat, body.as_bytes()).unwrap();
+    assert_eq!(crate::whole::rewrite(Dialect::Chat, &body, &read, &[None]), Some(body));
+}

@@ -242,3 +242,12 @@ async fn in_shadow_nothing_is_taken_out() {
     let shadow = open(Dialect::Chat, vec![(blocked(), Mode::Shadow)]);
     assert_eq!(run(&shadow.reviews, &input).await, input);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_whole_answer_that_passes_says_no_more_in_them_than_its_text() {
+    let message = json!({"role": "assistant", "content": "so"});
+    let choice = json!({"index": 0, "message": message, "logprobs": content(&["so", "bad"]), "finish_reason": "stop"});
+    let whole = json!({"id": "c", "choices": [choice]}).to_string();
+    let out = judged(on_text(TextWatch::Whole, |_| Answer::pass()), &whole).await;
+    assert!(out.contains("\"so\"") && !out.contains("bad"), "{out}");
+}

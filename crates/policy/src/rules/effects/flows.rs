@@ -1,5 +1,8 @@
 //! What goes from one command to another: code that is fetched or decoded and then run, shells whose ends are on the network.
 
+use std::cell::OnceCell;
+use std::collections::BTreeSet;
+
 use luthien_shell::{Command, Effect, Kind, Object};
 
 use super::Effects;
@@ -28,12 +31,13 @@ impl Effects {
                 && !self.has(index, |effect| effect.kind == Kind::Execute && effect.object == Object::File)
         };
         let wired = |effect: &Effect| matches!(effect.kind, Kind::Send | Kind::Listen);
-        (0..commands.len()).filter(|&command| self.has(command, wired)).any(|command| {
-            let runs = self.has(command, |effect| effect.kind == Kind::Execute);
-            is_shell(command)
-                || (runs && self.starts_shell(command, &is_shell))
-                || self.analysis.sources(command).into_iter().any(is_shell)
-        })
+        let wired: BTreeSet<usize> =
+            self.analysis.effects.iter().filter(|effect| wired(effect)).map(|effect| effect.command).collect();
+        let starts = |command: usize| {
+            self.has(command, |effect| effect.kind == Kind::Execute) && self.starts_shell(command, &is_shell)
+        };
+        self.analysis.sources_of(wired.iter().copied()).into_iter().any(is_shell)
+            || wired.into_iter().any(|command| is_shell(command) || starts(command))
     }
 
     /// Whether a command that runs code has a shell below it, or is told to run one.
@@ -48,7 +52,13 @@ impl Effects {
 
     /// Whether code runs that comes from a command of which `origin` is true.
     fn runs_what(&self, origin: impl Fn(usize) -> bool) -> bool {
-        let comes = |command: usize| self.analysis.sources(command).into_iter().any(&origin);
+        // Each command is asked about once, however many effects it has.
+        let count = self.analysis.commands.len();
+        let origins: Vec<OnceCell<bool>> = vec![OnceCell::new(); count];
+        let origin = |command: usize| origins.get(command).is_some_and(|it| *it.get_or_init(|| origin(command)));
+        let coming: Vec<OnceCell<bool>> = vec![OnceCell::new(); count];
+        let sources = |command: usize| self.analysis.sources(command).into_iter().any(origin);
+        let comes = |command: usize| coming.get(command).is_some_and(|it| *it.get_or_init(|| sources(command)));
         let executes = self.analysis.effects.iter().filter(|effect| effect.kind == Kind::Execute);
         executes.into_iter().any(|run| match (run.object, run.target.as_deref()) {
             (Object::Code, _) => comes(run.command),

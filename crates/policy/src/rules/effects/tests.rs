@@ -19,7 +19,11 @@ fn of_tool(name: &str, arguments: Value) -> Vec<String> {
 #[case("Grep", json!({"pattern": "k", "path": "/srv"}), &["read file /srv and all below"])]
 #[case("WebFetch", json!({"url": "https://a.example/b", "prompt": "p"}), &["network host https://a.example/b"])]
 #[case("apply_patch", json!({"input": "*** Begin Patch\n*** Add File: a\n+x\n*** Delete File: b\n*** Move to: c"}), &["write file a", "delete file b", "write file c"])]
-#[case("apply_patch", json!("--- a/x\n+++ b/x\n--- a/y\n+++ /dev/null"), &["write file x"])]
+#[case("apply_patch", json!("--- a/x\n+++ b/x\n--- a/y\n+++ /dev/null"), &["write file x", "delete file y"])]
+#[case("apply_patch", json!("--- /etc/x\t2026\n+++ /etc/x\t2026-01-01 00:00"), &["write file /etc/x"])]
+#[case("apply_patch", json!("rename from a\nrename to \"b\""), &["delete file a", "write file \"b\""])]
+#[case("apply_patch", json!("+++ \"b/a b\"\n+++ b/b/c"), &["write file a b", "write file b/c"])]
+#[case("apply_patch", json!("  *** Delete File: /etc/x\n*** Update File: b/x"), &["delete file /etc/x", "write file b/x"])]
 #[case("TodoWrite", json!({"todos": []}), &[])]
 fn tools(#[case] name: &str, #[case] arguments: Value, #[case] lines: &[&str]) {
     assert_eq!(of_tool(name, arguments), lines);

@@ -107,7 +107,7 @@ impl Effects {
         if is_tool(&call.name, PATCHES) {
             let mut texts = Vec::new();
             strings(arguments, &mut texts);
-            effects.extend(texts.into_iter().flat_map(str::lines).filter_map(patched));
+            effects.extend(texts.into_iter().flat_map(|text| patched(text.lines())));
             // One file's change, as an object.
             if let (Some(kind), Some(path)) = (text(arguments, "type"), text(arguments, "path")) {
                 let kind = if kind == "delete_file" { Kind::Delete } else { Kind::Write };
@@ -122,7 +122,7 @@ impl Effects {
         let patches = |command: &Command| matches!(command.name.as_str(), "apply_patch" | "applypatch");
         let Some(by) = self.analysis().commands.iter().position(patches) else { return self };
         let mut analysis = self.analysis().clone();
-        analysis.effects.extend(lines.filter_map(patched).map(|effect| Effect { command: by, ..effect }));
+        analysis.effects.extend(patched(lines).into_iter().map(|effect| Effect { command: by, ..effect }));
         Self::of(analysis)
     }
 }
@@ -136,19 +136,47 @@ fn effect(kind: Kind, object: Object, target: &str, recursive: bool) -> Effect {
     Effect { kind, object, target: Some(target), dynamic: false, recursive, force: false, command: 0 }
 }
 
-/// The file that a patch's line names. Blanks around it do not keep agents from reading it.
-fn patched(line: &str) -> Option<Effect> {
-    let marks = [
-        ("*** Add File: ", Kind::Write),
-        ("*** Update File: ", Kind::Write),
-        ("*** Move to: ", Kind::Write),
-        ("*** Delete File: ", Kind::Delete),
-        ("+++ ", Kind::Write),
+/// The files that a patch names.
+fn patched<'a>(lines: impl Iterator<Item = &'a str>) -> Vec<Effect> {
+    let mut effects = Vec::new();
+    let mut before = None;
+    for line in lines {
+        // Agents, and `patch`, forgive blanks in front of it.
+        let line = line.trim();
+        if let Some((kind, path)) = section(line) {
+            effects.push(effect(kind, Object::File, path, false));
+        } else if let Some(path) = line.strip_prefix("--- ") {
+            before = Some(file(path));
+        } else if let Some(path) = line.strip_prefix("+++ ") {
+            // Where nothing is left of it, the file is the one that was there before.
+            let found = match (file(path), before.take()) {
+                ("/dev/null", before) => before.map(|path| (Kind::Delete, path.strip_prefix("a/").unwrap_or(path))),
+                (path, _) => Some((Kind::Write, path.strip_prefix("b/").unwrap_or(path))),
+            };
+            effects.extend(found.map(|(kind, path)| effect(kind, Object::File, path, false)));
+        }
+    }
+    effects
+}
+
+/// A line that names a file by itself.
+fn section(line: &str) -> Option<(Kind, &str)> {
+    const MARKS: [(&str, Kind); 7] = [
+        ("*** Add File:", Kind::Write),
+        ("*** Update File:", Kind::Write),
+        ("*** Move to:", Kind::Write),
+        ("*** Delete File:", Kind::Delete),
+        ("rename from ", Kind::Delete),
+        ("rename to ", Kind::Write),
+        ("copy to ", Kind::Write),
     ];
-    let line = line.trim();
-    let (path, kind) = marks.iter().find_map(|(mark, kind)| Some((line.strip_prefix(mark)?, *kind)))?;
-    let path = path.trim().trim_start_matches("b/");
-    (path != "/dev/null").then(|| effect(kind, Object::File, path, false))
+    MARKS.iter().find_map(|(mark, kind)| Some((*kind, line.strip_prefix(mark)?.trim())))
+}
+
+/// The path in a line of a diff: a time may stand behind it, and quotes around it.
+fn file(rest: &str) -> &str {
+    let path = rest.split('\t').next().unwrap_or(rest).trim();
+    path.strip_prefix('"').and_then(|path| path.strip_suffix('"')).unwrap_or(path)
 }
 
 fn strings<'a>(value: &'a Value, out: &mut Vec<&'a str>) {

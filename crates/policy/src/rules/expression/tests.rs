@@ -173,3 +173,101 @@ proptest! {
         }
     }
 }
+
+/// Any JSON, with what is at the edges of types.
+fn any_json() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<u64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        prop::sample::select(vec![json!(i64::MIN), json!(-1), json!(0), json!(u64::MAX), json!(1e308), json!("")]),
+        "\\PC{0,12}".prop_map(Value::from),
+    ];
+    leaf.prop_recursive(4, 24, 4, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::hash_map("[a-c]{1,2}|command", inner, 0..4).prop_map(|map| json!(map)),
+        ]
+    })
+}
+
+/// Pieces of expressions, so that some of what is put together compiles.
+fn any_expression() -> impl Strategy<Value = String> {
+    let value = prop::sample::select(vec![
+        "tool.args",
+        "tool.args.a",
+        "tool.args.b",
+        "tool.args['c']",
+        "tool.args.a[0]",
+        "tool.args.a[-1]",
+        "tool.command",
+        "tool.raw",
+        "tool.name",
+        "tool.effects.kinds",
+        "shell(tool.args.a).list",
+        "-9223372036854775808",
+        "0",
+        "-1",
+        "1u",
+        "1.5",
+        "''",
+        "'\u{e9}'",
+        "[]",
+        "[1]",
+        "{}",
+        "{'a': 1}",
+        "null",
+        "true",
+        "request.body",
+        "history.calls",
+        "b'a'",
+        "duration('1s')",
+        "tool.args.a.map(x, x)",
+        "lower(tool.args.a)",
+        "path(tool.args.b)",
+        "size(tool.args.a)",
+        "int(tool.args.a)",
+        "uint(tool.args.a)",
+        "double(tool.args.a)",
+        "string(tool.args.a)",
+        "tool.args.a.split('')",
+        "tool.args.a.substring(1, 99)",
+        "tool.args.a.substring(-1)",
+        "tool.args.a.charAt(tool.args.b)",
+        "timestamp(tool.args.a)",
+        "tool.args.a.replace('', 'ab', tool.args.b)",
+        "tool.args.a.indexOf('', 7)",
+        "tool.args.a.lastIndexOf('a', 9)",
+        "tool.args.a.join(',')",
+        "tool.args.a.format([1, 2])",
+        "tool.args.a.trim()",
+        "tool.args.a.reverse()",
+    ]);
+    let operator = prop::sample::select(vec![
+        "==", "!=", "<", "<=", ">", ">=", "+", "-", "*", "/", "%", "&&", "||", "in", "? 1 :",
+    ]);
+    (prop::collection::vec((value.clone(), operator), 0..4), value, any::<bool>()).prop_map(|(first, last, compare)| {
+        let mut source: String = first.into_iter().map(|(value, operator)| format!("{value} {operator} ")).collect();
+        source.push_str(last);
+        if compare { format!("({source}) == {last}") } else { source }
+    })
+}
+
+proptest! {
+    /// Whatever a call's arguments are, an expression has a value or says why not.
+    #[test]
+    fn any_value_has_an_answer(source in any_expression(), args in any_json()) {
+        if let Ok(expression) = Expression::compile(&source, On::ToolCall) {
+            let example = json!({"tool": {"name": "Bash", "args": args}});
+            let asked = Example::read(On::ToolCall, &example).map(|example| example.ask(&expression).is_ok());
+            prop_assert!(asked.is_ok() || !args.is_object(), "{source}");
+        }
+    }
+
+    #[test]
+    fn any_text_is_compiled_or_refused(source in "[a-z .()'\\[\\]{}0-9=&|!?:,\"\\\\-]{0,60}|\\PC{0,40}") {
+        drop(Expression::compile(&source, On::ToolCall));
+    }
+}
