@@ -90,3 +90,17 @@ fn a_chat_client_gets_each_once_wherever_a_response_tells_it() {
         assert_eq!((&choice["message"]["content"], &choice["logprobs"]["content"]), (&json!("ab"), &json!(both)));
     }
 }
+
+/// An upstream may leave the beginning of its stream out.
+#[test]
+fn those_of_a_stream_without_a_beginning_stand_in_whole_chunks() {
+    let stream = messages(&[
+        json!({"type": "response.output_item.added", "output_index": 0,
+            "item": {"type": "message", "id": "msg_1", "role": "assistant", "content": []}}),
+        json!({"type": "response.output_text.delta", "output_index": 0, "content_index": 0, "delta": "a", "logprobs": [token("a")]}),
+        json!({"type": "response.completed", "response": {"status": "completed", "output": []}}),
+    ]);
+    let (out, _) = converted(context(Dialect::Responses, Dialect::Chat), &stream, 13);
+    let choice = &accumulate(Dialect::Chat, &out).unwrap()["choices"][0];
+    assert_eq!((&choice["message"]["content"], &choice["logprobs"]["content"]), (&json!("a"), &json!([token("a")])));
+}

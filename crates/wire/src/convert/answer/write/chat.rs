@@ -166,6 +166,7 @@ impl Writer {
             }
             (Open::Text(..), Delta::Spelt(more, tokens)) => {
                 self.written += characters(&more);
+                self.head(&Head::default(), out);
                 let logprobs = format!("\"logprobs\":{}", spelt(tokens));
                 let before = [self.around.0.as_str(), "{\"content\":"].concat();
                 let after = ["}", &self.around.1.replacen("\"logprobs\":null", &logprobs, 1)].concat();
