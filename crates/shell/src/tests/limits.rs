@@ -62,7 +62,7 @@ fn more_commands_than_are_followed_are_said() {
 #[case::items_in_braces(format!("rm -rf {{{},/}}", "a,".repeat(70)))]
 #[case::pairs_of_braces(format!("rm -rf {}{{b,/}}", "{a,b}".repeat(7)))]
 #[case::values_of_a_loop(format!("for i in {} /; do rm -rf $i; done", "a ".repeat(70)))]
-#[case::values_of_a_variable(format!("{}rm -rf $x", (0..70).map(|n| format!("if a; then x=/{n}; fi; ")).collect::<String>()))]
+#[case::values_of_a_variable(format!("{}rm -rf $x", (0..70).fold(String::new(), |text, n| text + "if a; then x=/" + &n.to_string() + "; fi; ")))]
 #[case::replaced_inputs(format!("printf '{}/' | xargs -I% rm -rf %", "a\\n".repeat(70)))]
 #[case::words_of_find(format!("find {} / -name x -delete", "a ".repeat(70)))]
 #[case::long_code(format!("(echo '{}'; echo '{}'; echo rm -rf /) | sh", "a ".repeat(16_000), "a ".repeat(16_500)))]

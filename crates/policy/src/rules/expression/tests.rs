@@ -249,7 +249,7 @@ fn any_expression() -> impl Strategy<Value = String> {
         "==", "!=", "<", "<=", ">", ">=", "+", "-", "*", "/", "%", "&&", "||", "in", "? 1 :",
     ]);
     (prop::collection::vec((value.clone(), operator), 0..4), value, any::<bool>()).prop_map(|(first, last, compare)| {
-        let mut source: String = first.into_iter().map(|(value, operator)| format!("{value} {operator} ")).collect();
+        let mut source: String = first.into_iter().flat_map(|(value, operator)| [value, " ", operator, " "]).collect();
         source.push_str(last);
         if compare { format!("({source}) == {last}") } else { source }
     })
