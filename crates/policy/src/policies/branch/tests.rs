@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use luthien_wire::Dialect;
 use luthien_wire::request::{Request, RequestKind};
+use proptest::prelude::*;
 use rstest::rstest;
 use serde_json::{Value, json};
 
@@ -106,4 +107,64 @@ fn luthien_controls_own_form_loads() {
     assert!(matches!(loaded.tree, Tree::Branch(..)));
     let bad = json!({"cond_to_policy_map": {"{": {"type": "NoopPolicy"}}});
     assert!(scripted::refused("BranchingPolicy", bad).contains("not JSON"));
+}
+
+/// Conditions with what is right and what is wrong in their places.
+fn any_condition() -> impl Strategy<Value = Value> {
+    let side = prop_oneof![
+        prop::sample::select(vec![
+            "model",
+            "n",
+            "stop.1",
+            "messages.0.content",
+            "user",
+            "metadata",
+            "",
+            "a..b",
+            "stop.-1"
+        ])
+        .prop_map(|path| at(&format!("request.payload.{path}"))),
+        prop::sample::select(vec![
+            json!(null),
+            json!(u64::MAX),
+            json!(-0.5),
+            json!("("),
+            json!("a*"),
+            json!([1]),
+            json!({})
+        ]),
+        "\\PC{0,8}".prop_map(|text| json!({"type": "static", "value": text})),
+    ];
+    let how = prop::sample::select(vec![
+        "equals",
+        "not_equals",
+        "contains",
+        "less_than",
+        "less_than_or_equal",
+        "greater_than",
+        "greater_than_or_equal",
+        "regex_match",
+        "other",
+    ]);
+    let leaf =
+        (how, side.clone(), side).prop_map(|(how, left, right)| json!({"type": how, "left": left, "right": right}));
+    leaf.prop_recursive(40, 60, 3, |inner| {
+        prop_oneof![
+            inner.clone().prop_map(|cond| json!({"type": "not", "cond": cond})),
+            prop::collection::vec(inner.clone(), 0..3).prop_map(|all| json!({"type": "all", "conditions": all})),
+            prop::collection::vec(inner, 0..3).prop_map(|any| json!({"type": "any", "conditions": any})),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn any_condition_is_refused_or_asked(condition in any_condition()) {
+        let read = Imported::read(&condition).is_ok();
+        let not = json!({"type": "not", "cond": condition});
+        if read && Imported::read(&not).is_ok() {
+            let (plain, not) = (holds(&condition), holds(&not));
+            prop_assert_eq!(plain.map(|holds| !holds).ok(), not.ok());
+        }
+    }
 }

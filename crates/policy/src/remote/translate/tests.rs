@@ -1,6 +1,7 @@
 //! What answers mean, and which are none.
 
 use luthien_wire::turn::BlockId;
+use proptest::prelude::*;
 use rstest::rstest;
 use secrecy::ExposeSecret;
 use serde_json::json;
@@ -176,4 +177,50 @@ fn a_request_is_refused_or_sent_elsewhere() {
         (Some("local"), Some(0.5), vec!["n".to_owned()])
     );
     assert_eq!(answer.sending.credential.unwrap().secret.expose_secret(), "sk");
+}
+
+/// An answer with anything in the places of its fields.
+fn any_answer() -> impl Strategy<Value = Value> {
+    let field = prop::sample::select(vec![
+        "action", "message", "blocks", "notices", "score", "reason", "scope", "question", "request", "sending", "more",
+    ]);
+    let value = prop::sample::select(vec![
+        json!("pass"),
+        json!("block"),
+        json!("replace"),
+        json!("ask"),
+        json!("refuse"),
+        json!("turn"),
+        json!(null),
+        json!(-1),
+        json!(1e308),
+        json!(0.5),
+        json!([]),
+        json!([""]),
+        json!({}),
+        json!([{"type": "text", "text": "b"}]),
+        json!([{"type": "tool_call", "name": "Bash", "arguments": []}]),
+        json!({"why": "w", "timeout": 1e308}),
+        json!({"why": "w", "timeout": -1}),
+        json!([{"type": "tool_call", "id": "", "name": "", "arguments": {}}]),
+    ]);
+    prop::collection::vec((field, value), 0..4).prop_map(|fields| {
+        let mut said = json!({"action": "block"});
+        said.as_object_mut().unwrap().extend(fields.into_iter().map(|(field, value)| (field.to_owned(), value)));
+        said
+    })
+}
+
+proptest! {
+    /// A block is a block, whatever stands beside it, or no answer at all.
+    #[test]
+    fn any_answer_is_refused_or_means_its_action(
+        hook in prop::sample::select(vec!["text", "tool_call", "turn"]),
+        said in any_answer(),
+    ) {
+        if let Ok(answer) = read_answer(hook, &said) {
+            prop_assert_eq!(action(&answer.action), said["action"].as_str().unwrap());
+            prop_assert!(answer.score.is_none_or(|score| (0.0..=1.0).contains(&score)), "{:?}", answer.score);
+        }
+    }
 }
