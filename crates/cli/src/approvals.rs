@@ -86,7 +86,10 @@ fn in_words(shown: &Value) -> String {
     match shown["type"].as_str() {
         Some("tool_call") => format!("{} {:#}", shown["name"].as_str().unwrap_or_default(), shown["arguments"]),
         Some("text") => shown["text"].as_str().unwrap_or_default().to_owned(),
-        Some("request") => shown["last"].as_str().unwrap_or_default().to_owned(),
+        Some("request") => match (shown["last"].as_str().unwrap_or_default(), shown["characters_left_out"].as_u64()) {
+            (last, None | Some(0)) => last.to_owned(),
+            (last, Some(more)) => format!("{last}\n[{more} more characters are not shown: look at the transaction]"),
+        },
         _ => shown.to_string(),
     }
 }

@@ -280,8 +280,11 @@ fn last_words(context: &ReviewContext) -> Value {
         Part::Text(text) | Part::ToolResult { text, .. } => Some(text.as_str()),
         _ => None,
     });
-    let said: String = texts.collect::<Vec<_>>().join("\n").chars().take(MOST).collect();
-    json!({"type": "request", "messages": context.request.message_count(), "last": said})
+    let said = texts.collect::<Vec<_>>().join("\n");
+    let shown: String = said.chars().take(MOST).collect();
+    // Padding must not hide the rest unseen.
+    let left_out = said.chars().count().saturating_sub(MOST);
+    json!({"type": "request", "messages": context.request.message_count(), "last": shown, "characters_left_out": left_out})
 }
 
 #[cfg(test)]

@@ -97,11 +97,11 @@ impl HttpPolicyServers {
         self.0.token.clone()
     }
 
-    /// What all messages carry.
-    fn headers(&self) -> Result<HeaderMap, String> {
+    /// What all messages carry. The token, with which nothing is reviewed, goes only where nobody listens on the way.
+    fn headers(&self, private: bool) -> Result<HeaderMap, String> {
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-        if let Some(token) = &self.0.token {
+        if let Some(token) = self.0.token.as_ref().filter(|_| private) {
             headers.insert(UNREVIEWED, secret(token.expose_secret())?);
         }
         Ok(headers)
@@ -153,7 +153,8 @@ impl PolicyServers for HttpPolicyServers {
             self.0.tcp().map_err(url)?;
             base(&place.url).map_err(url)?
         };
-        let mut headers = self.headers().map_err(url)?;
+        let private = !place.url.starts_with("http://") || is_loopback(&place.url);
+        let mut headers = self.headers(private).map_err(url)?;
         if let Some(name) = &place.secret_env {
             let wrong = |why: String| Unusable { field: &["secret", "env"], why };
             let value = self.0.environment.get(name).filter(|value| !value.is_empty());
@@ -176,7 +177,7 @@ impl PolicyServers for HttpPolicyServers {
             |why: String| unusable(&["file"], format!("no socket can be made in {}: {why}", shared.folder.display()));
         child::folder(&shared.folder).map_err(|error| folder(error.to_string()))?;
         let base = unix::base(&socket.to_string_lossy()).map_err(folder)?;
-        let headers = self.headers().map_err(|why| unusable(&["file"], why))?;
+        let headers = self.headers(true).map_err(|why| unusable(&["file"], why))?;
         let server = Server { shared: Arc::clone(shared), base, headers, is_unix: true };
         let environment = child::environment(&shared.environment, &program.env);
         let start = Start { program: program.clone(), socket, environment };
@@ -184,6 +185,13 @@ impl PolicyServers for HttpPolicyServers {
         shared.tasks.spawn_on(running, &shared.runtime);
         Ok(Arc::new(way))
     }
+}
+
+/// Whether a URL leads to this machine alone.
+fn is_loopback(url: &str) -> bool {
+    let Ok(url) = url.parse::<http::Uri>() else { return false };
+    let host = url.host().unwrap_or_default().trim_matches(['[', ']']);
+    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 fn token() -> Option<SecretString> {

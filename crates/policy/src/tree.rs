@@ -27,14 +27,14 @@ pub enum Tree {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum StrategyName {
-    /// The first in the list that blocks; where none blocks, the first that asks or changes.
+    /// The first in the list that blocks; where none blocks, the first that asks; where none asks, the first that changes.
     #[default]
     FirstBlock,
     /// The one that lets least through.
     MostRestrictive,
     /// It passes if all pass it, else the one that lets least through.
     UnanimousPass,
-    /// It passes if more than half pass it, else the one that lets least through.
+    /// It passes if more than half of those that look at it pass it, else the one that lets least through.
     MajorityPass,
     /// One of them decides; the others are recorded.
     Designated,
@@ -65,23 +65,33 @@ pub(crate) enum Weight {
 }
 
 impl Strategy {
-    /// The place of the answer that counts, of answers with these weights in the list's order; `None`: it passes.
-    pub(crate) fn choose(self, weights: &[Weight]) -> Option<usize> {
+    /// The place of the answer that counts, of answers with these weights in the list's order; `None`: it passes. Who was not
+    /// asked, since it does not look at such things or is in the shadow, has no voice.
+    pub(crate) fn choose(self, answers: &[Option<Weight>]) -> Option<usize> {
+        if let Self::Designated(at) = self {
+            return answers.get(at).copied().flatten().filter(|weight| *weight != Weight::Passes).map(|_| at);
+        }
+        let (places, weights): (Vec<usize>, Vec<Weight>) =
+            answers.iter().enumerate().filter_map(|(at, weight)| Some((at, (*weight)?))).unzip();
+        self.choose_of(&weights).and_then(|at| places.get(at).copied())
+    }
+
+    fn choose_of(self, weights: &[Weight]) -> Option<usize> {
         let least = || {
             let most = weights.iter().max().filter(|weight| **weight != Weight::Passes)?;
             weights.iter().position(|weight| weight == most)
         };
         match self {
             Self::FirstBlock => {
-                let of = |at_least| weights.iter().position(|weight| *weight >= at_least);
-                of(Weight::Blocks).or_else(|| of(Weight::Changes))
+                let of = |wanted| weights.iter().position(|weight| *weight == wanted);
+                of(Weight::Blocks).or_else(|| of(Weight::Asks)).or_else(|| of(Weight::Changes))
             }
             Self::MostRestrictive | Self::UnanimousPass => least(),
             Self::MajorityPass => {
                 let passing = weights.iter().filter(|weight| **weight == Weight::Passes).count();
                 if passing * 2 > weights.len() { None } else { least() }
             }
-            Self::Designated(at) => weights.get(at).filter(|weight| **weight != Weight::Passes).map(|_| at),
+            Self::Designated(_) => None,
         }
     }
 }

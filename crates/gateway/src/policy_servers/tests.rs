@@ -118,3 +118,14 @@ async fn secrets_are_not_shown() {
     let server = servers().at(&place("http://host".to_owned())).unwrap();
     assert!(!format!("{server:?}").contains("s3cret"));
 }
+
+#[rstest::rstest]
+#[case("http://127.0.0.1:9000/p", true)]
+#[case("http://[::1]:9000", true)]
+#[case("http://localhost", true)]
+#[case("http://policies.example.com", false)]
+#[case("http://127.0.0.1.example.com", false)]
+#[case("http://10.0.0.7:9000", false)]
+fn only_this_machine_is_loopback(#[case] url: &str, #[case] expected: bool) {
+    assert_eq!(super::is_loopback(url), expected);
+}

@@ -184,7 +184,7 @@ async fn a_request_may_wait_for_a_person_too(#[case] allow: bool) {
     let body = json!({"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "please"}]});
     let client = async { rig.ask("/v1/messages", &body).await.rest().await.unwrap() };
     let (bytes, question) = tokio::join!(client, answered(&rig.approvals, allow));
-    assert_eq!(question.shown, [json!({"type": "request", "messages": 1, "last": "please"})]);
+    assert_eq!(question.shown, [json!({"type": "request", "messages": 1, "last": "please", "characters_left_out": 0})]);
     let whole = String::from_utf8(bytes.to_vec()).unwrap();
     assert_eq!(whole.contains("[A person said no.]"), !allow, "{whole}");
     assert_eq!(rig.upstream.requests().len(), usize::from(allow));

@@ -25,15 +25,16 @@ impl Inner {
             self.run(steps, about, before, ledger)
         });
         let answers = join_all(asked).await;
-        let weights: Vec<Weight> = answers.iter().map(Passage::weight).collect();
+        let weights: Vec<Option<Weight>> = answers.iter().map(Passage::weight).collect();
         let counts = strategy.choose(&weights);
         for (at, (answer, ledger)) in answers.into_iter().zip(&ledgers).enumerate() {
             let chosen = counts == Some(at);
-            if !chosen && weights.get(at) != Some(&Weight::Passes) {
+            if !chosen && !matches!(weights.get(at), Some(None | Some(Weight::Passes))) {
                 ledger.overrule();
                 continue;
             }
             passage.notices.extend(answer.notices);
+            passage.asked |= weights.get(at).is_some_and(Option::is_some);
             if chosen {
                 passage.items = answer.items;
                 passage.changed |= answer.changed;

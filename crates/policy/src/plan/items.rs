@@ -44,6 +44,8 @@ pub(super) struct About<'a> {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Passage {
     pub(super) items: Vec<Item>,
+    /// An enforced member has looked at it.
+    pub(super) asked: bool,
     pub(super) changed: bool,
     pub(super) blocked: bool,
     pub(super) notices: Vec<String>,
@@ -57,13 +59,14 @@ impl Passage {
         Self { items, ..Self::default() }
     }
 
-    pub(super) fn weight(&self) -> Weight {
-        match self {
+    /// None where nobody looked at it.
+    pub(super) fn weight(&self) -> Option<Weight> {
+        self.asked.then(|| match self {
             Self { blocked: true, .. } => Weight::Blocks,
             Self { questions, .. } if !questions.is_empty() => Weight::Asks,
             Self { changed: true, .. } => Weight::Changes,
             _ => Weight::Passes,
-        }
+        })
     }
 
     /// It is withheld.
@@ -201,6 +204,7 @@ impl Inner {
 
     /// Does to an item what a member has answered about it.
     fn take(&self, member: &Opened, item: Item, answer: Answer, passage: &mut Passage) {
+        passage.asked = true;
         passage.notices.extend(answer.notices);
         match answer.action {
             Action::Pass => passage.items.push(item),

@@ -37,6 +37,8 @@ pub enum RequestOutcome {
 struct Passage {
     request: Request,
     changed: bool,
+    /// An enforced member has looked at it.
+    asked: bool,
     ended: Option<Ended>,
     sending: Sending,
     notices: Vec<String>,
@@ -52,17 +54,18 @@ enum Ended {
 impl Passage {
     fn of(request: Request) -> Self {
         let (sending, notices, questions) = Default::default();
-        Self { request, changed: false, ended: None, sending, notices, questions }
+        Self { request, changed: false, asked: false, ended: None, sending, notices, questions }
     }
 
-    fn weight(&self) -> Weight {
-        let Self { changed, ended, sending, questions, .. } = self;
-        match (ended, questions.is_empty()) {
+    /// None where nobody looked at it.
+    fn weight(&self) -> Option<Weight> {
+        let Self { changed, asked, ended, sending, questions, .. } = self;
+        asked.then(|| match (ended, questions.is_empty()) {
             (Some(_), _) => Weight::Blocks,
             (None, false) => Weight::Asks,
             (None, true) if *changed || sending.upstream.is_some() || sending.credential.is_some() => Weight::Changes,
             (None, true) => Weight::Passes,
-        }
+        })
     }
 }
 
@@ -149,15 +152,16 @@ impl Inner {
             .zip(&ledgers)
             .map(|(steps, ledger)| self.run_request(steps, Passage::of(passage.request.clone()), deadline, ledger));
         let answers = join_all(asked).await;
-        let weights: Vec<Weight> = answers.iter().map(Passage::weight).collect();
+        let weights: Vec<Option<Weight>> = answers.iter().map(Passage::weight).collect();
         let counts = strategy.choose(&weights);
         for (at, (answer, ledger)) in answers.into_iter().zip(&ledgers).enumerate() {
             let chosen = counts == Some(at);
-            if !chosen && weights.get(at) != Some(&Weight::Passes) {
+            if !chosen && !matches!(weights.get(at), Some(None | Some(Weight::Passes))) {
                 ledger.overrule();
                 continue;
             }
             passage.notices.extend(answer.notices);
+            passage.asked |= weights.get(at).is_some_and(Option::is_some);
             if chosen {
                 passage.request = answer.request;
                 passage.changed |= answer.changed;
@@ -171,6 +175,7 @@ impl Inner {
 
 /// Does to a request what a member has answered about it.
 fn take(member: &Opened, answer: RequestAnswer, passage: &mut Passage) {
+    passage.asked = true;
     passage.sending.take(answer.sending);
     passage.notices.extend(answer.notices);
     match answer.action {

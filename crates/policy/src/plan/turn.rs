@@ -19,18 +19,21 @@ struct Passage {
     /// What stands in its place: other blocks, or a block message.
     instead: Option<Vec<Item>>,
     blocked: bool,
+    /// An enforced member has looked at it.
+    asked: bool,
     notices: Vec<String>,
     questions: Vec<(&'static str, Question)>,
 }
 
 impl Passage {
-    fn weight(&self) -> Weight {
-        match self {
+    /// None where nobody looked at it.
+    fn weight(&self) -> Option<Weight> {
+        self.asked.then(|| match self {
             Self { blocked: true, .. } => Weight::Blocks,
             Self { questions, .. } if !questions.is_empty() => Weight::Asks,
             Self { instead: Some(_), .. } => Weight::Changes,
             _ => Weight::Passes,
-        }
+        })
     }
 }
 
@@ -93,6 +96,7 @@ impl Inner {
         let blocks = Arc::clone(&passage.blocks);
         let question = async { member.review.turn(&blocks).await };
         let answer = ledger.ask(member, &Target::Turn, deadline, question).await;
+        passage.asked = true;
         passage.notices.extend(answer.notices);
         match answer.action {
             Action::Pass => {}
@@ -123,15 +127,16 @@ impl Inner {
             self.run_turn(steps, before, deadline, ledger)
         });
         let answers = join_all(asked).await;
-        let weights: Vec<Weight> = answers.iter().map(Passage::weight).collect();
+        let weights: Vec<Option<Weight>> = answers.iter().map(Passage::weight).collect();
         let counts = strategy.choose(&weights);
         for (at, (answer, ledger)) in answers.into_iter().zip(&ledgers).enumerate() {
             let chosen = counts == Some(at);
-            if !chosen && weights.get(at) != Some(&Weight::Passes) {
+            if !chosen && !matches!(weights.get(at), Some(None | Some(Weight::Passes))) {
                 ledger.overrule();
                 continue;
             }
             passage.notices.extend(answer.notices);
+            passage.asked |= weights.get(at).is_some_and(Option::is_some);
             if chosen {
                 passage.blocks = answer.blocks;
                 passage.instead = answer.instead.or(passage.instead.take());
