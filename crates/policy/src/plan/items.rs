@@ -61,7 +61,7 @@ impl Passage {
 
     /// None where nobody looked at it.
     pub(super) fn weight(&self) -> Option<Weight> {
-        self.asked.then(|| match self {
+        self.asked.then_some(match self {
             Self { blocked: true, .. } => Weight::Blocks,
             Self { questions, .. } if !questions.is_empty() => Weight::Asks,
             Self { changed: true, .. } => Weight::Changes,

@@ -28,7 +28,7 @@ struct Passage {
 impl Passage {
     /// None where nobody looked at it.
     fn weight(&self) -> Option<Weight> {
-        self.asked.then(|| match self {
+        self.asked.then_some(match self {
             Self { blocked: true, .. } => Weight::Blocks,
             Self { questions, .. } if !questions.is_empty() => Weight::Asks,
             Self { instead: Some(_), .. } => Weight::Changes,
