@@ -217,7 +217,9 @@ fn in_groups() -> Vec<Row> {
             json!({"consolidation_strategy": "designated", "designated_policy_index": at, "policies": policies});
         with("parallel", &config)
     };
-    let (blocks, passes, caps) = (no_removal(), of("no_op"), of("all_caps"));
+    // It looks, and lets everything pass.
+    let looks = json!({"rules": [{"name": "never", "when": "tool.name == \"Never\"", "action": "block"}]});
+    let (blocks, passes, caps) = (no_removal(), with("rules", &looks), of("all_caps"));
     let hello = replaces("hello", "hi");
     vec![
         Row::new(group("first_block", &[caps.clone(), blocks.clone()]), only("HELLO\n\n[kept]")),
@@ -227,6 +229,8 @@ fn in_groups() -> Vec<Row> {
         Row::new(group("unanimous_pass", &[passes.clone(), passes.clone(), blocks.clone()]), only("hello\n\n[kept]")),
         Row::new(group("majority_pass", &[passes.clone(), passes.clone(), blocks.clone()]), Expect::Same),
         Row::new(group("majority_pass", &[passes.clone(), blocks.clone()]), only("hello\n\n[kept]")),
+        // Who does not look has no voice.
+        Row::new(group("majority_pass", &[of("no_op"), of("no_op"), blocks.clone()]), only("hello\n\n[kept]")),
         Row::new(designated(0, &[passes.clone(), blocks.clone()]), Expect::Same),
         Row::new(designated(1, &[passes.clone(), blocks.clone()]), only("hello\n\n[kept]")),
         // A chain is one member, and sees what the group sees.
