@@ -207,7 +207,9 @@ async fn every_kind_of_call_is_judged() {
         ("computer_call", "computer"),
         ("unknown_item", "sketch"),
     ];
-    let rig = Rig::new(judged(GOOD, fixture_of), Some(judge())).await;
+    // A streamed call and the same one whole are the same question: each is to be asked.
+    let judge = ("tool_call_judge", json!({"model": JUDGE, "limits": {"cache_seconds": 0}}));
+    let rig = Rig::new(judged(GOOD, fixture_of), Some(judge)).await;
     for (kind, tool) in kinds {
         for (name, stream) in [(kind.to_owned(), true), (format!("body_{kind}"), false)] {
             rig.upstream.clear();

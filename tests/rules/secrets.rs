@@ -175,7 +175,10 @@ async fn a_credential_goes_to_the_upstream_of_its_dialect_and_nowhere_else() {
     let chat = Upstream::start().await.expect("an upstream");
     let judges = Upstream::start().await.expect("an upstream");
     judges.default_script(Answer::text(BAD));
-    let elsewhere = ("tool_call_judge", json!({"model": JUDGE, "api_base": format!("{}/v1", judges.base_url())}));
+    // Each call is to be asked about anew.
+    let limits = json!({"cache_seconds": 0});
+    let base = format!("{}/v1", judges.base_url());
+    let elsewhere = ("tool_call_judge", json!({"model": JUDGE, "api_base": base, "limits": limits}));
     let call = Answer::tool("Bash", &json!({"command": "x"}));
     let base = format!("{}/v1", chat.base_url());
     let rig = Rig::with(call.clone(), Some(elsewhere), &[("OPENAI_BASE_URL", &base)]).await;
