@@ -14,6 +14,7 @@ pub(crate) use calls::{Course, lifecycle};
 pub use diff::{BlockDiff, Diff, MessageDiff, RequestDiff, ResponseDiff, diff};
 pub use export::{json, jsonl, markdown};
 pub use messages::{Message, MessageType};
+pub(crate) use messages::{blocks, ending};
 pub use session::{Annotation, Conversation, Turn, session};
 pub use sessions::{SessionSummary, Sessions, sessions};
 

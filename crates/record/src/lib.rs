@@ -11,6 +11,8 @@ mod private;
 pub mod recorder;
 mod sqlite;
 pub mod store;
+#[cfg_attr(not(test), expect(dead_code, reason = "the writer and the queries come to use it"))]
+mod words;
 
 #[cfg(test)]
 mod testing;

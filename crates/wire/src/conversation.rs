@@ -88,6 +88,16 @@ pub enum Part {
     Other(String),
 }
 
+/// One message of a request in this dialect, an item of `input` in Responses, from its JSON text. What is no message has no parts.
+pub fn message(dialect: Dialect, raw: &str) -> Message {
+    if dialect == Dialect::Responses { items::item(raw) } else { spoken(raw) }
+}
+
+/// The parts of a `content`, of a `system` or of `instructions` from its JSON text: a string, or blocks.
+pub fn content(raw: &str) -> Vec<Part> {
+    parts::content(raw)
+}
+
 /// The system prompt, if any, as a message of its own, then the messages.
 pub(crate) fn read(request: &Request) -> Vec<Message> {
     let body = request.text();
@@ -102,12 +112,12 @@ pub(crate) fn read(request: &Request) -> Vec<Message> {
         out.push(Message { role: Role::System, parts });
     }
     for raw in request.message_spans().iter().filter_map(|span| body.get(span.clone())) {
-        out.push(if request.dialect() == Dialect::Responses { items::item(raw) } else { message(raw) });
+        out.push(message(request.dialect(), raw));
     }
     out
 }
 
-fn message(raw: &str) -> Message {
+fn spoken(raw: &str) -> Message {
     let Some(members) = walk::object(raw) else {
         return Message { role: Role::Other(String::new()), parts: Vec::new() };
     };

@@ -112,12 +112,12 @@ pub(super) fn of_answer(dialect: Dialect, body: &[u8]) -> Vec<Message> {
 }
 
 /// An answer's blocks.
-pub(super) fn blocks(dialect: Dialect, body: &[u8]) -> Vec<Block> {
+pub(crate) fn blocks(dialect: Dialect, body: &[u8]) -> Vec<Block> {
     answer::blocks(dialect, is_stream(body), body).into_iter().map(|(_, block)| block).collect()
 }
 
 /// How an answer ended.
-pub(super) fn ending(dialect: Dialect, body: &[u8]) -> Ending {
+pub(crate) fn ending(dialect: Dialect, body: &[u8]) -> Ending {
     answer::ending(dialect, is_stream(body), body)
 }
 

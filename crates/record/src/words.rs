@@ -1,0 +1,128 @@
+//! The words of a transaction, for full-text search: what was said in requests and answers, without what is encoded.
+//!
+//! Texts become words here and nowhere else (`tokens`), so that both databases find the same; queries are read here too
+//! (`search`). What cannot be read has no words.
+
+use luthien_wire::Dialect;
+use luthien_wire::conversation::{self, Part};
+use luthien_wire::turn::Block;
+use serde_json::Value;
+
+mod search;
+mod tokens;
+
+#[expect(unused_imports, reason = "queries come to use it")]
+pub(crate) use search::{Search, SearchError};
+#[expect(unused_imports, reason = "the writer comes to use it")]
+pub(crate) use tokens::{parts, tsvector};
+
+use crate::body::split::{Outline, split};
+use crate::history::{blocks, ending};
+
+/// So much text of one transaction is looked at, in bytes: what comes after it is not found.
+pub(crate) const MOST: usize = 2 << 20;
+
+/// Adds what a message of a request says: texts, reasoning, tool calls with their arguments, tool results.
+pub(crate) fn of_message(dialect: Dialect, message: &[u8], out: &mut String) {
+    if full(out) {
+        return;
+    }
+    let Ok(raw) = std::str::from_utf8(message) else { return };
+    add_parts(&conversation::message(dialect, raw).parts, out);
+}
+
+/// Adds what an answer says, whole or streamed: texts, refusals, reasoning, tool calls with their arguments, errors.
+pub(crate) fn of_answer(dialect: Dialect, body: &[u8], out: &mut String) {
+    if full(out) || body.is_empty() {
+        return;
+    }
+    let blocks = blocks(dialect, body);
+    if blocks.is_empty()
+        && let Some(error) = ending(dialect, body).error
+    {
+        add(&error, out);
+    }
+    for block in &blocks {
+        match block {
+            Block::Text(text) | Block::Thinking(text) => add(text, out),
+            Block::ToolCall(call) => {
+                add(&call.name, out);
+                match &call.arguments {
+                    Ok(arguments) => add_value(arguments, out),
+                    Err(_) => add(&call.raw, out),
+                }
+            }
+            Block::Opaque { raw, .. } => add_opaque(dialect, raw, out),
+        }
+    }
+}
+
+/// Adds what a request says outside its messages: the system prompt or instructions, and an `input` that is one text.
+pub(crate) fn of_request_head(dialect: Dialect, body: &[u8], out: &mut String) {
+    of_outline(body, &split(dialect, body), out);
+}
+
+/// [`of_request_head`] of a body that has been split already.
+pub(crate) fn of_outline(body: &[u8], outline: &Outline, out: &mut String) {
+    for span in [&outline.system, &outline.text].into_iter().flatten() {
+        if let Some(raw) = body.get(span.clone()).and_then(|raw| std::str::from_utf8(raw).ok()) {
+            add_parts(&conversation::content(raw), out);
+        }
+    }
+}
+
+/// A block of another type: what the vendor's tools found, an item that this version does not know.
+fn add_opaque(dialect: Dialect, raw: &str, out: &mut String) {
+    match dialect {
+        Dialect::Messages => add_parts(&conversation::content(&format!("[{raw}]")), out),
+        Dialect::Responses => add_parts(&conversation::message(dialect, raw).parts, out),
+        Dialect::Chat => {}
+    }
+}
+
+fn add_parts(parts: &[Part], out: &mut String) {
+    for part in parts {
+        match part {
+            Part::Text(text) | Part::Thinking(text) | Part::ToolResult { text, .. } => add(text, out),
+            Part::ToolCall { name, input, .. } => {
+                add(name, out);
+                add_value(input, out);
+            }
+            Part::Image | Part::Other(_) => {}
+        }
+    }
+}
+
+/// Keys and values of arguments. They come from a parser that bounds their depth.
+fn add_value(value: &Value, out: &mut String) {
+    match value {
+        Value::Null => {}
+        Value::String(text) => add(text, out),
+        Value::Bool(_) | Value::Number(_) => add(&value.to_string(), out),
+        Value::Array(items) => items.iter().for_each(|item| add_value(item, out)),
+        Value::Object(members) => {
+            for (key, value) in members {
+                add(key, out);
+                add_value(value, out);
+            }
+        }
+    }
+}
+
+/// Adds a text on a line of its own, as far as there is room.
+fn add(text: &str, out: &mut String) {
+    if text.is_empty() || full(out) {
+        return;
+    }
+    if !out.is_empty() {
+        out.push('\n');
+    }
+    out.push_str(&text[..text.floor_char_boundary(MOST.saturating_sub(out.len()))]);
+}
+
+fn full(out: &str) -> bool {
+    out.len() >= MOST
+}
+
+#[cfg(test)]
+mod tests;
