@@ -38,6 +38,11 @@ pub(crate) fn succeeds(command: &mut Command) -> bool {
         .is_ok_and(|status| status.success())
 }
 
+/// Whether we are root.
+pub(crate) fn root() -> bool {
+    output(Command::new("id").arg("-u")).is_ok_and(|id| id.trim() == "0")
+}
+
 /// A `cargo` command in the workspace at `root`, with the cargo that runs us.
 pub(crate) fn cargo(root: &Path) -> Command {
     let mut command = Command::new(cargo_program());

@@ -17,6 +17,12 @@ const NEEDS: &[Need] = &[
     Need { package: "python3-venv", probe: &["python3", "-c", "import ensurepip, venv"] },
     Need { package: "iproute2", probe: &["ip", "-V"] },
     Need { package: "util-linux", probe: &["unshare", "--version"] },
+    // The package keeps its programs out of the search path, under the version's number.
+    Need {
+        package: "postgresql",
+        probe: &["sh", "-c", "ls /usr/lib/postgresql/*/bin/postgres || command -v postgres"],
+    },
+    Need { package: "redis-server", probe: &["sh", "-c", "command -v redis-server || command -v valkey-server"] },
 ];
 
 /// The oldest Node on which the vendors' packages run.
@@ -61,8 +67,7 @@ fn missing() -> Vec<&'static str> {
 }
 
 fn may_install() -> bool {
-    let root = command::output(Command::new("id").arg("-u")).is_ok_and(|id| id.trim() == "0");
-    root && command::succeeds(Command::new("apt-get").arg("--version"))
+    command::root() && command::succeeds(Command::new("apt-get").arg("--version"))
 }
 
 fn major(version: &str) -> Option<u32> {

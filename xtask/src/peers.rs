@@ -14,6 +14,7 @@ const PYTHON: &[(&str, &str)] = &[
     ("litellm", "litellm/requirements.txt"),
     ("inspect", "inspect/requirements.txt"),
     ("llama", "llama/requirements.txt"),
+    ("s3", "s3/requirements.txt"),
     ("sdk", "../../sdk/python/requirements-dev.txt"),
     ("python-new", "python/new.txt"),
     ("python-old", "python/old.txt"),

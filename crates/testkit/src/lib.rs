@@ -13,6 +13,8 @@ pub mod reply;
 pub mod script;
 pub mod upstream;
 
+pub use luthien_servers as servers;
+
 pub use answer::Answer;
 pub use asked::Asked;
 pub use gate::Gate;
