@@ -29,6 +29,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::activity::Activity;
 use crate::approvals::Approvals;
+use crate::notify::Notifier;
 use crate::policy_state::PolicyState;
 
 pub use auth::AdminKey;
@@ -43,6 +44,8 @@ pub struct AdminState {
     pub activity: Activity,
     /// What policies leave to persons.
     pub approvals: Approvals,
+    /// Who is told what happens.
+    pub notifier: Notifier,
     /// The active policy.
     pub policies: Arc<PolicyState>,
     /// The key that opens the routes under `/api`.

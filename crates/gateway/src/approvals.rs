@@ -15,6 +15,7 @@ use tokio::sync::oneshot;
 
 use crate::activity::Activity;
 use crate::clock::Clock;
+use crate::notify::{About, Kind, Notice, Notifier};
 
 /// How many questions may wait at once. More than that nobody reads; the policies' own choice decides then.
 const MOST_WAITING: usize = 1000;
@@ -105,6 +106,7 @@ pub struct Approvals {
 struct Inner {
     table: Mutex<Table>,
     activity: Activity,
+    notifier: Notifier,
     clock: Clock,
 }
 
@@ -118,7 +120,12 @@ struct Table {
 impl Approvals {
     /// No questions yet; those that come are told to `activity`.
     pub fn new(activity: Activity, clock: Clock) -> Self {
-        Self { inner: Arc::new(Inner { table: Mutex::default(), activity, clock }) }
+        Self::telling(activity, clock, Notifier::default())
+    }
+
+    /// The same, those that come are told to `notifier` too.
+    pub fn telling(activity: Activity, clock: Clock, notifier: Notifier) -> Self {
+        Self { inner: Arc::new(Inner { table: Mutex::default(), activity, notifier, clock }) }
     }
 
     /// Those that wait, oldest first, and those that were settled, latest first.
@@ -248,6 +255,9 @@ impl Approvals {
                 "approval": approval.id, "target": approval.target, "policies": approval.policies,
                 "session_id": approval.session_id, "model": approval.model, "expires_at": approval.expires_at,
             });
+            if self.inner.notifier.wants(Kind::PolicyAsk) {
+                self.inner.notifier.tell(notice(&approval, data.clone()));
+            }
             self.inner.activity.tell(&approval.transaction_id, "policy.ask.waiting", approval.created_at, data);
             let (id, transaction) = (&approval.id, &approval.transaction_id);
             tracing::warn!(%id, %transaction, "a policy asks a person: `luthien approvals` shows the question and answers it");
@@ -257,6 +267,22 @@ impl Approvals {
         drop(waiting);
         answer.unwrap_or_else(|_| Ruling::Unreachable { why: "the question was lost".to_owned() })
     }
+}
+
+/// What people who are not watching are told of a question.
+fn notice(approval: &Approval, data: Value) -> Notice {
+    let asks = approval.policies.iter().filter_map(|asks| asks["policy"].as_str()).collect::<Vec<_>>().join(", ");
+    let what = serde_json::to_value(&approval.target).unwrap_or_default();
+    let what =
+        what["name"].as_str().map_or_else(|| "a request or text".to_owned(), |name| format!("the call of {name}"));
+    let about = About::Named {
+        transaction_id: approval.transaction_id.clone(),
+        session_id: approval.session_id.clone(),
+        user_id: approval.user_id.clone(),
+        model: approval.model.clone(),
+    };
+    let text = format!("{asks} asks a person about {what}; answer until {}", approval.expires_at);
+    Notice { kind: Kind::PolicyAsk, at: approval.created_at, text, about, data }
 }
 
 /// A block as people see it: a call's arguments as they are, or raw where they cannot be read.

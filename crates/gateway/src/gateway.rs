@@ -18,6 +18,7 @@ use crate::config::GatewayConfig;
 use crate::credentials::Keys;
 use crate::fates::Fates;
 use crate::live::LiveState;
+use crate::notify::Notifier;
 use crate::open_calls::OpenCalls;
 use crate::server::{Stopping, serve};
 use crate::upstream::{UpstreamError, Upstreams};
@@ -53,14 +54,21 @@ pub struct Common {
     pub activity: Activity,
     /// What policies leave to persons.
     pub approvals: Approvals,
+    /// Who is told what happens.
+    pub notifier: Notifier,
 }
 
 impl Common {
-    /// With nothing to watch and nothing to answer yet.
+    /// With nothing to watch, nothing to answer yet, and nobody who is told.
     pub fn new(recorder: Recorder, live: Arc<LiveState>) -> Self {
+        Self::telling(recorder, live, Notifier::default())
+    }
+
+    /// The same with somebody who is told.
+    pub fn telling(recorder: Recorder, live: Arc<LiveState>, notifier: Notifier) -> Self {
         let activity = Activity::default();
-        let approvals = Approvals::new(activity.clone(), Clock::system());
-        Self { recorder, live, activity, approvals }
+        let approvals = Approvals::telling(activity.clone(), Clock::system(), notifier.clone());
+        Self { recorder, live, activity, approvals, notifier }
     }
 }
 
@@ -107,6 +115,7 @@ impl Gateway {
             fates: Fates::new(),
             recorder: common.recorder,
             live: common.live,
+            notifier: common.notifier,
             people: Arc::new(common.approvals),
             clock: Clock::system(),
             admin,

@@ -30,6 +30,7 @@ pub mod config;
 pub mod data_dir;
 pub mod judges;
 pub mod live;
+pub mod notify;
 pub mod panic_switch;
 pub mod policy_servers;
 pub mod policy_state;

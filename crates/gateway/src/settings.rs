@@ -20,6 +20,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use crate::config::AuthMode;
+use crate::notify::Wanted;
 
 pub use definition::{Definition, Kind};
 pub(crate) use file::read_yaml;
@@ -28,7 +29,7 @@ use reference::{env_example, settings_reference};
 use sources::user_data_dir;
 pub use sources::{Problem, SettingsError, Sources};
 pub(crate) use value::parse_duration;
-pub use value::{BaseUrl, ByteSize, LogFormat, LogLevel, Names, Paths, PolicyFailMode, PolicySource};
+pub use value::{BaseUrl, ByteSize, LogFormat, LogLevel, Names, Paths, PolicyFailMode, PolicySource, SecretUrl};
 
 definition::settings! {
     /// The address to listen on. Loopback by default, since whoever reaches the gateway can use its upstreams.
@@ -141,6 +142,26 @@ definition::settings! {
     journal_max_bytes: ByteSize = "2GiB", at "recording.journal_max_bytes", env ["JOURNAL_MAX_BYTES"], from "1MiB" to "1TiB";
     /// Refuse traffic rather than let a transaction go unrecorded.
     recording_required: bool = "false", at "recording.required", env ["RECORDING_REQUIRED"];
+
+    /// Where people reach this gateway, for links in notifications. Without it, the address that it listens on.
+    public_url: Option<BaseUrl> = "", at "notifications.public_url", env ["PUBLIC_URL"];
+    /// The address that is told what happens, by a POST each; see docs/notifications.md. It may hold a secret.
+    webhook_url: Option<SecretUrl> = "", at "notifications.url", env ["WEBHOOK_URL"];
+    /// The key of the signature that each notification carries. Without it they are not signed.
+    webhook_secret: Option<SecretString> = "", at "notifications.secret", env ["WEBHOOK_SECRET"];
+    /// What is told: `transactions` (each one that ends), `interventions` and `failures` (only those), `alerts` (what a person should
+    /// know at once), or single alerts by their kind.
+    webhook_events: Wanted = "transactions,alerts", at "notifications.events", env ["WEBHOOK_EVENTS"];
+    /// How often a notification that was not taken is sent again.
+    webhook_max_retries: usize = "3", at "notifications.max_retries", env ["WEBHOOK_MAX_RETRIES"], from "0" to "20";
+    /// The wait before the first time; doubled for each further one, to five minutes at most.
+    webhook_retry_delay_seconds: Duration = "1s", at "notifications.retry_delay", env ["WEBHOOK_RETRY_DELAY_SECONDS"], from "10ms" to "5m";
+    /// How many notifications may wait. More are dropped, counted and shown in the health: traffic never waits for them.
+    webhook_max_pending_tasks: usize = "1000", at "notifications.max_pending", env ["WEBHOOK_MAX_PENDING_TASKS"], from "1" to "100000";
+    /// How long the receiver may take to answer.
+    webhook_send_timeout_seconds: Duration = "10s", at "notifications.send_timeout", env ["WEBHOOK_SEND_TIMEOUT_SECONDS"], from "100ms" to "5m";
+    /// How long notifications that wait may take after a stop signal; then they are given up.
+    webhook_shutdown_drain_seconds: Duration = "5s", at "notifications.shutdown_drain", env ["WEBHOOK_SHUTDOWN_DRAIN_SECONDS"], from "0s" to "5m";
 
     /// How much is logged.
     log_level: LogLevel = "info", at "logging.level", env ["LOG_LEVEL"];

@@ -15,6 +15,7 @@ use crate::clock::Clock;
 use crate::errors::GatewayError;
 use crate::headers::header_text;
 use crate::live::InForce;
+use crate::notify::{About, DECISIONS, Kind, Notice, Notifier};
 use crate::open_calls::CallWatch;
 use crate::panic_switch::Interrupt;
 
@@ -66,6 +67,7 @@ impl Transaction {
         start: Start,
         in_force: Arc<InForce>,
         interrupt: Interrupt,
+        notifier: Notifier,
     ) -> Result<Self, GatewayError> {
         let (id, dialect) = (start.id, start.dialect);
         let inflight = recorder.begin(start).map_err(|_| GatewayError::CannotRecord)?;
@@ -79,6 +81,8 @@ impl Transaction {
             recording: Recording(Arc::new(Slot {
                 id,
                 recorder: recorder.clone(),
+                notifier,
+                clock,
                 received: AtomicUsize::new(0),
                 inflight: Mutex::new(Some(inflight)),
             })),
@@ -217,8 +221,30 @@ impl Transaction {
                 serde_json::json!({"summary": "the upstream's stream broke the protocol's rules and was put right"});
             inflight.event(Event { event_type: "transaction.response_repaired".to_owned(), at, data });
         }
-        inflight.finish(End { at, status, http_status: self.http_status, error, evaluation });
+        let end = End { at, status, http_status: self.http_status, error, evaluation };
+        let notifier = &self.recording.0.notifier;
+        if notifier.wants_transaction(status, evaluation) {
+            let outline = inflight.outline(DECISIONS);
+            let text = ended_text(&outline.start.model, &end);
+            let about = About::Ended(Box::new(outline), end.clone());
+            notifier.tell(Notice { kind: Kind::Transaction, at, text, about, data: Value::Null });
+        }
+        inflight.finish(end);
     }
+}
+
+/// A transaction's end in one line.
+fn ended_text(model: &str, end: &End) -> String {
+    let status = end.status.name().replace('_', " ");
+    let evaluation = match end.evaluation {
+        Evaluation::None => "no policy looked at it",
+        Evaluation::Passed => "passed by policy",
+        Evaluation::Intervened => "a policy intervened",
+        Evaluation::FailedOpen => "a policy failed and let it through",
+        Evaluation::NotEvaluated => "ended before it was evaluated",
+    };
+    let why = end.error.as_ref().map_or_else(String::new, |why| format!(": {why}"));
+    format!("{model}: {status}, {evaluation}{why}")
 }
 
 impl Drop for Transaction {
@@ -249,6 +275,8 @@ pub(crate) struct Recording(Arc<Slot>);
 struct Slot {
     id: TransactionId,
     recorder: Recorder,
+    notifier: Notifier,
+    clock: Clock,
     received: AtomicUsize,
     inflight: Mutex<Option<InFlight>>,
 }
@@ -280,6 +308,26 @@ impl Recording {
         });
     }
 
+    /// A policy has blocked something.
+    fn tell_of_block(&self, open: Option<&InFlight>, decision: &Decision) {
+        let Slot { id, notifier, clock, .. } = &*self.0;
+        let Decision { policy, action, reason, .. } = decision;
+        tracing::warn!(transaction = %id, policy, action, ?reason, target = %decision.target, "a policy has blocked something");
+        if !notifier.wants(Kind::PolicyBlocked) {
+            return;
+        }
+        let what = decision.target["name"].as_str().map(|name| format!("the call of {name}"));
+        let what = what.unwrap_or_else(|| decision.target["kind"].as_str().unwrap_or("something").replace('_', " "));
+        let why = reason.as_ref().map_or_else(String::new, |why| format!(": {why}"));
+        let data = serde_json::json!({
+            "policy": policy, "action": action, "target": decision.target, "reason": reason,
+            "score": decision.score, "failed": decision.failed,
+        });
+        let about = open.map_or(About::Nothing, |open| About::Open(Box::new(open.outline(0))));
+        let text = format!("{policy} blocked {what}{why}");
+        notifier.tell(Notice { kind: Kind::PolicyBlocked, at: clock.now(), text, about, data });
+    }
+
     fn take(&self) -> Option<InFlight> {
         self.0.inflight.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
@@ -298,11 +346,19 @@ impl DecisionSink for Recording {
             micros: u64::try_from(decision.took.as_micros()).unwrap_or(u64::MAX),
         };
         let open = self.0.inflight.lock().unwrap_or_else(PoisonError::into_inner);
+        if is_block(&decision) {
+            self.tell_of_block(open.as_ref(), &decision);
+        }
         match open.as_ref() {
             Some(inflight) => inflight.decision(decision),
             None => self.0.recorder.late_decision(self.0.id, decision),
         }
     }
+}
+
+/// Something was withheld, and not only in the shadow.
+fn is_block(decision: &Decision) -> bool {
+    decision.mode == "enforce" && matches!(decision.action.as_str(), "block" | "refuse")
 }
 
 fn mode_name(mode: Mode) -> &'static str {

@@ -36,6 +36,7 @@ use crate::headers::takes_trailers;
 use crate::judges::Judges;
 use crate::live::{InForce, Live, LiveState};
 use crate::models;
+use crate::notify::Notifier;
 use crate::open_calls::{CallWatch, Of, OpenCalls};
 use crate::panic_switch::Interrupt;
 use crate::receive::{Received, receive};
@@ -59,6 +60,8 @@ pub(crate) struct Core {
     pub(crate) fates: Arc<Fates>,
     pub(crate) recorder: Recorder,
     pub(crate) live: Arc<LiveState>,
+    /// Who is told what happens.
+    pub(crate) notifier: Notifier,
     /// Who decides what policies leave to persons.
     pub(crate) people: Arc<dyn People>,
     pub(crate) clock: Clock,
@@ -229,7 +232,8 @@ fn accept(
         request: Bytes::new(),
         policy: live.usual().label().to_owned(),
     };
-    let mut transaction = Transaction::begin(&core.recorder, core.clock, start, Arc::clone(live.usual()), interrupt)?;
+    let (in_force, notifier) = (Arc::clone(live.usual()), core.notifier.clone());
+    let mut transaction = Transaction::begin(&core.recorder, core.clock, start, in_force, interrupt, notifier)?;
     transaction.takes_trailers = takes_trailers(request.version(), request.headers());
     Ok(transaction)
 }

@@ -60,14 +60,14 @@ impl Breaker {
 }
 
 impl Attempt<'_> {
-    /// It was there.
-    pub(crate) fn succeeded(mut self) {
+    /// It was there. True if everybody may ask again from now on.
+    pub(crate) fn succeeded(mut self) -> bool {
         let mut state = self.breaker.state();
         if self.probe || matches!(*state, State::Closed(_)) {
             *state = State::Closed(0);
         }
         drop(state);
-        self.probe = false;
+        std::mem::take(&mut self.probe)
     }
 
     /// It was not there. True if nobody may ask from now on.
@@ -112,7 +112,8 @@ mod tests {
         let breaker = opened();
         assert_eq!(breaker.begin().unwrap_err(), OPEN);
         tokio::time::advance(OPEN).await;
-        breaker.begin().unwrap().succeeded();
+        assert!(breaker.begin().unwrap().succeeded());
+        assert!(!breaker.begin().unwrap().succeeded());
         assert!(!breaker.begin().unwrap().failed());
     }
 

@@ -14,6 +14,7 @@ use luthien_wire::json::quote;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::breakers::Breakers;
 use crate::tree::Tree;
 
 pub use asking::{Servers, load_asking};
@@ -40,6 +41,8 @@ pub struct LoadEnv {
     pub base_urls: Vec<String>,
     /// Environment variables.
     pub variables: Variables,
+    /// Who hears of judges and policy servers that are left alone.
+    pub breakers: Breakers,
 }
 
 /// Where policies read environment variables.

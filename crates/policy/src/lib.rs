@@ -3,6 +3,7 @@
 //! Knows the wire, no HTTP server and no database.
 
 mod breaker;
+pub mod breakers;
 pub mod catalogue;
 pub mod contract;
 pub mod engine;

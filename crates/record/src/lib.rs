@@ -9,6 +9,7 @@ mod journal;
 pub mod model;
 mod private;
 pub mod recorder;
+pub mod redact;
 mod sqlite;
 pub mod store;
 #[cfg_attr(not(test), expect(dead_code, reason = "the writer and the queries come to use it"))]

@@ -24,7 +24,7 @@ mod registry;
 mod shared;
 mod writer;
 
-pub use inflight::{InFlight, SentRequest};
+pub use inflight::{InFlight, Outline, SentRequest};
 use shared::{Progress, Shared};
 use writer::{WriteError, Writer};
 

@@ -10,10 +10,12 @@ use luthien_gateway::clock::Clock;
 use luthien_gateway::config::UpstreamConfig;
 use luthien_gateway::data_dir::{self, DataDir, Keys, RunningFile};
 use luthien_gateway::live::LiveState;
+use luthien_gateway::notify::{Notifier, Post};
 use luthien_gateway::policy_servers::HttpPolicyServers;
 use luthien_gateway::policy_state::{PolicyOptions, PolicyState};
 use luthien_gateway::posture::{self, Note};
 use luthien_gateway::{Common, Gateway};
+use luthien_policy::breakers::Breakers;
 use luthien_policy::catalogue::Servers;
 use luthien_policy::remote::PolicyServers;
 use luthien_record::{Recorder, RecorderConfig};
@@ -31,6 +33,7 @@ pub(crate) struct Running {
     recorder: Recorder,
     live: Arc<LiveState>,
     servers: Arc<HttpPolicyServers>,
+    post: Option<Post>,
     /// What looks after policies that end by themselves.
     tending: TaskTracker,
     done: CancellationToken,
@@ -84,18 +87,27 @@ impl Running {
         let settings = &loaded.settings;
         let clear = |e: &dyn std::fmt::Display| Failure::new(e.to_string());
         let servers = Arc::new(loaded.policy_servers());
+        let (post, notifier) = match settings.post_config() {
+            Some(config) => {
+                let (post, notifier) = Post::start(config, Clock::system()).map_err(|e| clear(&e))?;
+                (Some(post), notifier)
+            }
+            None => (None, Notifier::default()),
+        };
         let mut options = PolicyOptions::new(settings, &loaded.sources);
+        options.env.breakers = Breakers::watched_by(notifier.breakers(Clock::system()));
         options.env.servers = Servers::new(Arc::clone(&servers) as Arc<dyn PolicyServers>);
         let policies =
             PolicyState::start(options, recorder.store().clone(), Clock::system()).await.map_err(|e| clear(&e))?;
         let (policies, tending, done) = (Arc::new(policies), TaskTracker::new(), CancellationToken::new());
         let live = Arc::clone(policies.live());
         let stopping = CancellationToken::new();
-        let common = Common::new(recorder.clone(), Arc::clone(&live));
+        let common = Common::telling(recorder.clone(), Arc::clone(&live), notifier.clone());
         let admin = admin::router(AdminState {
             recorder: recorder.clone(),
             activity: common.activity.clone(),
             approvals: common.approvals.clone(),
+            notifier: notifier.clone(),
             policies: Arc::clone(&policies),
             key: AdminKey::new(&keys.admin),
             stopping: stopping.clone(),
@@ -112,7 +124,12 @@ impl Running {
         let drain = settings.drain_timeout;
         tending.spawn(policies.tend(done.clone()));
         tending.close();
-        let running = Self { gateway, admin, recorder: recorder.clone(), live, tending, done, servers, keys, drain };
+        if let Some(post) = &post {
+            post.watch(recorder.clone(), Arc::clone(&live), Clock::system());
+        }
+        let recorder = recorder.clone();
+        let running = Self { gateway, admin, recorder, live, tending, done, servers, post, keys, drain };
+        notifier.found_at(&running.base());
         running.unless_itself(&settings.upstreams).await
     }
 
@@ -191,6 +208,9 @@ impl Running {
             tracing::warn!("a change of the policies was given up at the end");
         }
         self.servers.shutdown().await;
+        if let Some(post) = self.post {
+            post.shutdown().await;
+        }
         self.recorder.shutdown(FLUSH).await;
     }
 }

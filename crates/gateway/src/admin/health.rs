@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::AdminState;
 use crate::live::Live;
+use crate::notify::NotifierHealth;
 use crate::panic_switch::PanicMode;
 use crate::scopes::Rejection;
 use crate::settings::PolicyFailMode;
@@ -17,10 +18,11 @@ use crate::settings::PolicyFailMode;
 pub(super) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// `healthy`, or `degraded` when something that the gateway can do without for a while is missing.
-pub(super) fn status(recorder: &RecorderHealth, live: &Live) -> &'static str {
+pub(super) fn status(recorder: &RecorderHealth, live: &Live, told: Option<NotifierHealth>) -> &'static str {
     let stopped = live.panic.order.mode != PanicMode::Off;
     let whole = recorder.database.is_ok() && recorder.dropped == 0 && rejected(live).is_empty();
-    if whole && !stopped { "healthy" } else { "degraded" }
+    let told = told.is_none_or(|told| told.dropped == 0 && told.failed == 0);
+    if whole && !stopped && told { "healthy" } else { "degraded" }
 }
 
 /// The policies that did not load, each with where its fields are wrong. What stands in them may be a secret, and is in the log.
@@ -51,14 +53,19 @@ pub(super) async fn health(State(state): State<AdminState>) -> Json<Value> {
         (false, PolicyFailMode::Closed) => "rejected; what it should check is refused",
         (false, PolicyFailMode::Open) => "rejected; what it should check passes unchecked",
     };
+    let told = state.notifier.health();
+    let webhook = told.map(|told| {
+        json!({"pending": told.pending, "delivered": told.delivered, "dropped": told.dropped, "failed": told.failed})
+    });
     Json(json!({
-        "status": status(&recorder, &live),
+        "status": status(&recorder, &live, told),
         "version": VERSION,
         "checks": {
             "database": database,
             "policy": { "status": policy, "rejected": rejected },
             "panic": live.panic.order.mode,
             "recorder": { "queued": recorder.queued, "journal_bytes": recorder.journal_bytes, "dropped": recorder.dropped },
+            "webhook": webhook,
         },
     }))
 }
@@ -128,8 +135,17 @@ mod tests {
     #[case(recorder(false, 0, true), "degraded")]
     #[case(recorder(true, 1, true), "degraded")]
     fn what_is_missing_degrades(#[case] recorder: RecorderHealth, #[case] expected: &str) {
-        assert_eq!(status(&recorder, &live(PanicMode::Off)), expected);
-        assert_eq!(status(&recorder, &live(PanicMode::Traffic)), "degraded");
+        assert_eq!(status(&recorder, &live(PanicMode::Off), None), expected);
+        assert_eq!(status(&recorder, &live(PanicMode::Traffic), None), "degraded");
+    }
+
+    #[rstest]
+    #[case(0, 0, "healthy")]
+    #[case(1, 0, "degraded")]
+    #[case(0, 1, "degraded")]
+    fn what_nobody_was_told_degrades(#[case] dropped: u64, #[case] failed: u64, #[case] expected: &str) {
+        let told = NotifierHealth { dropped, failed, pending: 3, delivered: 9 };
+        assert_eq!(status(&recorder(true, 0, true), &live(PanicMode::Off), Some(told)), expected);
     }
 
     #[rstest]

@@ -51,6 +51,6 @@ policies of whoever runs it have decided, and records every call.</p>
 
 /// `GET /`
 pub(super) async fn front(State(state): State<AdminState>) -> Response {
-    let status = status(&state.recorder.health(), &state.policies.live().load());
+    let status = status(&state.recorder.health(), &state.policies.live().load(), state.notifier.health());
     (HEADERS, Html(PAGE.replace("{version}", VERSION).replace("{status}", status))).into_response()
 }

@@ -103,6 +103,7 @@ async fn state(folder: &Path) -> AdminState {
         recorder,
         approvals: Approvals::new(activity.clone(), Clock::system()),
         activity,
+        notifier: Notifier::default(),
         policies: Arc::new(policies),
         key: AdminKey::new(&SecretString::from(KEY)),
         stopping: CancellationToken::new(),

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
+use luthien_policy::breakers::Breakers;
 use luthien_policy::catalogue::{LoadEnv, LoadError, PolicySpec, Servers, Variables};
 use luthien_policy::contract::Mode;
 use luthien_record::Store;
@@ -55,6 +56,7 @@ impl PolicyOptions {
                 servers: Servers::default(),
                 base_urls: settings.upstreams.iter().map(|upstream| upstream.base_url.clone()).collect(),
                 variables: Variables::Process,
+                breakers: Breakers::default(),
             },
         }
     }

@@ -4,6 +4,7 @@ use secrecy::ExposeSecret;
 
 use crate::config::{GatewayConfig, JudgeConfig, Limits, Network, Timeouts};
 use crate::data_dir::Keys;
+use crate::notify::PostConfig;
 
 use super::Settings;
 
@@ -35,6 +36,23 @@ impl Settings {
                 token: None,
             },
         }
+    }
+
+    /// Who is told what happens; `None` where nobody is.
+    pub fn post_config(&self) -> Option<PostConfig> {
+        Some(PostConfig {
+            url: self.webhook_url.as_ref()?.0.clone(),
+            secret: self.webhook_secret.clone(),
+            wanted: self.webhook_events.clone(),
+            retries: self.webhook_max_retries,
+            delay: self.webhook_retry_delay_seconds,
+            pending: self.webhook_max_pending_tasks,
+            timeout: self.webhook_send_timeout_seconds,
+            drain: self.webhook_shutdown_drain_seconds,
+            base: self.public_url.as_ref().map(ToString::to_string),
+            network: self.network(),
+            ca_file: self.extra_ca_file.clone(),
+        })
     }
 
     /// The operator's proxies.

@@ -7,6 +7,7 @@ use secrecy::SecretString;
 
 use super::definition::Kind;
 use crate::config::AuthMode;
+use crate::notify::Wanted;
 
 /// A value that can be read from text. The error says what was expected, not what was found.
 pub(super) trait Value: Sized {
@@ -215,6 +216,30 @@ impl Value for BaseUrl {
             return Err(expected());
         }
         Ok(Self(text.trim_end_matches('/').to_owned()))
+    }
+}
+
+/// An absolute `http` or `https` URL that may hold a secret, in its path or query.
+#[derive(Clone, Debug)]
+pub struct SecretUrl(pub SecretString);
+
+impl Value for SecretUrl {
+    const KIND: Kind = Kind::Secret;
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let expected = || "an `http` or `https` URL with a host, without user name or fragment".to_owned();
+        let uri: http::Uri = text.parse().map_err(|_| expected())?;
+        let scheme = matches!(uri.scheme_str(), Some("http" | "https"));
+        let host = uri.authority().is_some_and(|host| !host.host().is_empty() && !host.as_str().contains('@'));
+        if scheme && host && !text.contains('#') { Ok(Self(SecretString::from(text))) } else { Err(expected()) }
+    }
+}
+
+impl Value for Wanted {
+    const KIND: Kind = Kind::List;
+
+    fn parse(text: &str) -> Result<Self, String> {
+        Self::parse(text)
     }
 }
 

@@ -32,18 +32,33 @@ pub(crate) fn plain(roots: &Roots) -> ClientConfig {
 
 /// What this upstream needs.
 pub(crate) fn client_config(upstream: &UpstreamConfig, roots: &Roots) -> Result<ClientConfig, UpstreamError> {
-    let mut roots = roots.0.clone();
-    if let Some(file) = &upstream.ca_file {
-        for certificate in certificates(upstream, file)? {
-            roots.add(certificate).map_err(|error| unusable(upstream, file, &error))?;
-        }
-    }
+    let roots = trusted(&upstream.name, upstream.ca_file.as_deref(), roots)?;
+    let upstream_name = &upstream.name;
     let Some(own) = &upstream.client_certificate else {
         return Ok(builder(roots).with_no_client_auth());
     };
-    let chain = certificates(upstream, &own.certificate)?;
-    let key = PrivateKeyDer::from_pem_file(&own.key).map_err(|error| unusable(upstream, &own.key, &error))?;
-    builder(roots).with_client_auth_cert(chain, key).map_err(|error| unusable(upstream, &own.certificate, &error))
+    let chain = certificates(upstream_name, &own.certificate)?;
+    let key = PrivateKeyDer::from_pem_file(&own.key).map_err(|error| unusable(upstream_name, &own.key, &error))?;
+    builder(roots).with_client_auth_cert(chain, key).map_err(|error| unusable(upstream_name, &own.certificate, &error))
+}
+
+/// What somebody who is not an upstream needs; `name` is for messages.
+pub(crate) fn with_authorities(
+    name: &str,
+    ca_file: Option<&Path>,
+    roots: &Roots,
+) -> Result<ClientConfig, UpstreamError> {
+    Ok(builder(trusted(name, ca_file, roots)?).with_no_client_auth())
+}
+
+fn trusted(name: &str, ca_file: Option<&Path>, roots: &Roots) -> Result<RootCertStore, UpstreamError> {
+    let mut roots = roots.0.clone();
+    if let Some(file) = ca_file {
+        for certificate in certificates(name, file)? {
+            roots.add(certificate).map_err(|error| unusable(name, file, &error))?;
+        }
+    }
+    Ok(roots)
 }
 
 fn builder(roots: RootCertStore) -> rustls::ConfigBuilder<ClientConfig, rustls::client::WantsClientCert> {
@@ -54,7 +69,7 @@ fn builder(roots: RootCertStore) -> rustls::ConfigBuilder<ClientConfig, rustls::
         .with_root_certificates(roots)
 }
 
-fn certificates(upstream: &UpstreamConfig, file: &Path) -> Result<Vec<CertificateDer<'static>>, UpstreamError> {
+fn certificates(upstream: &str, file: &Path) -> Result<Vec<CertificateDer<'static>>, UpstreamError> {
     let found: Vec<_> = CertificateDer::pem_file_iter(file)
         .and_then(Iterator::collect)
         .map_err(|error| unusable(upstream, file, &error))?;
@@ -64,10 +79,6 @@ fn certificates(upstream: &UpstreamConfig, file: &Path) -> Result<Vec<Certificat
     Ok(found)
 }
 
-fn unusable(upstream: &UpstreamConfig, file: &Path, why: &dyn std::fmt::Display) -> UpstreamError {
-    UpstreamError::Certificate {
-        upstream: upstream.name.clone(),
-        file: file.display().to_string(),
-        why: why.to_string(),
-    }
+fn unusable(upstream: &str, file: &Path, why: &dyn std::fmt::Display) -> UpstreamError {
+    UpstreamError::Certificate { upstream: upstream.to_owned(), file: file.display().to_string(), why: why.to_string() }
 }

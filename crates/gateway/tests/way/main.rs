@@ -24,6 +24,7 @@ mod headers;
 mod input;
 #[cfg(test)]
 mod models;
+mod notified;
 #[cfg(test)]
 mod outward;
 #[cfg(test)]

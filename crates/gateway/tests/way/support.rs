@@ -9,6 +9,7 @@ use luthien_gateway::approvals::Approvals;
 use luthien_gateway::clock::Clock;
 use luthien_gateway::config::{GatewayConfig, Limits, Network, Timeouts, UpstreamConfig, UpstreamTimeouts};
 use luthien_gateway::live::{ActivePolicy, LiveState};
+use luthien_gateway::notify::Notifier;
 use luthien_gateway::policy_state::{PolicyOptions, PolicyState};
 use luthien_gateway::settings::{PolicyFailMode, PolicySource};
 use luthien_gateway::{Common, Gateway, Running};
@@ -125,7 +126,7 @@ impl Rig {
             mode: Mode::Enforce,
         };
         let live = Arc::new(LiveState::new(Plan::new(tree), active, 3));
-        Self::on(folder, upstream, recorder, live, change).await
+        Self::on(folder, upstream, Common::new(recorder, live), change).await
     }
 
     /// With the policies of this state; `options` say where it begins.
@@ -139,23 +140,28 @@ impl Rig {
         upstream.default_script(script);
         let recorder = Recorder::open(RecorderConfig::in_dir(folder.path())).await.unwrap();
         let state = PolicyState::start(options, recorder.store().clone(), Clock::system()).await.unwrap();
-        let rig = Self::on(folder, upstream, recorder, Arc::clone(state.live()), change).await;
-        (rig, Arc::new(state))
+        let common = Common::new(recorder, Arc::clone(state.live()));
+        (Self::on(folder, upstream, common, change).await, Arc::new(state))
     }
 
-    async fn on(
-        folder: TempDir,
-        upstream: Upstream,
-        recorder: Recorder,
-        live: Arc<LiveState>,
-        change: impl FnOnce(&mut GatewayConfig),
-    ) -> Self {
+    /// With a policy of these options, and somebody who is told.
+    pub(crate) async fn told(script: impl Into<Script>, options: PolicyOptions, notifier: Notifier) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let upstream = Upstream::start().await.unwrap();
+        upstream.default_script(script);
+        let recorder = Recorder::open(RecorderConfig::in_dir(folder.path())).await.unwrap();
+        let state = PolicyState::start(options, recorder.store().clone(), Clock::system()).await.unwrap();
+        let common = Common::telling(recorder, Arc::clone(state.live()), notifier);
+        Self::on(folder, upstream, common, |_| {}).await
+    }
+
+    async fn on(folder: TempDir, upstream: Upstream, common: Common, change: impl FnOnce(&mut GatewayConfig)) -> Self {
         let admin = AdminRuntime::start(axum::Router::new()).unwrap();
         let mut config = config(&upstream.base_url());
         change(&mut config);
-        let common = Common::new(recorder.clone(), Arc::clone(&live));
         let started = Gateway::start(config, common.clone(), admin.service(), CancellationToken::new()).await;
-        Self { upstream, recorder, approvals: common.approvals, gateway: started.unwrap(), live, admin, folder }
+        let Common { recorder, live, approvals, .. } = common;
+        Self { upstream, recorder, approvals, gateway: started.unwrap(), live, admin, folder }
     }
 
     pub(crate) fn url(&self, path: &str) -> String {

@@ -11,6 +11,7 @@ use tokio::time::timeout;
 
 use super::{Failure, JudgeError, JudgeRequest, JudgeRoute};
 use crate::breaker::{Attempt, Breaker};
+use crate::breakers::Breakers;
 use crate::catalogue::range;
 
 /// The most verdicts that a judge remembers. Each takes at most [`REMEMBERED`] bytes.
@@ -75,6 +76,7 @@ pub(crate) struct Access {
     limits: JudgeLimits,
     places: Semaphore,
     breaker: Option<Breaker>,
+    watch: Breakers,
     cache: Option<Cache<Digest, Arc<str>>>,
 }
 
@@ -82,6 +84,7 @@ pub(crate) struct Access {
 pub(crate) struct Leave<'a> {
     _place: SemaphorePermit<'a>,
     attempt: Option<Attempt<'a>>,
+    access: &'a Access,
 }
 
 impl Access {
@@ -92,7 +95,12 @@ impl Access {
         let breaker = (limits.breaker_failures > 0).then(|| Breaker::new(limits.breaker_failures, open));
         let kept = (limits.cache_seconds > 0.0).then(|| Duration::from_secs_f64(limits.cache_seconds));
         let cache = kept.map(|kept| Cache::builder().max_capacity(ENTRIES).time_to_live(kept).build());
-        Self { limits, places, breaker, cache }
+        Self { limits, places, breaker, watch: Breakers::default(), cache }
+    }
+
+    /// The same, with somebody who hears when the judge is left alone.
+    pub(crate) fn watched(self, watch: &Breakers) -> Self {
+        Self { watch: watch.clone(), ..self }
     }
 
     /// How long one try may take.
@@ -119,7 +127,7 @@ impl Access {
         let place = timeout(self.patience(), self.places.acquire()).await;
         let place = place.ok().and_then(Result::ok).ok_or_else(|| Failure::Busy(self.patience()))?;
         let attempt = self.breaker.as_ref().map(Breaker::begin).transpose().map_err(Failure::LeftAlone)?;
-        Ok(Leave { _place: place, attempt })
+        Ok(Leave { _place: place, attempt, access: self })
     }
 }
 
@@ -127,15 +135,20 @@ impl Leave<'_> {
     /// How the question to `model` went. Only a judge that is away counts against it: content that it refuses must not switch it off for
     /// everything else, nor a caller's own limits.
     pub(crate) fn went(self, failed: Option<&JudgeError>, model: &str) {
-        let Some(attempt) = self.attempt else { return };
+        let Self { attempt: Some(attempt), access, .. } = self else { return };
         match failed {
             Some(error @ (JudgeError::Unavailable(_) | JudgeError::TimedOut(_))) => {
                 if attempt.failed() {
-                    tracing::warn!(%model, %error, "a judge is left alone for a while after failures in a row");
+                    let open = Duration::from_secs_f64(access.limits.breaker_seconds);
+                    access.watch.opened("judge", model, open, error);
                 }
             }
             Some(JudgeError::RateLimited(_)) => drop(attempt),
-            Some(JudgeError::Refused(_)) | None => attempt.succeeded(),
+            Some(JudgeError::Refused(_)) | None => {
+                if attempt.succeeded() {
+                    access.watch.closed("judge", model);
+                }
+            }
         }
     }
 }

@@ -102,5 +102,5 @@ pub(crate) fn build(loading: &Loading<'_>) -> Result<Tree, LoadError> {
         wishes.send_request = config.send_request.unwrap_or(said.description.send_request);
         Some(said.server)
     };
-    Ok(Tree::of(Outside::new("python", server, wishes)))
+    Ok(Tree::of(Outside::new("python", server, wishes, &loading.env.breakers)))
 }

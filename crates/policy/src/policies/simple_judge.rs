@@ -186,7 +186,7 @@ pub(crate) fn build(loading: &Loading<'_>) -> Result<Tree, LoadError> {
         delay: Duration::from_millis(500),
         // An answer that is no verdict is not asked for again: that would give a text that steers its judge another throw.
         retry_unreadable: false,
-        access: Arc::new(Access::new(config.limits)),
+        access: Arc::new(Access::new(config.limits).watched(&loading.env.breakers)),
     };
     let rules: Vec<String> = config.rules.iter().map(|rule| format!("- {rule}")).collect();
     let system = format!("{ROLE}\n\nThe rules:\n{}\n\n{HOW_TO_READ}\n\n{ANSWER}", rules.join("\n"));

@@ -286,7 +286,7 @@ fn member(
         retries: config.max_retries,
         delay: Duration::from_secs_f64(config.retry_delay),
         retry_unreadable: true,
-        access: Arc::new(Access::new(config.limits)),
+        access: Arc::new(Access::new(config.limits).watched(&loading.env.breakers)),
     };
     let system = prompt::system(&config.instructions);
     let rewriter = Arc::new(Rewriter { name, asker, system, on_error: config.on_error, mark });

@@ -241,7 +241,7 @@ pub(crate) fn build(loading: &Loading<'_>) -> Result<Tree, LoadError> {
         retries: RETRIES,
         delay: RETRY_DELAY,
         retry_unreadable: false,
-        access: Arc::new(Access::new(config.limits)),
+        access: Arc::new(Access::new(config.limits).watched(&loading.env.breakers)),
     };
     let unsaid = if loading.older { Feedback::Full } else { Feedback::Constant };
     let judge = Judge {

@@ -139,7 +139,7 @@ pub(crate) fn build(loading: &Loading<'_>) -> Result<Tree, LoadError> {
         wishes.send_request = config.send_request.unwrap_or(said.description.send_request);
         Some(said.server)
     };
-    Ok(Tree::of(Outside::new("webhook", server, wishes)))
+    Ok(Tree::of(Outside::new("webhook", server, wishes, &loading.env.breakers)))
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use tokio::time::{Instant, timeout_at};
 use super::protocol;
 use super::{Message, PolicyServer, Reply, ServerError};
 use crate::breaker::Breaker;
+use crate::breakers::Breakers;
 use crate::message::clip;
 
 /// The largest answer that is read, in bytes.
@@ -44,6 +45,7 @@ pub(crate) struct Caller {
     bounds: Bounds,
     places: Semaphore,
     breaker: Breaker,
+    watch: Breakers,
 }
 
 /// Why there is no answer.
@@ -104,12 +106,13 @@ impl Caller {
     /// For this server, within these bounds.
     pub(crate) fn new(server: Arc<dyn PolicyServer>, bounds: Bounds) -> Self {
         let breaker = Breaker::new(bounds.failures, bounds.open);
-        Self { server, named: String::new(), bounds, places: Semaphore::new(bounds.at_once), breaker }
+        let (places, watch) = (Semaphore::new(bounds.at_once), Breakers::default());
+        Self { server, named: String::new(), bounds, places, breaker, watch }
     }
 
-    /// The same, called so in the log.
-    pub(crate) fn named(self, named: String) -> Self {
-        Self { named, ..self }
+    /// The same, called so in the log and towards who hears when it is left alone.
+    pub(crate) fn named(self, named: String, watch: Breakers) -> Self {
+        Self { named, watch, ..self }
     }
 
     /// The body of the server's answer to a review. `tries` counts how often it was asked.
@@ -131,10 +134,14 @@ impl Caller {
             Err(Failure::TimedOut(_)) if asked.elapsed() < within / 2 => {}
             Err(failure) if failure.is_away() => {
                 if attempt.failed() {
-                    tracing::warn!(server = ?self.named, %failure, seconds = self.bounds.open.as_secs_f64(), "a policy server is left alone for a while");
+                    self.watch.opened("policy_server", &self.named, self.bounds.open, failure);
                 }
             }
-            _ => attempt.succeeded(),
+            _ => {
+                if attempt.succeeded() {
+                    self.watch.closed("policy_server", &self.named);
+                }
+            }
         }
         answer
     }

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use super::caller::{Bounds, Caller, Failure};
 use super::protocol::{Question, Subject, VERSION};
 use super::{Nowhere, PolicyServer, translate};
+use crate::breakers::Breakers;
 use crate::contract::{Answer, OnError, Policy, PolicyError, RequestAnswer, Review, ReviewContext, Target, Watch};
 use crate::judge::Unfinished;
 
@@ -57,12 +58,15 @@ struct Asking {
 
 impl Outside {
     /// The policy `name` of the catalogue, decided by `server`; nobody answers where there is none.
-    pub(crate) fn new(name: &'static str, server: Option<Arc<dyn PolicyServer>>, wishes: Wishes) -> Self {
+    pub(crate) fn new(
+        name: &'static str,
+        server: Option<Arc<dyn PolicyServer>>,
+        wishes: Wishes,
+        watch: &Breakers,
+    ) -> Self {
         let server = server.unwrap_or_else(|| Arc::new(Nowhere));
-        Self {
-            name,
-            inner: Arc::new(Inner { caller: Caller::new(server, wishes.bounds).named(wishes.place.clone()), wishes }),
-        }
+        let caller = Caller::new(server, wishes.bounds).named(wishes.place.clone(), watch.clone());
+        Self { name, inner: Arc::new(Inner { caller, wishes }) }
     }
 }
 

@@ -28,6 +28,21 @@ pub struct SentRequest<'a> {
     pub body: &'a Bytes,
 }
 
+/// What is known of a transaction beside its bodies.
+#[derive(Clone, Debug)]
+pub struct Outline {
+    /// What was known at the start, without the request's body.
+    pub start: Start,
+    /// The upstream that was asked last.
+    pub upstream: Option<String>,
+    /// When the first byte went to the client.
+    pub first_byte: Option<Timestamp>,
+    /// The first decisions, as many as were wanted.
+    pub decisions: Vec<Decision>,
+    /// How many more there are.
+    pub decisions_left_out: usize,
+}
+
 /// A transaction in flight. Dropped without [`InFlight::finish`], it is recorded as `client_disconnected`.
 #[derive(Debug)]
 pub struct InFlight {
@@ -130,6 +145,19 @@ impl InFlight {
     /// A policy's event.
     pub fn event(&self, event: Event) {
         self.facts(|pieces| pieces.events.push(event));
+    }
+
+    /// What is known so far, with so many decisions at most.
+    pub fn outline(&self, most: usize) -> Outline {
+        let state = self.gather.lock();
+        let pieces = &state.pieces;
+        Outline {
+            start: Start { request: Bytes::new(), ..pieces.start.clone() },
+            upstream: pieces.sent.as_ref().map(|sent| sent.upstream.clone()),
+            first_byte: pieces.first_byte,
+            decisions: pieces.decisions.iter().take(most).cloned().collect(),
+            decisions_left_out: pieces.decisions.len().saturating_sub(most),
+        }
     }
 
     /// What was evaluated so far: counts if the transaction is dropped or interrupted.
