@@ -31,6 +31,7 @@ use crate::activity::Activity;
 use crate::approvals::Approvals;
 use crate::notify::Notifier;
 use crate::policy_state::PolicyState;
+use crate::replicas::Link;
 
 pub use auth::AdminKey;
 pub use error::ApiError;
@@ -46,6 +47,8 @@ pub struct AdminState {
     pub approvals: Approvals,
     /// Who is told what happens.
     pub notifier: Notifier,
+    /// The link to Redis, where one is set.
+    pub redis: Option<Link>,
     /// The active policy.
     pub policies: Arc<PolicyState>,
     /// The key that opens the routes under `/api`.

@@ -78,6 +78,11 @@ impl Drop for AdminRuntime {
 }
 
 impl AdminService {
+    /// The threads of the routes, for work beside them.
+    pub fn threads(&self) -> &Handle {
+        &self.handle
+    }
+
     /// Answers a request. The work ends when the caller no longer waits for it, or at the deadline; a change, once begun, is
     /// carried through.
     pub async fn call(&self, request: Request<Body>) -> Response<Body> {

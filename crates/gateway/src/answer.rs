@@ -71,7 +71,7 @@ pub(crate) async fn of_upstream(
     head.version = Version::HTTP_11;
     strip_hop_by_hop(&mut head.headers);
     let recording = transaction.recording();
-    recording.with(|record| record.upstream_response(head.status.as_u16(), for_record(&head.headers)));
+    recording.upstream_answered(head.status.as_u16(), for_record(&head.headers));
     let reviews = reviews.filter(|_| head.status.is_success());
     if let Some(context) = conversion {
         let belonging = Belonging { core, upstream, route, wants_stream };

@@ -66,10 +66,17 @@ impl Common {
 
     /// The same with somebody who is told.
     pub fn telling(recorder: Recorder, live: Arc<LiveState>, notifier: Notifier) -> Self {
-        let activity = Activity::default();
-        let approvals = Approvals::telling(activity.clone(), Clock::system(), notifier.clone());
+        let clock = Clock::system();
+        let activity = Activity::new(&replica(&clock));
+        let approvals = Approvals::telling(activity.clone(), clock, notifier.clone());
         Self { recorder, live, activity, approvals, notifier }
     }
+}
+
+/// A name that no other gateway has: the random end of an id.
+fn replica(clock: &Clock) -> String {
+    let id = clock.transaction_id().0.simple().to_string();
+    id.get(20..).unwrap_or_default().to_owned()
 }
 
 /// Starts gateways.
@@ -114,6 +121,7 @@ impl Gateway {
             open_calls: OpenCalls::new(),
             fates: Fates::new(),
             recorder: common.recorder,
+            activity: common.activity,
             live: common.live,
             notifier: common.notifier,
             people: Arc::new(common.approvals),

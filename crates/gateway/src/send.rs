@@ -14,6 +14,8 @@ use luthien_wire::convert::AnswerContext;
 use luthien_wire::request::Request;
 use serde_json::json;
 
+use crate::activity::bounds::{NAME, short};
+use crate::activity::note::Settled;
 use crate::credentials::{Caller, Forward, Keys, redact_query};
 use crate::errors::GatewayError;
 use crate::headers::{DROPPED, FALLBACK, UPSTREAM, header_text};
@@ -56,6 +58,8 @@ struct Ready<'u> {
     request: HttpRequest<Full<Bytes>>,
     /// The body as the record keeps it, decoded.
     sent: Bytes,
+    /// What it calls the model, where that is not what the request says.
+    model: Option<String>,
     dialect: Dialect,
     dropped: Vec<String>,
     added: Vec<String>,
@@ -120,6 +124,12 @@ pub(crate) async fn send<'u>(
             body: &ready.sent,
         };
         transaction.recording().with(|record| record.upstream_request(&sent));
+        let settled = || Settled {
+            final_model: short(ready.model.as_deref().or(model).unwrap_or_default(), NAME).into_owned(),
+            changed: asking.changed,
+            bytes: ready.sent.len(),
+        };
+        transaction.sent(settled, (upstream.label.clone(), ready.dialect, ready.sent.len()));
         let outcome = execute(upstream, ready.request).await;
         let answered = |response| Answered { upstream, response, conversion };
         let Some(why) = failure(&outcome) else { return outcome.map(answered) };
@@ -175,7 +185,8 @@ fn make_ready<'u>(
     let prepared = prepare(upstream, keys, outgoing)?;
     let sent = fitted.body.take().unwrap_or_else(|| received.decoded.clone());
     let Fitted { dialect, dropped, added, answer, .. } = fitted;
-    Ok(Ready { upstream, request: prepared, sent, dialect, dropped, added, answer })
+    let model = target.model.clone();
+    Ok(Ready { upstream, request: prepared, sent, model, dialect, dropped, added, answer })
 }
 
 /// Tells client and record that a request is converted, what it has lost, and what was put in.

@@ -29,7 +29,9 @@ use reference::{env_example, settings_reference};
 use sources::user_data_dir;
 pub use sources::{Problem, SettingsError, Sources};
 pub(crate) use value::parse_duration;
-pub use value::{BaseUrl, ByteSize, LogFormat, LogLevel, Names, Paths, PolicyFailMode, PolicySource, SecretUrl};
+pub use value::{
+    BaseUrl, ByteSize, LogFormat, LogLevel, Names, Paths, PolicyFailMode, PolicySource, RedisUrl, SecretUrl,
+};
 
 definition::settings! {
     /// The address to listen on. Loopback by default, since whoever reaches the gateway can use its upstreams.
@@ -162,6 +164,10 @@ definition::settings! {
     webhook_send_timeout_seconds: Duration = "10s", at "notifications.send_timeout", env ["WEBHOOK_SEND_TIMEOUT_SECONDS"], from "100ms" to "5m";
     /// How long notifications that wait may take after a stop signal; then they are given up.
     webhook_shutdown_drain_seconds: Duration = "5s", at "notifications.shutdown_drain", env ["WEBHOOK_SHUTDOWN_DRAIN_SECONDS"], from "0s" to "5m";
+
+    /// A Redis server that several gateways share, `redis://` or `rediss://` (TLS); its URL may hold a password. Over it they tell each
+    /// other what happens, and that something was changed. Without it they find changes in the database they share, within a second.
+    redis_url: Option<RedisUrl> = "", at "replicas.redis_url", env ["REDIS_URL"];
 
     /// How much is logged.
     log_level: LogLevel = "info", at "logging.level", env ["LOG_LEVEL"];

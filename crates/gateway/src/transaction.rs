@@ -1,23 +1,31 @@
 //! One request on its way: its id, and its entry in the record, which is closed exactly once.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+mod recording;
+
+use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, Mutex};
 
 use http::{HeaderMap, HeaderName, HeaderValue};
-use luthien_policy::contract::{Mode, ReviewContext};
-use luthien_policy::plan::{self, DecisionSink};
-use luthien_record::model::{Decision, End, Evaluation, Event, Start, Status, TransactionId};
-use luthien_record::recorder::{InFlight, Recorder};
+use luthien_policy::contract::{EventSink, ReviewContext};
+use luthien_record::model::{End, Evaluation, Event, Start, Status, TransactionId};
 use luthien_wire::Dialect;
+use luthien_wire::request::Request;
 use serde_json::Value;
 
+use crate::activity::note::Settled;
+use crate::activity::teller::Teller;
 use crate::clock::Clock;
 use crate::errors::GatewayError;
 use crate::headers::header_text;
 use crate::live::InForce;
-use crate::notify::{About, DECISIONS, Kind, Notice, Notifier};
+use crate::notify::{About, DECISIONS, Kind, Notice};
 use crate::open_calls::CallWatch;
 use crate::panic_switch::Interrupt;
+use crate::way::Core;
+
+use self::recording::Slot;
+
+pub(crate) use self::recording::Recording;
 
 /// How a transaction ends, as the record will say.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,27 +70,27 @@ pub(crate) struct Transaction {
 impl Transaction {
     /// Begins the entry. Fails where the record is required and cannot be kept.
     pub(crate) fn begin(
-        recorder: &Recorder,
-        clock: Clock,
+        core: &Core,
         start: Start,
         in_force: Arc<InForce>,
         interrupt: Interrupt,
-        notifier: Notifier,
     ) -> Result<Self, GatewayError> {
         let (id, dialect) = (start.id, start.dialect);
-        let inflight = recorder.begin(start).map_err(|_| GatewayError::CannotRecord)?;
+        let teller = Teller::new(core.activity.clone(), start.at);
+        let inflight = core.recorder.begin(start).map_err(|_| GatewayError::CannotRecord)?;
         Ok(Self {
             id,
             dialect,
             header: id_header(id),
             takes_trailers: false,
             marks: HeaderMap::new(),
-            clock,
+            clock: core.clock,
             recording: Recording(Arc::new(Slot {
                 id,
-                recorder: recorder.clone(),
-                notifier,
-                clock,
+                recorder: core.recorder.clone(),
+                notifier: core.notifier.clone(),
+                clock: core.clock,
+                teller,
                 received: AtomicUsize::new(0),
                 inflight: Mutex::new(Some(inflight)),
             })),
@@ -99,6 +107,27 @@ impl Transaction {
     /// A handle for those who only add to the entry.
     pub(crate) fn recording(&self) -> &Recording {
         &self.recording
+    }
+
+    /// The request is known, as far as it could be read.
+    pub(crate) fn asked(&self, request: Option<&Request>) {
+        let (slot, at) = (&self.recording.0, self.clock.now());
+        self.recording.with(|record| record.set_start(|start| slot.teller.asked(start, request, at)));
+    }
+
+    /// It is sent to an upstream of this name, in this dialect, so many bytes.
+    pub(crate) fn sent(&self, settled: impl FnOnce() -> Settled, to: (HeaderValue, Dialect, usize)) {
+        self.recording.0.teller.sent(self.clock.now(), settled, to);
+    }
+
+    /// So much of the answer's body has gone to the client.
+    pub(crate) fn went(&self, bytes: usize) {
+        self.recording.0.teller.went(bytes);
+    }
+
+    /// Where policies put what they emit, told as it happens.
+    pub(crate) fn policy_events(&self) -> EventSink {
+        EventSink::told_to(Arc::new(self.recording.clone()))
     }
 
     /// The policies that hold for it.
@@ -193,7 +222,9 @@ impl Transaction {
 
     /// The first byte of the answer's body goes to the client.
     pub(crate) fn first_byte(&self) {
-        self.recording.with(|record| record.first_byte(self.clock.now()));
+        let at = self.clock.now();
+        self.recording.0.teller.first_byte(at);
+        self.recording.with(|record| record.first_byte(at));
     }
 
     /// Ends the entry.
@@ -203,7 +234,7 @@ impl Transaction {
 
     fn end(&mut self, outcome: Outcome) {
         let Some(inflight) = self.recording.take() else { return };
-        let at = self.clock.now();
+        let (at, teller) = (self.clock.now(), &self.recording.0.teller);
         if let Some(review) = self.review.take() {
             let (events, dropped) = review.events.take();
             for event in events {
@@ -211,6 +242,7 @@ impl Transaction {
             }
             if dropped > 0 {
                 let data = serde_json::json!({"policy_events": dropped});
+                teller.happened(at, "recorder.truncated", &data);
                 inflight.event(Event { event_type: "recorder.truncated".to_owned(), at, data });
             }
         }
@@ -219,9 +251,11 @@ impl Transaction {
         if repaired {
             let data =
                 serde_json::json!({"summary": "the upstream's stream broke the protocol's rules and was put right"});
+            teller.happened(at, "transaction.response_repaired", &data);
             inflight.event(Event { event_type: "transaction.response_repaired".to_owned(), at, data });
         }
         let end = End { at, status, http_status: self.http_status, error, evaluation };
+        inflight.set_start(|start| teller.ended(start, &end, self.recording.received()));
         let notifier = &self.recording.0.notifier;
         if notifier.wants_transaction(status, evaluation) {
             let outline = inflight.outline(DECISIONS);
@@ -263,109 +297,10 @@ pub(crate) struct Happenings {
 impl Happenings {
     /// Something happened.
     pub(crate) fn event(&self, event_type: &str, data: Value) {
-        let event = Event { event_type: event_type.to_owned(), at: self.clock.now(), data };
+        let at = self.clock.now();
+        self.recording.0.teller.happened(at, event_type, &data);
+        let event = Event { event_type: event_type.to_owned(), at, data };
         self.recording.with(|record| record.event(event));
-    }
-}
-
-/// Adds to a transaction's entry while it is open.
-#[derive(Clone)]
-pub(crate) struct Recording(Arc<Slot>);
-
-struct Slot {
-    id: TransactionId,
-    recorder: Recorder,
-    notifier: Notifier,
-    clock: Clock,
-    received: AtomicUsize,
-    inflight: Mutex<Option<InFlight>>,
-}
-
-impl Recording {
-    /// Runs `add` on the entry if it is still open.
-    pub(crate) fn with(&self, add: impl FnOnce(&InFlight)) {
-        if let Some(inflight) = self.0.inflight.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
-            add(inflight);
-        }
-    }
-
-    /// Bytes as they came from the upstream.
-    pub(crate) fn upstream_bytes(&self, bytes: &[u8]) {
-        self.0.received.fetch_add(bytes.len(), Ordering::Relaxed);
-        self.with(|record| record.upstream_bytes(bytes));
-    }
-
-    /// How many bytes have come from the upstream.
-    pub(crate) fn received(&self) -> usize {
-        self.0.received.load(Ordering::Relaxed)
-    }
-
-    /// The client got `bytes`, which are not the upstream's.
-    pub(crate) fn own_answer(&self, bytes: &[u8]) {
-        self.with(|record| {
-            record.own_client_copy(0);
-            record.client_bytes(bytes);
-        });
-    }
-
-    /// A policy has blocked something.
-    fn tell_of_block(&self, open: Option<&InFlight>, decision: &Decision) {
-        let Slot { id, notifier, clock, .. } = &*self.0;
-        let Decision { policy, action, reason, .. } = decision;
-        tracing::warn!(transaction = %id, policy, action, ?reason, target = %decision.target, "a policy has blocked something");
-        if !notifier.wants(Kind::PolicyBlocked) {
-            return;
-        }
-        let what = decision.target["name"].as_str().map(|name| format!("the call of {name}"));
-        let what = what.unwrap_or_else(|| decision.target["kind"].as_str().unwrap_or("something").replace('_', " "));
-        let why = reason.as_ref().map_or_else(String::new, |why| format!(": {why}"));
-        let data = serde_json::json!({
-            "policy": policy, "action": action, "target": decision.target, "reason": reason,
-            "score": decision.score, "failed": decision.failed,
-        });
-        let about = open.map_or(About::Nothing, |open| About::Open(Box::new(open.outline(0))));
-        let text = format!("{policy} blocked {what}{why}");
-        notifier.tell(Notice { kind: Kind::PolicyBlocked, at: clock.now(), text, about, data });
-    }
-
-    fn take(&self) -> Option<InFlight> {
-        self.0.inflight.lock().unwrap_or_else(PoisonError::into_inner).take()
-    }
-}
-
-impl DecisionSink for Recording {
-    fn decided(&self, decision: plan::Decision) {
-        let decision = Decision {
-            policy: decision.policy.to_string(),
-            target: serde_json::to_value(&decision.target).unwrap_or_default(),
-            action: decision.action.to_owned(),
-            mode: if decision.overruled { "overruled" } else { mode_name(decision.mode) }.to_owned(),
-            failed: decision.failed,
-            score: decision.score,
-            reason: decision.reason,
-            micros: u64::try_from(decision.took.as_micros()).unwrap_or(u64::MAX),
-        };
-        let open = self.0.inflight.lock().unwrap_or_else(PoisonError::into_inner);
-        if is_block(&decision) {
-            self.tell_of_block(open.as_ref(), &decision);
-        }
-        match open.as_ref() {
-            Some(inflight) => inflight.decision(decision),
-            None => self.0.recorder.late_decision(self.0.id, decision),
-        }
-    }
-}
-
-/// Something was withheld, and not only in the shadow.
-fn is_block(decision: &Decision) -> bool {
-    decision.mode == "enforce" && matches!(decision.action.as_str(), "block" | "refuse")
-}
-
-fn mode_name(mode: Mode) -> &'static str {
-    match mode {
-        Mode::Off => "off",
-        Mode::Shadow => "shadow",
-        Mode::Enforce => "enforce",
     }
 }
 

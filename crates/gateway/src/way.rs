@@ -12,7 +12,7 @@ use http::request::Parts;
 use http::{Method, Request as HttpRequest, Response};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use luthien_policy::contract::{EventSink, ReviewContext, Sending};
+use luthien_policy::contract::{ReviewContext, Sending};
 use luthien_policy::people::People;
 use luthien_policy::plan::{Options, RequestOutcome, Reviews};
 use luthien_record::model::{Evaluation, Start};
@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::choice::{choose, is_unreviewed};
+use crate::activity::Activity;
 use crate::admin_runtime::AdminService;
 use crate::answer::{self, Answer, error_head};
 use crate::body::rewrite::evaluation;
@@ -59,6 +60,8 @@ pub(crate) struct Core {
     pub(crate) open_calls: Arc<OpenCalls>,
     pub(crate) fates: Arc<Fates>,
     pub(crate) recorder: Recorder,
+    /// What happens, for whoever watches.
+    pub(crate) activity: Activity,
     pub(crate) live: Arc<LiveState>,
     /// Who is told what happens.
     pub(crate) notifier: Notifier,
@@ -133,6 +136,7 @@ async fn carry(
     let mut asked = read(core, transaction, route, request).await?;
     let in_force = choose(core, live, route, &asked)?;
     transaction.runs_under(Arc::clone(&in_force));
+    transaction.asked(asked.request.as_ref());
     if is_unreviewed(core, route, &asked) {
         transaction.event("transaction.unreviewed", serde_json::json!({"why": "a policy's own question to a model"}));
     }
@@ -232,8 +236,7 @@ fn accept(
         request: Bytes::new(),
         policy: live.usual().label().to_owned(),
     };
-    let (in_force, notifier) = (Arc::clone(live.usual()), core.notifier.clone());
-    let mut transaction = Transaction::begin(&core.recorder, core.clock, start, in_force, interrupt, notifier)?;
+    let mut transaction = Transaction::begin(core, start, Arc::clone(live.usual()), interrupt)?;
     transaction.takes_trailers = takes_trailers(request.version(), request.headers());
     Ok(transaction)
 }
@@ -320,7 +323,7 @@ fn open_reviews(
         request,
         judges: Arc::new(judges),
         people: Arc::clone(&core.people),
-        events: EventSink::default(),
+        events: transaction.policy_events(),
     });
     transaction.reviewed_in(Arc::clone(&context));
     if in_force.plan.watches() != luthien_policy::contract::Watch::default() {

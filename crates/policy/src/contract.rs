@@ -366,20 +366,32 @@ pub struct PolicyEvent {
     pub data: Value,
 }
 
+/// Is told of a policy's events as they happen.
+pub trait EventListener: std::fmt::Debug + Send + Sync {
+    /// This happened. Must not wait.
+    fn happened(&self, event_type: &str, data: &Value);
+}
+
 /// Collects a request's policy events, at most 1000; the rest are counted. Clones collect in one place.
 #[derive(Clone, Debug, Default)]
 pub struct EventSink {
     inner: Arc<Mutex<(Vec<PolicyEvent>, u64)>>,
+    listener: Option<Arc<dyn EventListener>>,
     shadow: bool,
 }
 
 impl EventSink {
     const MOST: usize = 1000;
 
+    /// One whose events are told as they happen too.
+    pub fn told_to(listener: Arc<dyn EventListener>) -> Self {
+        Self { listener: Some(listener), ..Self::default() }
+    }
+
     /// The same collection, for reviews whose answers are not carried out: their events say `"shadow": true`.
     #[must_use]
     pub fn shadowed(&self) -> Self {
-        Self { inner: Arc::clone(&self.inner), shadow: true }
+        Self { shadow: true, ..self.clone() }
     }
 
     /// Adds an event.
@@ -389,7 +401,11 @@ impl EventSink {
         }
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         if inner.0.len() < Self::MOST {
-            inner.0.push(PolicyEvent { event_type: event_type.into(), data });
+            let event_type = event_type.into();
+            if let Some(listener) = &self.listener {
+                listener.happened(&event_type, &data);
+            }
+            inner.0.push(PolicyEvent { event_type, data });
         } else {
             inner.1 += 1;
         }

@@ -14,6 +14,8 @@ use luthien_gateway::notify::{Notifier, Post};
 use luthien_gateway::policy_servers::HttpPolicyServers;
 use luthien_gateway::policy_state::{PolicyOptions, PolicyState};
 use luthien_gateway::posture::{self, Note};
+use luthien_gateway::replicas::{Hints, Link};
+use luthien_gateway::settings::RedisUrl;
 use luthien_gateway::{Common, Gateway};
 use luthien_policy::breakers::Breakers;
 use luthien_policy::catalogue::Servers;
@@ -32,6 +34,7 @@ pub(crate) struct Running {
     admin: AdminRuntime,
     recorder: Recorder,
     live: Arc<LiveState>,
+    redis: Option<Link>,
     servers: Arc<HttpPolicyServers>,
     post: Option<Post>,
     /// What looks after policies that end by themselves.
@@ -66,6 +69,9 @@ impl From<StartFailure> for Failure {
 
 /// How long admin calls may go on after the rest has ended.
 const ADMIN: Duration = Duration::from_secs(5);
+
+/// How long other gateways may take to be told the last events.
+const LAST_EVENTS: Duration = Duration::from_secs(2);
 
 /// How long the record may take to be written at the end. What is not written then is in the journal.
 const FLUSH: Duration = Duration::from_secs(10);
@@ -103,11 +109,14 @@ impl Running {
         let live = Arc::clone(policies.live());
         let stopping = CancellationToken::new();
         let common = Common::telling(recorder.clone(), Arc::clone(&live), notifier.clone());
+        let link = |url: &RedisUrl| Link::new(&url.0, common.activity.clone(), Hints::default());
+        let redis = settings.redis_url.as_ref().map(link).transpose().map_err(|e| clear(&e))?;
         let admin = admin::router(AdminState {
             recorder: recorder.clone(),
             activity: common.activity.clone(),
             approvals: common.approvals.clone(),
             notifier: notifier.clone(),
+            redis: redis.clone(),
             policies: Arc::clone(&policies),
             key: AdminKey::new(&keys.admin),
             stopping: stopping.clone(),
@@ -121,6 +130,9 @@ impl Running {
             luthien_gateway::StartError::Listen { .. } => StartFailure::Listen(clear(&e)),
             luthien_gateway::StartError::Upstream(_) => StartFailure::Other(clear(&e)),
         })?;
+        if let Some(redis) = &redis {
+            redis.start(admin.service().threads());
+        }
         let drain = settings.drain_timeout;
         tending.spawn(policies.tend(done.clone()));
         tending.close();
@@ -128,7 +140,7 @@ impl Running {
             post.watch(recorder.clone(), Arc::clone(&live), Clock::system());
         }
         let recorder = recorder.clone();
-        let running = Self { gateway, admin, recorder, live, tending, done, servers, post, keys, drain };
+        let running = Self { gateway, admin, recorder, live, redis, tending, done, servers, post, keys, drain };
         notifier.found_at(&running.base());
         running.unless_itself(&settings.upstreams).await
     }
@@ -139,6 +151,9 @@ impl Running {
         let Some(upstream) = upstreams.iter().find(|upstream| is_at(upstream, own)) else { return Ok(self) };
         self.done.cancel();
         self.gateway.shutdown(Duration::ZERO).await;
+        if let Some(redis) = &self.redis {
+            redis.shutdown(Duration::ZERO).await;
+        }
         self.admin.shutdown(Duration::ZERO).await;
         Err(StartFailure::Other(Failure::new(format!(
             "the upstream `{}` is this gateway itself ({}); unset ANTHROPIC_BASE_URL and OPENAI_BASE_URL where the gateway \
@@ -201,6 +216,9 @@ impl Running {
         tokio::select! {
             () = self.gateway.shutdown(self.drain) => {}
             () = hurry => self.gateway.shutdown(Duration::ZERO).await,
+        }
+        if let Some(redis) = &self.redis {
+            redis.shutdown(LAST_EVENTS).await;
         }
         self.admin.shutdown(ADMIN).await;
         self.done.cancel();

@@ -8,7 +8,7 @@ use axum::extract::State;
 use axum::http::{HeaderValue, header};
 use axum::response::Response;
 use futures_util::stream;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use super::AdminState;
@@ -19,12 +19,17 @@ use crate::activity::{ActivityEvent, Seen, Watcher};
 /// How often a reader gets a sign of life.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
+/// How many may read at once.
+const MOST_READERS: usize = 200;
+
 /// Which events a reader wants; all of a kind that is not named.
 struct Wanted {
     event_type: Option<String>,
     transaction: Option<String>,
     session: Option<String>,
     model: Option<String>,
+    outcome: Option<String>,
+    text: Option<String>,
 }
 
 struct Reading {
@@ -32,9 +37,11 @@ struct Reading {
     wanted: Wanted,
     heartbeat: tokio::time::Interval,
     stopping: CancellationToken,
+    /// Once the gateway stops: what was told before goes out still, nothing after it.
+    end: Option<u64>,
 }
 
-/// `GET /api/activity/stream?since=&type=&transaction_id=&session=&model=`
+/// `GET /api/activity/stream?since=&type=&transaction_id=&session=&model=&outcome=&q=`
 pub(super) async fn stream(State(state): State<AdminState>, mut params: Params) -> Result<Response, ApiError> {
     let since = params.time("since");
     let wanted = Wanted {
@@ -42,13 +49,19 @@ pub(super) async fn stream(State(state): State<AdminState>, mut params: Params) 
         transaction: params.text("transaction_id"),
         session: params.text("session"),
         model: params.text("model"),
+        outcome: params.text("outcome"),
+        text: params.text("q").map(|text| text.to_lowercase()),
     };
     params.finish()?;
+    if state.activity.health().readers >= MOST_READERS {
+        return Err(ApiError::Busy(format!("{MOST_READERS} read the activity stream already")));
+    }
     let reading = Reading {
         watcher: state.activity.watch(since),
         wanted,
         heartbeat: tokio::time::interval(HEARTBEAT),
         stopping: state.stopping,
+        end: None,
     };
     let frames = stream::unfold(reading, |mut reading| async move {
         let frame = reading.next().await?;
@@ -60,14 +73,22 @@ pub(super) async fn stream(State(state): State<AdminState>, mut params: Params) 
 }
 
 impl Reading {
-    /// The next frame; `None` once the gateway stops. The first is a heartbeat, so that a reader knows that it is connected.
+    /// The next frame; `None` once the gateway stops and what was told before is delivered. The first is a heartbeat, so that
+    /// a reader knows that it is connected.
     async fn next(&mut self) -> Option<Bytes> {
         loop {
-            let seen = tokio::select! {
-                biased;
-                () = self.stopping.cancelled() => return None,
-                _ = self.heartbeat.tick() => return Some(Bytes::from_static(b"event: heartbeat\ndata: {}\n\n")),
-                seen = self.watcher.next() => seen,
+            let seen = if self.end.is_some() {
+                self.watcher.at_once(self.end)?
+            } else {
+                tokio::select! {
+                    biased;
+                    () = self.stopping.cancelled() => {
+                        self.end = Some(self.watcher.end());
+                        continue;
+                    }
+                    _ = self.heartbeat.tick() => return Some(Bytes::from_static(b"event: heartbeat\ndata: {}\n\n")),
+                    seen = self.watcher.next() => seen,
+                }
             };
             match seen {
                 Seen::Event(event) if self.wanted.takes(&event) => {
@@ -77,7 +98,6 @@ impl Reading {
                 Seen::Dropped(missed) => {
                     return Some(format!("event: dropped\ndata: {}\n\n", json!({"events": missed})).into());
                 }
-                Seen::Over => return None,
             }
         }
     }
@@ -87,9 +107,23 @@ impl Wanted {
     fn takes(&self, event: &ActivityEvent) -> bool {
         let is =
             |wanted: &Option<String>, value: Option<&str>| wanted.as_deref().is_none_or(|wanted| value == Some(wanted));
+        let data = &event.data;
+        let outcome = |wanted: &str| data["evaluation"] == wanted || data["action"] == wanted;
         self.event_type.as_deref().is_none_or(|prefix| event.event_type.starts_with(prefix))
             && is(&self.transaction, Some(&event.transaction_id))
-            && is(&self.session, event.data["session_id"].as_str())
-            && is(&self.model, event.data["model"].as_str())
+            && is(&self.session, data["session_id"].as_str())
+            && is(&self.model, data["model"].as_str())
+            && self.outcome.as_deref().is_none_or(outcome)
+            && self.text.as_deref().is_none_or(|text| event.event_type.contains(text) || says(data, text))
+    }
+}
+
+/// The text, in lower case, stands in one of the values, in whatever case.
+fn says(value: &Value, text: &str) -> bool {
+    match value {
+        Value::String(said) => said.to_lowercase().contains(text),
+        Value::Array(entries) => entries.iter().any(|entry| says(entry, text)),
+        Value::Object(members) => members.values().any(|member| says(member, text)),
+        _ => false,
     }
 }

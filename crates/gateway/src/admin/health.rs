@@ -11,6 +11,7 @@ use super::AdminState;
 use crate::live::Live;
 use crate::notify::NotifierHealth;
 use crate::panic_switch::PanicMode;
+use crate::replicas::{Link, LinkHealth};
 use crate::scopes::Rejection;
 use crate::settings::PolicyFailMode;
 
@@ -18,9 +19,15 @@ use crate::settings::PolicyFailMode;
 pub(super) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// `healthy`, or `degraded` when something that the gateway can do without for a while is missing.
-pub(super) fn status(recorder: &RecorderHealth, live: &Live, told: Option<NotifierHealth>) -> &'static str {
+pub(super) fn status(
+    recorder: &RecorderHealth,
+    live: &Live,
+    told: Option<NotifierHealth>,
+    redis: Option<&LinkHealth>,
+) -> &'static str {
     let stopped = live.panic.order.mode != PanicMode::Off;
-    let whole = recorder.database.is_ok() && recorder.dropped == 0 && rejected(live).is_empty();
+    let linked = redis.is_none_or(|redis| redis.connected);
+    let whole = recorder.database.is_ok() && recorder.dropped == 0 && rejected(live).is_empty() && linked;
     let told = told.is_none_or(|told| told.dropped == 0 && told.failed == 0);
     if whole && !stopped && told { "healthy" } else { "degraded" }
 }
@@ -41,6 +48,13 @@ fn rejected(live: &Live) -> Vec<Value> {
     standing.into_iter().chain(assigned).collect()
 }
 
+/// What health says of Redis.
+fn redis_check(redis: Option<&LinkHealth>) -> Value {
+    let Some(LinkHealth { connected, dropped, ignored }) = redis else { return json!({"status": "off"}) };
+    let status = if *connected { "ok" } else { "failing; events of other gateways are missing" };
+    json!({"status": status, "dropped": dropped, "ignored": ignored})
+}
+
 /// `GET /health`
 pub(super) async fn health(State(state): State<AdminState>) -> Json<Value> {
     let recorder = state.recorder.health();
@@ -57,13 +71,16 @@ pub(super) async fn health(State(state): State<AdminState>) -> Json<Value> {
     let webhook = told.map(|told| {
         json!({"pending": told.pending, "delivered": told.delivered, "dropped": told.dropped, "failed": told.failed})
     });
+    let redis = state.redis.as_ref().map(Link::health);
     Json(json!({
-        "status": status(&recorder, &live, told),
+        "status": status(&recorder, &live, told, redis.as_ref()),
         "version": VERSION,
         "checks": {
             "database": database,
             "policy": { "status": policy, "rejected": rejected },
             "panic": live.panic.order.mode,
+            "redis": redis_check(redis.as_ref()),
+            "activity": state.activity.health(),
             "recorder": { "queued": recorder.queued, "journal_bytes": recorder.journal_bytes, "dropped": recorder.dropped },
             "webhook": webhook,
         },
@@ -135,8 +152,12 @@ mod tests {
     #[case(recorder(false, 0, true), "degraded")]
     #[case(recorder(true, 1, true), "degraded")]
     fn what_is_missing_degrades(#[case] recorder: RecorderHealth, #[case] expected: &str) {
-        assert_eq!(status(&recorder, &live(PanicMode::Off), None), expected);
-        assert_eq!(status(&recorder, &live(PanicMode::Traffic), None), "degraded");
+        let linked = |connected| LinkHealth { connected, dropped: 9, ignored: 9 };
+        let off = live(PanicMode::Off);
+        assert_eq!(status(&recorder, &off, None, None), expected);
+        assert_eq!(status(&recorder, &off, None, Some(&linked(true))), expected);
+        assert_eq!(status(&recorder, &off, None, Some(&linked(false))), "degraded");
+        assert_eq!(status(&recorder, &live(PanicMode::Traffic), None, None), "degraded");
     }
 
     #[rstest]
@@ -145,7 +166,7 @@ mod tests {
     #[case(0, 1, "degraded")]
     fn what_nobody_was_told_degrades(#[case] dropped: u64, #[case] failed: u64, #[case] expected: &str) {
         let told = NotifierHealth { dropped, failed, pending: 3, delivered: 9 };
-        assert_eq!(status(&recorder(true, 0, true), &live(PanicMode::Off), Some(told)), expected);
+        assert_eq!(status(&recorder(true, 0, true), &live(PanicMode::Off), Some(told), None), expected);
     }
 
     #[rstest]

@@ -6,6 +6,7 @@ use axum::response::{Html, IntoResponse, Response};
 
 use super::AdminState;
 use super::health::{VERSION, status};
+use crate::replicas::Link;
 
 const HEADERS: [(HeaderName, HeaderValue); 4] = [
     (
@@ -51,6 +52,8 @@ policies of whoever runs it have decided, and records every call.</p>
 
 /// `GET /`
 pub(super) async fn front(State(state): State<AdminState>) -> Response {
-    let status = status(&state.recorder.health(), &state.policies.live().load(), state.notifier.health());
+    let redis = state.redis.as_ref().map(Link::health);
+    let live = state.policies.live().load();
+    let status = status(&state.recorder.health(), &live, state.notifier.health(), redis.as_ref());
     (HEADERS, Html(PAGE.replace("{version}", VERSION).replace("{status}", status))).into_response()
 }

@@ -5,6 +5,7 @@ mod recorded;
 mod round_trip;
 mod routes;
 mod scopes;
+mod stream;
 
 use std::path::{Path, PathBuf};
 
@@ -104,6 +105,7 @@ async fn state(folder: &Path) -> AdminState {
         approvals: Approvals::new(activity.clone(), Clock::system()),
         activity,
         notifier: Notifier::default(),
+        redis: None,
         policies: Arc::new(policies),
         key: AdminKey::new(&SecretString::from(KEY)),
         stopping: CancellationToken::new(),

@@ -66,6 +66,7 @@ impl<P: Pieces> Delivery<P> {
     fn close(&mut self) {
         self.note_shortfall();
         if let Some(transaction) = self.transaction.take() {
+            transaction.went(self.sent);
             transaction.close(self.pieces.outcome());
         }
     }
@@ -106,6 +107,7 @@ impl<P: Pieces> Drop for Delivery<P> {
     fn drop(&mut self) {
         self.note_shortfall();
         if let Some(transaction) = &mut self.transaction {
+            transaction.went(self.sent);
             transaction.note_evaluation(self.pieces.outcome().evaluation);
         }
     }

@@ -42,6 +42,7 @@ impl Body for Whole {
         this.taken = true;
         if let Some(transaction) = &this.transaction {
             transaction.first_byte();
+            transaction.went(this.bytes.len());
         }
         Poll::Ready(Some(Ok(Frame::data(std::mem::take(&mut this.bytes)))))
     }

@@ -52,6 +52,19 @@ impl Value for SecretString {
     }
 }
 
+/// The address of a Redis server; it may hold a password.
+#[derive(Clone, Debug)]
+pub struct RedisUrl(pub SecretString);
+
+impl Value for RedisUrl {
+    const KIND: Kind = Kind::Secret;
+
+    fn parse(text: &str) -> Result<Self, String> {
+        crate::replicas::client(text)?;
+        Ok(Self(SecretString::from(text)))
+    }
+}
+
 impl Value for PathBuf {
     const KIND: Kind = Kind::Path;
 

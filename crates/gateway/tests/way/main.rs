@@ -50,4 +50,6 @@ mod stored;
 #[cfg(test)]
 mod support;
 #[cfg(test)]
+mod told;
+#[cfg(test)]
 mod trailers;

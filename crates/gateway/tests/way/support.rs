@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use luthien_gateway::activity::Activity;
 use luthien_gateway::admin_runtime::AdminRuntime;
 use luthien_gateway::approvals::Approvals;
 use luthien_gateway::clock::Clock;
@@ -36,6 +37,7 @@ pub(crate) struct Rig {
     pub(crate) upstream: Upstream,
     pub(crate) recorder: Recorder,
     pub(crate) approvals: Approvals,
+    pub(crate) activity: Activity,
     pub(crate) gateway: Running,
     pub(crate) live: Arc<LiveState>,
     admin: AdminRuntime,
@@ -160,8 +162,8 @@ impl Rig {
         let mut config = config(&upstream.base_url());
         change(&mut config);
         let started = Gateway::start(config, common.clone(), admin.service(), CancellationToken::new()).await;
-        let Common { recorder, live, approvals, .. } = common;
-        Self { upstream, recorder, approvals, gateway: started.unwrap(), live, admin, folder }
+        let Common { recorder, live, approvals, activity, .. } = common;
+        Self { upstream, recorder, approvals, activity, gateway: started.unwrap(), live, admin, folder }
     }
 
     pub(crate) fn url(&self, path: &str) -> String {
