@@ -21,11 +21,12 @@ pub(crate) enum Found {
 
 /// Opens the record for reading; none if nothing has been recorded there yet.
 pub(crate) async fn open(args: &RecordArgs) -> Result<Option<Store>, Failure> {
-    let url = Loaded::for_record(args)?.database();
+    let loaded = Loaded::for_record(args)?;
+    let url = loaded.database();
     if file_of(&url).is_some_and(|file| !file.exists()) {
         return Ok(None);
     }
-    Store::open(&url).await.map(Some).map_err(|e| Failure::new(e.to_string()))
+    Store::open(&url, loaded.database_options()).await.map(Some).map_err(|e| Failure::new(e.to_string()))
 }
 
 /// The file of a `sqlite:` URL.

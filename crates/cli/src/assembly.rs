@@ -12,7 +12,8 @@ use luthien_gateway::settings::{Settings, Sources};
 use luthien_policy::catalogue::{self, LoadEnv, PolicySpec, Servers};
 use luthien_policy::judge::JudgeClient;
 use luthien_policy::remote::PolicyServers;
-use secrecy::SecretString;
+use luthien_record::DatabaseOptions;
+use secrecy::{ExposeSecret as _, SecretString};
 use tokio::runtime::{Builder, Runtime};
 use tokio_util::task::TaskTracker;
 
@@ -66,7 +67,18 @@ impl Loaded {
 
     /// The database's URL.
     pub(crate) fn database(&self) -> String {
-        self.settings.database_url.clone().unwrap_or_else(|| DataDir::at(&self.folder()).database_url())
+        let set = self.settings.database_url.as_ref().map(|url| url.expose_secret().to_owned());
+        set.unwrap_or_else(|| DataDir::at(&self.folder()).database_url())
+    }
+
+    /// Its connections and patience.
+    pub(crate) fn database_options(&self) -> DatabaseOptions {
+        DatabaseOptions {
+            pool_size: self.settings.database_pool_size.into(),
+            connect_timeout: self.settings.database_connect_timeout,
+            query_timeout: self.settings.database_query_timeout,
+            migrate: self.settings.database_auto_migrate,
+        }
     }
 
     /// The way to policy servers, to be made on the runtime of those that are started here.

@@ -138,8 +138,17 @@ definition::settings! {
     /// How long running answers may go on after a stop signal; then they end with an error.
     drain_timeout: Duration = "30s", at "timeouts.drain", env ["DRAIN_TIMEOUT"], from "0s" to "1h";
 
-    /// The record's database, `sqlite://` and a path. Without it, `luthien.db` in the data folder.
-    database_url: Option<String> = "", at "recording.database_url", env ["DATABASE_URL"];
+    /// The record's database: `sqlite://` and a path, or `postgres://user:password@host/database` (with `?sslmode=require` where the
+    /// network is not trusted). Without it, `luthien.db` in the data folder.
+    database_url: Option<SecretString> = "", at "recording.database_url", env ["DATABASE_URL"];
+    /// Connections to the database for queries. What is written has two more.
+    database_pool_size: u16 = "8", at "recording.database_pool_size", env ["DATABASE_POOL_SIZE"], from "1" to "1000";
+    /// How long a connection to the database may take to be made, or to come free.
+    database_connect_timeout: Duration = "10s", at "recording.database_connect_timeout", env ["DATABASE_CONNECT_TIMEOUT"], from "1s" to "5m";
+    /// How long a statement may take on PostgreSQL. Records that take longer go to the journal and are tried again.
+    database_query_timeout: Duration = "30s", at "recording.database_query_timeout", env ["DATABASE_QUERY_TIMEOUT"], from "1s" to "1h";
+    /// Bring the database's schema up to date at the start. Without it an older one is refused until `luthien migrate up` was run.
+    database_auto_migrate: bool = "true", at "recording.database_auto_migrate", env ["DATABASE_AUTO_MIGRATE"];
     /// The most disk space for records that the database has not taken yet. Beyond it they are dropped, counted and warned of.
     journal_max_bytes: ByteSize = "2GiB", at "recording.journal_max_bytes", env ["JOURNAL_MAX_BYTES"], from "1MiB" to "1TiB";
     /// Refuse traffic rather than let a transaction go unrecorded.

@@ -1,22 +1,23 @@
 //! The record: transactions, the journal, the store and history. Knows the wire, no HTTP.
 //!
 //! The way of a transaction: `recorder` gathers its pieces, `journal` keeps them safe until they are stored, the writer
-//! in `recorder` splits (`body`) and stores them (`sqlite`), `store` gives them back whole, and `history` shows them to people.
+//! in `recorder` splits (`body`) and stores them (`sql`, in the `database`), `store` gives them back whole, and `history` shows them to people.
 
 mod body;
+mod database;
 pub mod history;
 mod journal;
 pub mod model;
 mod private;
 pub mod recorder;
 pub mod redact;
-mod sqlite;
+mod sql;
 pub mod store;
-#[cfg_attr(not(test), expect(dead_code, reason = "the writer and the queries come to use it"))]
 mod words;
 
 #[cfg(test)]
 mod testing;
 
+pub use database::DatabaseOptions;
 pub use recorder::{InFlight, Recorder, RecorderConfig, SentRequest};
 pub use store::Store;

@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::database::{Database, DatabaseOptions};
 use crate::journal::Journal;
 use crate::journal::replay::Replay;
 use crate::model::{Decision, Start, TransactionId};
-use crate::sqlite::Database;
 use crate::store::Store;
 
 mod encode;
@@ -33,8 +33,10 @@ use writer::{WriteError, Writer};
 pub struct RecorderConfig {
     /// The folder in which the journal is kept (`journal/`). Made if it is missing.
     pub data_dir: PathBuf,
-    /// The database: `sqlite://` and a path.
+    /// The database: `sqlite://` and a path, or `postgres://…`.
     pub database: String,
+    /// Its connections and patience.
+    pub options: DatabaseOptions,
     /// How many bytes the journal may take on disk before records are dropped.
     pub journal_max_bytes: u64,
     /// Refuse transactions that could not be recorded, instead of dropping records.
@@ -55,6 +57,7 @@ impl RecorderConfig {
         Self {
             data_dir,
             database,
+            options: DatabaseOptions::default(),
             journal_max_bytes: 2 << 30,
             required: false,
             queue: 8192,
@@ -69,7 +72,7 @@ impl RecorderConfig {
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// The database URL is not one that this version knows.
-    #[error("the database `{0}` is not supported: give `sqlite://` and a path")]
+    #[error("the database `{0}` is not supported: give `sqlite://` and a path, or `postgres://` and a server")]
     UnknownDatabase(String),
     /// The database cannot be opened.
     #[error("cannot open the database `{url}`: {source}; DATABASE_URL or --data-dir names another")]
@@ -151,14 +154,14 @@ struct Threads {
 impl Recorder {
     /// Opens the database (made and migrated if needed), stores what the journal holds, and starts the threads.
     pub async fn open(config: RecorderConfig) -> Result<Self, OpenError> {
-        let database = Database::parse(&config.database)?;
+        let database = Database::parse(&config.database, config.options)?;
         let folder = config.data_dir.join("journal");
         let (journal, left) =
             Journal::open(&folder, config.journal_max_bytes).map_err(|source| match source.kind() {
                 std::io::ErrorKind::WouldBlock => OpenError::InUse(config.data_dir.clone()),
                 _ => OpenError::Journal { path: folder.clone(), source },
             })?;
-        if let Some(parent) = database.path().parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        if let Some(parent) = database.path().and_then(Path::parent).filter(|parent| !parent.as_os_str().is_empty()) {
             std::fs::create_dir_all(parent).map_err(|error| OpenError::Database {
                 url: config.database.clone(),
                 source: sqlx::Error::Io(error),
@@ -253,7 +256,9 @@ async fn recover(writer: &mut Writer, journal: &Journal, folder: &Path, left: &[
         WriteError::Open(error) => error,
         WriteError::Database(source) => OpenError::Recovery(source),
         WriteError::Journal(source) => OpenError::Journal { path: folder.into(), source },
-        WriteError::Missing => OpenError::Recovery(sqlx::Error::Io(std::io::ErrorKind::NotFound.into())),
+        WriteError::Missing | WriteError::Stale => {
+            OpenError::Recovery(sqlx::Error::Io(std::io::ErrorKind::NotFound.into()))
+        }
     })?;
     for path in left {
         std::fs::remove_file(path).map_err(|source| OpenError::Journal { path: path.clone(), source })?;
@@ -266,7 +271,7 @@ fn last_change(path: &Path) -> Option<Timestamp> {
 }
 
 fn start_threads(shared: &Arc<Shared>, writer: Writer, config: &RecorderConfig) -> Result<Threads, std::io::Error> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let (for_writer, for_journal) = (Arc::clone(shared), Arc::clone(shared));
     let (batch, flush) = (config.batch_interval, config.flush_interval);
     let writing = thread::Builder::new()

@@ -3,26 +3,29 @@
 use bytes::Bytes;
 use jiff::Timestamp;
 use luthien_wire::Dialect;
-use sqlx::{Connection as _, SqlitePool};
 use uuid::Uuid;
 
+use crate::database::{Database, DatabaseOptions};
 use crate::recorder::OpenError;
-use crate::sqlite::{self, Database};
+use crate::sql::{self, Pool};
 
 mod names;
 mod policies;
 mod rebuild;
 
+pub use crate::words::SearchError;
 pub use policies::{StoredAssignment, StoredPanic, StoredPolicy};
 use rebuild::Rebuild;
+
+use crate::words::Search;
 
 use crate::model::{Decision, Evaluation, Event, Headers, Status, TransactionId};
 
 /// What has been recorded, over read connections of its own. Cloning shares them.
 #[derive(Clone, Debug)]
 pub struct Store {
-    readers: SqlitePool,
-    editor: SqlitePool,
+    readers: Pool,
+    editor: Pool,
 }
 
 /// Why a query failed.
@@ -31,6 +34,9 @@ pub enum StoreError {
     /// The database did not answer, or refused.
     #[error("the database failed: {0}")]
     Database(#[from] sqlx::Error),
+    /// What is searched for cannot be.
+    #[error(transparent)]
+    Search(#[from] SearchError),
     /// What it holds cannot be read back.
     #[error("the record of {what} is damaged: {why}")]
     Damaged {
@@ -56,7 +62,7 @@ pub struct SessionFilter {
     pub from: Option<Timestamp>,
     /// With a turn before this time.
     pub to: Option<Timestamp>,
-    /// With this text in what a user asked (letter case aside).
+    /// With a turn in which these words were said: words, `"phrases"`, `-without`, `begin*`.
     pub q: Option<String>,
     /// With (`true`) or without (`false`) an intervention of a policy.
     pub policy_intervention: Option<bool>,
@@ -225,10 +231,10 @@ impl Store {
     }
 
     /// Opens a record for reading beside whoever writes it. The database must be there and of this version.
-    pub async fn open(url: &str) -> Result<Self, OpenError> {
-        let database = Database::parse(url)?;
-        let checked = database.connect(false).await?;
-        checked.close().await.map_err(|source| OpenError::Database { url: url.into(), source })?;
+    pub async fn open(url: &str, options: DatabaseOptions) -> Result<Self, OpenError> {
+        let database = Database::parse(url, options)?;
+        // What cannot be closed is closed by the other side.
+        let _ = database.connect(false).await?.close().await;
         Ok(Self::new(&database))
     }
 
@@ -241,20 +247,28 @@ impl Store {
     /// The sessions that `filter` names, latest first.
     pub async fn sessions(&self, filter: &SessionFilter) -> Result<SessionPage, StoreError> {
         let mut connection = self.readers.acquire().await?;
-        let total = unsigned(sqlite::sessions::count(&mut connection, filter).await?);
+        let mut sql = connection.sql();
+        let search = filter.q.as_deref().map(Search::parse).transpose()?;
+        let total = unsigned(sql::sessions::count(&mut sql, filter, search.as_ref()).await?);
+        let rows = sql::sessions::list(&mut sql, filter, search.as_ref()).await?;
+        let keys: Vec<Uuid> = rows.iter().map(|row| row.key).collect();
+        let tags = sql::sessions::tags(&mut sql, &keys).await?;
         let mut page = SessionPage { sessions: Vec::new(), total };
-        for row in sqlite::sessions::list(&mut connection, filter).await? {
-            let session_id = names::public(&mut connection, &row.session, &row.credential).await?;
+        for row in rows {
+            let of = |wanted: &str| {
+                let these = tags.iter().filter(|(key, kind, _)| *key == row.key && kind == wanted);
+                these.map(|(_, _, value)| value.clone()).collect()
+            };
             page.sessions.push(SessionRow {
-                session_id,
+                session_id: names::public(&mut sql, &row.session, &row.credential).await?,
                 key: names::digits(&row.credential, row.credential.len()),
-                first: time(row.first)?,
-                last: time(row.last)?,
+                first: row.first,
+                last: row.last,
                 turns: unsigned(row.turns),
                 events: unsigned(row.events),
                 interventions: unsigned(row.interventions),
-                models: sorted(&row.models),
-                users: sorted(&row.users),
+                models: of("model"),
+                users: of("user"),
                 preview: row.preview,
             });
         }
@@ -264,13 +278,20 @@ impl Store {
     /// A session with all its transactions; none if the id is unknown.
     pub async fn session(&self, id: &str) -> Result<Option<Session>, StoreError> {
         let mut connection = self.readers.acquire().await?;
-        let Some((session, credential)) = names::find(&mut connection, id).await? else { return Ok(None) };
-        let rows = sqlite::transactions::of_session(&mut connection, &session, &credential).await?;
-        let session_id = names::public(&mut connection, &session, &credential).await?;
-        let mut rebuild = Rebuild::new(&mut connection);
-        let mut transactions = Vec::with_capacity(rows.len());
-        for row in rows {
-            transactions.push(rebuild.detail(row, session_id.clone()).await?);
+        let mut sql = connection.sql();
+        let Some((session, credential)) = names::find(&mut sql, id).await? else { return Ok(None) };
+        let session_id = names::public(&mut sql, &session, &credential).await?;
+        let key = sql::sessions::session_key(&session, &credential);
+        let mut transactions = Vec::new();
+        let mut rebuild = Rebuild::new(&mut sql);
+        let mut after = Uuid::nil();
+        loop {
+            let rows = rebuild.rows_of_session(key, after, ROWS_AT_ONCE).await?;
+            let Some(last) = rows.last() else { break };
+            after = last.id;
+            for row in rows {
+                transactions.push(rebuild.detail(row, session_id.clone()).await?);
+            }
         }
         Ok(Some(Session { session_id, transactions }))
     }
@@ -278,13 +299,13 @@ impl Store {
     /// The latest `limit` calls.
     pub async fn calls(&self, limit: u32) -> Result<CallPage, StoreError> {
         let mut connection = self.readers.acquire().await?;
-        let total = unsigned(sqlite::calls::count(&mut connection).await?);
+        let mut sql = connection.sql();
+        let total = unsigned(sql::calls::count(&mut sql).await?);
         let mut page = CallPage { calls: Vec::new(), total };
-        for row in sqlite::calls::latest(&mut connection, limit).await? {
-            let session_id = names::public(&mut connection, &row.session, &row.credential).await?;
-            let id = Uuid::from_slice(&row.id).map_err(|error| damaged("a call", error))?;
-            let latest = time(row.ended_at)?;
-            page.calls.push(CallRow { id: TransactionId(id), session_id, events: unsigned(row.events), latest });
+        for row in sql::calls::latest(&mut sql, limit).await? {
+            let session_id = names::public(&mut sql, &row.session, &row.credential).await?;
+            let id = TransactionId(row.id);
+            page.calls.push(CallRow { id, session_id, events: unsigned(row.events), latest: row.ended_at });
         }
         Ok(page)
     }
@@ -292,26 +313,20 @@ impl Store {
     /// A transaction with its bodies; none if the id is unknown.
     pub async fn transaction(&self, id: TransactionId) -> Result<Option<TransactionDetail>, StoreError> {
         let mut connection = self.readers.acquire().await?;
-        let Some(row) = sqlite::transactions::one(&mut connection, id.0.as_bytes()).await? else { return Ok(None) };
-        let session_id = names::public(&mut connection, &row.session, &row.credential).await?;
-        Rebuild::new(&mut connection).detail(row, session_id).await.map(Some)
+        let mut sql = connection.sql();
+        let Some(row) = sql::transactions::one(&mut sql, id.0).await? else { return Ok(None) };
+        let session_id = names::public(&mut sql, &row.session, &row.credential).await?;
+        Rebuild::new(&mut sql).detail(row, session_id).await.map(Some)
     }
 }
+
+/// How many rows of a session are read at a time.
+const ROWS_AT_ONCE: u32 = 200;
 
 fn unsigned(number: i64) -> u64 {
     u64::try_from(number).unwrap_or_default()
 }
 
-fn time(micros: i64) -> Result<Timestamp, StoreError> {
-    Timestamp::from_microsecond(micros).map_err(|error| damaged("a time", error))
-}
-
 fn damaged(what: &str, why: impl std::fmt::Display) -> StoreError {
     StoreError::Damaged { what: what.into(), why: why.to_string() }
-}
-
-fn sorted(json: &str) -> Vec<String> {
-    let mut names: Vec<String> = serde_json::from_str(json).unwrap_or_default();
-    names.sort();
-    names
 }

@@ -25,6 +25,46 @@ pub(crate) async fn recorder() -> (TempDir, Recorder) {
     (folder, recorder)
 }
 
+/// Which database a test runs on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Db {
+    Sqlite,
+    Postgres,
+}
+
+/// Where a recorder keeps what it has; gone when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Home {
+    pub(crate) folder: TempDir,
+    server: Option<luthien_servers::Database>,
+}
+
+impl Home {
+    pub(crate) fn new(db: Db) -> Self {
+        let server = match db {
+            Db::Sqlite => None,
+            Db::Postgres => Some(luthien_servers::database().expect("a database")),
+        };
+        Self { folder: tempfile::tempdir().expect("a folder"), server }
+    }
+
+    /// The configuration of a recorder here, whose journal is brought up to date only when a test says so.
+    pub(crate) fn config(&self) -> RecorderConfig {
+        let config = config(self.folder.path());
+        match &self.server {
+            Some(server) => RecorderConfig { database: server.url().into(), ..config },
+            None => config,
+        }
+    }
+}
+
+/// A recorder on this database.
+pub(crate) async fn recorder_on(db: Db) -> (Home, Recorder) {
+    let home = Home::new(db);
+    let recorder = Recorder::open(home.config()).await.expect("a recorder");
+    (home, recorder)
+}
+
 /// The time so many seconds after an agreed one.
 pub(crate) fn second(seconds: i64) -> Timestamp {
     Timestamp::from_second(1_800_000_000 + seconds).expect("a time")

@@ -4,19 +4,18 @@
 //! (`search`). What cannot be read has no words.
 
 use luthien_wire::Dialect;
-use luthien_wire::conversation::{self, Part};
+use luthien_wire::conversation::{self, Part, Role};
 use luthien_wire::turn::Block;
 use serde_json::Value;
 
 mod search;
 mod tokens;
 
-#[expect(unused_imports, reason = "queries come to use it")]
-pub(crate) use search::{Search, SearchError};
-#[expect(unused_imports, reason = "the writer comes to use it")]
+pub(crate) use search::Search;
+pub use search::SearchError;
 pub(crate) use tokens::{parts, tsvector};
 
-use crate::body::split::{Outline, split};
+use crate::body::split::Outline;
 use crate::history::{blocks, ending};
 
 /// So much text of one transaction is looked at, in bytes: what comes after it is not found.
@@ -24,11 +23,23 @@ pub(crate) const MOST: usize = 2 << 20;
 
 /// Adds what a message of a request says: texts, reasoning, tool calls with their arguments, tool results.
 pub(crate) fn of_message(dialect: Dialect, message: &[u8], out: &mut String) {
+    add_message(dialect, message, out, |_| true);
+}
+
+/// The same, but nothing of what the model has said.
+pub(crate) fn of_message_to_model(dialect: Dialect, message: &[u8], out: &mut String) {
+    add_message(dialect, message, out, |role| *role != Role::Assistant);
+}
+
+fn add_message(dialect: Dialect, message: &[u8], out: &mut String, wanted: impl Fn(&Role) -> bool) {
     if full(out) {
         return;
     }
     let Ok(raw) = std::str::from_utf8(message) else { return };
-    add_parts(&conversation::message(dialect, raw).parts, out);
+    let message = conversation::message(dialect, raw);
+    if wanted(&message.role) {
+        add_parts(&message.parts, out);
+    }
 }
 
 /// Adds what an answer says, whole or streamed: texts, refusals, reasoning, tool calls with their arguments, errors.
@@ -58,11 +69,6 @@ pub(crate) fn of_answer(dialect: Dialect, body: &[u8], out: &mut String) {
 }
 
 /// Adds what a request says outside its messages: the system prompt or instructions, and an `input` that is one text.
-pub(crate) fn of_request_head(dialect: Dialect, body: &[u8], out: &mut String) {
-    of_outline(body, &split(dialect, body), out);
-}
-
-/// [`of_request_head`] of a body that has been split already.
 pub(crate) fn of_outline(body: &[u8], outline: &Outline, out: &mut String) {
     for span in [&outline.system, &outline.text].into_iter().flatten() {
         if let Some(raw) = body.get(span.clone()).and_then(|raw| std::str::from_utf8(raw).ok()) {

@@ -236,6 +236,7 @@ impl Running {
 fn recorder_config(loaded: &Loaded, folder: &DataDir) -> RecorderConfig {
     RecorderConfig {
         database: loaded.database(),
+        options: loaded.database_options(),
         journal_max_bytes: loaded.settings.journal_max_bytes.0,
         required: loaded.settings.recording_required,
         ..RecorderConfig::in_dir(folder.path())

@@ -178,6 +178,10 @@ pub(super) fn load(sources: &Sources) -> Result<Settings, SettingsError> {
 /// Gateway keys are looked for in everything that goes upstream, and taken out; a shorter one would be found by chance.
 const SHORTEST_KEY: usize = 8;
 
+fn is_database(url: &str) -> bool {
+    ["sqlite:", "postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme))
+}
+
 /// Checks what single settings cannot say.
 fn together(settings: &Settings, found: &mut Found) {
     if settings.client_certificate.is_some() != settings.client_certificate_key.is_some() {
@@ -187,11 +191,11 @@ fn together(settings: &Settings, found: &mut Found) {
         found
             .problem("auth.mode".to_owned(), "`client_key` needs the setting `client_api_key`, else nobody could call");
     }
-    if settings.database_url.as_ref().is_some_and(|url| !url.starts_with("sqlite:")) {
+    if settings.database_url.as_ref().is_some_and(|url| !is_database(url.expose_secret())) {
         // The URL may hold a password.
         found.problem(
             "recording.database_url".to_owned(),
-            "must be `sqlite://` and a path; no other database is known yet",
+            "must be `sqlite://` and a path, or `postgres://` and a server; no other database is known",
         );
     }
     for (path, key) in

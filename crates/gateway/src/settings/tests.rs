@@ -114,7 +114,7 @@ fn the_users_file_is_read_when_the_folder_has_none() {
 #[case("server: { host: 5 }", "luthien.yaml: server.host: must be a text")]
 #[case("limits: { max_messages: 0 }", "limits.max_messages: `0` is not a whole number from 1 to 1000000")]
 #[case("limits: { max_messages: many }", "limits.max_messages: `many` is not a whole number from 1 to 1000000")]
-#[case("recording: { database_url: \"postgres://u:p@h/d\" }", "recording.database_url: must be `sqlite://` and a path")]
+#[case("recording: { database_url: \"mysql://u:p@h/d\" }", "recording.database_url: must be `sqlite://` and a path")]
 #[case("timeouts: { connect: 10 minutes }", "timeouts.connect: `10 minutes` is not a time such as")]
 #[case("timeouts: { connect: 1ms }", "timeouts.connect: `1ms` is not between 100ms and 5m")]
 #[case("limits: { max_request_bytes: 32 MiBs }", "limits.max_request_bytes: `32 MiBs` is not a size such as")]
@@ -179,7 +179,7 @@ fn a_secret_is_read_from_a_file_and_never_shown() {
 #[case("auth:\n  client_api_key: canary\n  admin_api_key: canary: canary\nserver: {", "line")]
 #[case("auth: { client_api_key: canary, client_api_key: canary }", "line")]
 #[case("upstreams: { openai: { base_url: \"https://user:canary@example.com\" } }", "base_url: its value is not a URL")]
-#[case("recording: { database_url: \"postgres://user:canary@example.com\" }", "must be `sqlite://`")]
+#[case("recording: { database_url: \"mysql://user:canary@example.com\" }", "must be `sqlite://`")]
 #[case("auth: { client_api_key: [canary] }", "auth.client_api_key: must be a text")]
 #[case("auth: { client_api_key: \"canary\\n2\" }", "its value is not a secret in one line")]
 fn what_is_wrong_is_told_without_the_secrets_beside_it(#[case] yaml: &str, #[case] expected: &str) {

@@ -2,12 +2,15 @@
 
 use bytes::Bytes;
 use luthien_wire::Dialect;
+use rstest::rstest;
 use serde_json::{Value, json};
 
 use super::*;
 use crate::model::{Decision, End, Evaluation, Start, Status};
 use crate::recorder::Recorder;
-use crate::testing::{answer, answered, decision, end, event, id, messages as body, recorder, second, send, start};
+use crate::testing::{
+    Db, answer, answered, decision, end, event, id, messages as body, recorder_on, second, send, start,
+};
 
 mod dialects;
 mod lists;
@@ -45,9 +48,10 @@ fn contents(messages: &[Message]) -> Vec<(MessageType, &str)> {
     messages.iter().map(|message| (message.message_type, message.content.as_str())).collect()
 }
 
+#[rstest]
 #[tokio::test]
-async fn a_conversation_is_shown_turn_by_turn() {
-    let (_folder, recorder) = recorder().await;
+async fn a_conversation_is_shown_turn_by_turn(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
+    let (_home, recorder) = recorder_on(db).await;
     let first = body(&[user("fix it")]);
     answered(&recorder, start(1, Some("s"), first), &answer("what?")).finish(end(1));
     let cached = json!({"role": "user", "content": [{"type": "text", "text": "fix it", "cache_control": {"type": "ephemeral"}}]});
@@ -81,9 +85,10 @@ async fn a_conversation_is_shown_turn_by_turn() {
     assert_eq!(session(recorder.store(), "t").await.expect("a query"), None);
 }
 
+#[rstest]
 #[tokio::test]
-async fn exports_hold_every_turn() {
-    let (_folder, recorder) = recorder().await;
+async fn exports_hold_every_turn(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
+    let (_home, recorder) = recorder_on(db).await;
     answered(&recorder, start(1, Some("s"), body(&[user("say ```")])), &answer("<b>*ok*</b>")).finish(end(1));
     blocked(&recorder, start(2, Some("s"), body(&[user("say ```"), assistant("<b>*ok*</b>"), user("do")])));
     recorder.settled().await;
@@ -100,9 +105,10 @@ async fn exports_hold_every_turn() {
     assert!(text.contains("As the model gave it") && text.contains("rm -rf /"), "{text}");
 }
 
+#[rstest]
 #[tokio::test]
-async fn a_calls_events_are_told_in_order() {
-    let (_folder, recorder) = recorder().await;
+async fn a_calls_events_are_told_in_order(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
+    let (_home, recorder) = recorder_on(db).await;
     let request = body(&[user("do")]);
     blocked(&recorder, start(1, Some("s"), request.clone()));
     recorder.settled().await;
@@ -131,9 +137,10 @@ async fn a_calls_events_are_told_in_order() {
     assert_eq!(call(recorder.store(), id(2)).await.expect("a query"), None);
 }
 
+#[rstest]
 #[tokio::test]
-async fn calls_that_failed_say_how() {
-    let (_folder, recorder) = recorder().await;
+async fn calls_that_failed_say_how(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
+    let (_home, recorder) = recorder_on(db).await;
     let refused = recorder.begin(start(1, None, "no json")).expect("begun");
     refused.finish(End { status: Status::Refused, http_status: Some(400), error: Some("not JSON".into()), ..end(1) });
     drop(answered(&recorder, start(2, None, "{}"), b""));
@@ -149,9 +156,10 @@ async fn calls_that_failed_say_how() {
     assert_eq!(contents(&turn.request_messages), [(MessageType::Unknown, "no json")]);
 }
 
+#[rstest]
 #[tokio::test]
-async fn a_diff_shows_what_changed() {
-    let (_folder, recorder) = recorder().await;
+async fn a_diff_shows_what_changed(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
+    let (_home, recorder) = recorder_on(db).await;
     let flight =
         answered(&recorder, start(1, None, body(&[user("my key is 123"), assistant("ok")])), &calling("I will.", "ls"));
     let sent =
@@ -180,9 +188,10 @@ async fn a_diff_shows_what_changed() {
     assert_eq!(shown.blocks[1].last, None);
 }
 
+#[rstest]
 #[tokio::test]
-async fn streams_are_read_like_whole_answers() {
-    let (_folder, recorder) = recorder().await;
+async fn streams_are_read_like_whole_answers(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
+    let (_home, recorder) = recorder_on(db).await;
     let chat = Start { dialect: Dialect::Chat, streamed: true, ..start(1, Some("s"), body(&[user("do")])) };
     let stream = b"data: {\"id\":\"c\",\"object\":\"chat.completion.chunk\",\"model\":\"m\",\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"he\"},\"finish_reason\":null}]}\n\n\
         data: {\"id\":\"c\",\"object\":\"chat.completion.chunk\",\"model\":\"m\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"llo\"},\"finish_reason\":null}]}\n\n\

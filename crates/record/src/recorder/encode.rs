@@ -7,20 +7,26 @@ use std::ops::Range;
 use bytes::Bytes;
 use jiff::Timestamp;
 use lru::LruCache;
+use luthien_wire::Dialect;
+use uuid::Uuid;
 
 use super::gather::Pieces;
 use super::preflight::is_preflight;
 use super::recent::{Link, Recent, Recents};
 use crate::body::identity::understand;
-use crate::body::manifest::{Piece, put};
+use crate::body::manifest::{Piece, pieces, put};
 use crate::body::marks::cut;
 use crate::body::pack::Packer;
 use crate::body::split::{Outline, Part, split};
 use crate::body::{Hash, ROOT, chain_hash, content_hash};
 use crate::history::{Course, lifecycle};
 use crate::model::{Decision, End, Start, Status, TransactionId};
-use crate::sqlite::bodies::{ContentRow, NodeBytes, NodeRow};
-use crate::sqlite::transactions::{Batch, LateRow, TransactionRow};
+use crate::sql::bodies::{ContentRow, NodeBytes, NodeRow};
+use crate::sql::references::Reference;
+use crate::sql::sessions::session_key;
+use crate::sql::texts::TextRow;
+use crate::sql::transactions::{Batch, LateRow, TransactionRow};
+use crate::words;
 
 /// Messages up to this many bytes are not worth a row of their own.
 const SMALL_MESSAGE: usize = 512;
@@ -49,6 +55,7 @@ pub(super) struct Encoder {
     contents: LruCache<Hash, ()>,
     nodes: LruCache<Hash, Known>,
     recents: Recents,
+    referred: LruCache<Reference, ()>,
     batch: Batch,
     manifest: Vec<u8>,
 }
@@ -60,6 +67,7 @@ impl Encoder {
             contents: LruCache::new(REMEMBERED),
             nodes: LruCache::new(REMEMBERED),
             recents: Recents::new(),
+            referred: LruCache::new(REMEMBERED),
             batch: Batch::default(),
             manifest: Vec::new(),
         }
@@ -70,6 +78,7 @@ impl Encoder {
         self.contents.clear();
         self.nodes.clear();
         self.recents.clear();
+        self.referred.clear();
         self.batch = Batch::default();
     }
 
@@ -81,7 +90,7 @@ impl Encoder {
     /// A late decision; `key` tells it from others.
     pub(super) fn late(&mut self, key: [u8; 16], id: TransactionId, decision: &Decision) {
         let decision = json(decision).unwrap_or_default();
-        self.batch.late.push(LateRow { id: key, transaction: *id.0.as_bytes(), decision });
+        self.batch.late.push(LateRow { id: Uuid::from_bytes(key), transaction: id.0, decision });
     }
 
     /// A transaction.
@@ -92,18 +101,25 @@ impl Encoder {
             let why = end.error.map(|why| why + "; ").unwrap_or_default();
             end.error = Some(why + "part of this record was damaged in the journal and is missing");
         }
+        let name = start.session_id.clone().unwrap_or_else(|| start.id.to_string());
+        let credential = start.credential.map(Vec::from).unwrap_or_default();
+        let session = session_key(&name, &credential);
         let outline = split(start.dialect, &start.request);
-        let (request, last) = self.request(&start.request, &outline, caller(start, Whose::Client));
         let turn = start.conversation && !is_preflight(&start.request, &outline, start.session_id.is_some());
+        let client = Origin { caller: caller(start, Whose::Client), session, turn };
+        let Encoded { packed: request, last, known } = self.request(&start.request, &outline, client);
         let (sent, dialect) = (pieces.sent.as_ref(), pieces.sent.as_ref().and_then(|sent| sent.dialect));
-        let mut other = |body, dialect, whose| self.request(body, &split(dialect, body), caller(start, whose)).0;
+        let mut other = |body, dialect, whose| {
+            let origin = Origin { caller: caller(start, whose), session, turn: false };
+            self.request(body, &split(dialect, body), origin).packed
+        };
         let edited = sent.and_then(|sent| sent.edited.as_ref());
         let edited_request = edited.map(|body| other(body, start.dialect, Whose::Policies));
         let own = sent.and_then(|sent| sent.body.as_ref());
         let upstream_request = own.map(|body| other(body, dialect.unwrap_or(start.dialect), Whose::Upstream));
-        let upstream_response = (!pieces.response.is_empty()).then(|| self.response(&pieces.response));
+        let upstream_response = (!pieces.response.is_empty()).then(|| self.response(&pieces.response, session));
         let client = pieces.client.as_ref().filter(|client| **client != pieces.response);
-        let client_response = client.map(|client| self.response(client));
+        let client_response = client.map(|client| self.response(client, session));
         let course = Course {
             status: end.status,
             sent: pieces.sent.is_some(),
@@ -115,13 +131,17 @@ impl Encoder {
             || understand(&start.request[outline.text.clone()?])?.preview,
             |last| self.preview(&last, &start.request, &outline.messages),
         );
+        if turn {
+            self.texts(start.id.0, session, &text_of(pieces, dialect.unwrap_or(start.dialect), &outline, known));
+        }
         self.batch.transactions.push(TransactionRow {
-            id: *start.id.0.as_bytes(),
-            session: start.session_id.clone().unwrap_or_else(|| start.id.to_string()),
-            credential: start.credential.map(Vec::from).unwrap_or_default(),
-            started_at: start.at.as_microsecond(),
-            first_byte_at: pieces.first_byte.map(Timestamp::as_microsecond),
-            ended_at: end.at.as_microsecond(),
+            id: start.id.0,
+            session_key: session,
+            session: name,
+            credential,
+            started_at: start.at,
+            first_byte_at: pieces.first_byte,
+            ended_at: end.at,
             dialect: start.dialect.name().into(),
             path: start.path.clone(),
             turn,
@@ -150,13 +170,20 @@ impl Encoder {
         });
     }
 
-    /// A request's manifest, and the node of its last message. `caller` sent something alike before, if anybody did.
-    fn request(&mut self, body: &Bytes, outline: &Outline, caller: u64) -> (Vec<u8>, Option<Hash>) {
+    /// What a transaction is found by.
+    fn texts(&mut self, transaction: Uuid, session: Uuid, text: &str) {
+        let rows = words::parts(text).into_iter().zip(0..);
+        self.batch.texts.extend(rows.map(|(words, part)| TextRow { transaction, session, part, words }));
+    }
+
+    /// A request's manifest.
+    fn request(&mut self, body: &Bytes, outline: &Outline, origin: Origin) -> Encoded {
+        let Origin { caller, session, turn } = origin;
         let mut manifest = std::mem::take(&mut self.manifest);
         manifest.clear();
         let before = self.recents.take(caller);
         let mut recent = Recent::new(body.clone());
-        let mut last = None;
+        let (mut last, mut known) = (None, 0);
         for part in &outline.parts {
             match part {
                 Part::Inline(span) => put(&mut manifest, &Piece::Inline(&body[span.clone()])),
@@ -168,6 +195,8 @@ impl Encoder {
                     put(&mut manifest, &Piece::Content(hash));
                 }
                 Part::Messages(slices) => {
+                    known = before.as_ref().map_or(0, |before| before.shared(body, slices).len().min(before.found()));
+                    recent.set_found(if turn { slices.len() } else { known });
                     let links = self.links(body, slices, &outline.messages, before.as_ref());
                     last = links.last().map(|link| link.node);
                     put(&mut manifest, &Piece::Chain(last.unwrap_or(ROOT)));
@@ -176,9 +205,7 @@ impl Encoder {
             }
         }
         self.recents.put(caller, recent);
-        let packed = self.packer.pack(&manifest);
-        self.manifest = manifest;
-        (packed, last)
+        Encoded { packed: self.finish(manifest, session), last, known }
     }
 
     /// The nodes of all messages.
@@ -210,13 +237,25 @@ impl Encoder {
     }
 
     /// A response's manifest.
-    fn response(&mut self, body: &[u8]) -> Vec<u8> {
+    fn response(&mut self, body: &[u8], session: Uuid) -> Vec<u8> {
         let mut manifest = std::mem::take(&mut self.manifest);
         manifest.clear();
         if body.len() <= SMALL_ANSWER {
             put(&mut manifest, &Piece::Inline(body));
         } else {
             put(&mut manifest, &Piece::Content(self.content(body)));
+        }
+        self.finish(manifest, session)
+    }
+
+    /// A manifest packed; what it refers to, its session refers to.
+    fn finish(&mut self, manifest: Vec<u8>, session: Uuid) -> Vec<u8> {
+        for piece in pieces(&manifest).into_iter().flatten() {
+            let (Piece::Content(hash) | Piece::Chain(hash)) = piece else { continue };
+            let reference = Reference { session, hash };
+            if hash != ROOT && self.referred.put(reference, ()).is_none() {
+                self.batch.references.push(reference);
+            }
         }
         let packed = self.packer.pack(&manifest);
         self.manifest = manifest;
@@ -261,6 +300,51 @@ impl Encoder {
         self.batch.nodes.push(NodeRow { hash, parent, identity, bytes });
         (hash, identity)
     }
+}
+
+/// What is said for the first time: the messages after the `known` ones, and the answer. What the model said comes back in the next
+/// request and is found by its answer.
+fn text_of(pieces: &Pieces, upstream: Dialect, outline: &Outline, known: usize) -> String {
+    let (start, mut text) = (&pieces.start, String::new());
+    let body = &start.request;
+    if known == 0 {
+        words::of_outline(body, outline, &mut text);
+    }
+    for message in outline.messages.iter().skip(known) {
+        let message = &body[message.clone()];
+        if message.len() > MOST_UNDERSTOOD {
+            continue;
+        }
+        if known == 0 {
+            words::of_message(start.dialect, message, &mut text);
+        } else {
+            words::of_message_to_model(start.dialect, message, &mut text);
+        }
+    }
+    words::of_answer(upstream, &pieces.response, &mut text);
+    if let Some(client) = &pieces.client {
+        words::of_answer(start.dialect, client, &mut text);
+    }
+    text
+}
+
+/// A request as it is stored.
+struct Encoded {
+    packed: Vec<u8>,
+    /// The node of its last message.
+    last: Option<Hash>,
+    /// So many of its first messages its caller had sent before in a turn: they are found by their words already.
+    known: usize,
+}
+
+/// Where a request comes from.
+#[derive(Clone, Copy)]
+struct Origin {
+    /// Who sent something alike before, if anybody did.
+    caller: u64,
+    session: Uuid,
+    /// It is found by its words.
+    turn: bool,
 }
 
 /// Of which side a request is.

@@ -25,6 +25,8 @@ pub(super) struct Recent {
     /// Where the messages begin.
     begin: usize,
     nodes: Vec<Link>,
+    /// So many of the messages are found by their words.
+    found: usize,
 }
 
 /// A message's node.
@@ -38,7 +40,7 @@ pub(super) struct Link {
 
 impl Recent {
     pub(super) fn new(body: Bytes) -> Self {
-        Self { body, contents: Vec::new(), begin: 0, nodes: Vec::new() }
+        Self { body, contents: Vec::new(), begin: 0, nodes: Vec::new(), found: 0 }
     }
 
     pub(super) fn add_content(&mut self, span: Range<usize>, hash: Hash) {
@@ -48,6 +50,15 @@ impl Recent {
     pub(super) fn set_messages(&mut self, begin: usize, nodes: Vec<Link>) {
         self.begin = begin;
         self.nodes = nodes;
+    }
+
+    /// So many of the messages are found by their words.
+    pub(super) fn found(&self) -> usize {
+        self.found
+    }
+
+    pub(super) fn set_found(&mut self, count: usize) {
+        self.found = count;
     }
 
     /// Bytes in memory.

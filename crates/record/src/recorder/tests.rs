@@ -1,20 +1,24 @@
 //! What is handed to the recorder is in the store.
 
 use luthien_wire::Dialect;
+use rstest::rstest;
 use serde_json::json;
 
 use super::*;
 use crate::model::{End, Evaluation, Status};
-use crate::testing::{answered, config, decision, end, event, id, messages, recorder, second, send, start, stored};
+use crate::testing::{
+    Db, answered, config, decision, end, event, id, messages, recorder, recorder_on, second, send, start, stored,
+};
 
 mod bodies;
 mod converted;
 mod crash;
 mod outage;
 
+#[rstest]
 #[tokio::test]
-async fn a_transaction_is_stored_as_it_was() {
-    let (_folder, recorder) = recorder().await;
+async fn a_transaction_is_stored_as_it_was(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
+    let (_home, recorder) = recorder_on(db).await;
     let body = messages(&[json!({"role": "user", "content": "hello"})]);
     let flight = answered(&recorder, start(1, Some("s"), body.clone()), b"");
     flight.set_start(|start| start.user_id = Some("ada".into()));
@@ -50,9 +54,10 @@ async fn a_transaction_is_stored_as_it_was() {
     assert_eq!(found.identities.len(), 1);
 }
 
+#[rstest]
 #[tokio::test]
-async fn a_transaction_that_is_dropped_is_recorded_as_left_by_the_client() {
-    let (_folder, recorder) = recorder().await;
+async fn a_transaction_that_is_dropped_is_recorded_as_left_by_the_client(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
+    let (_home, recorder) = recorder_on(db).await;
     let flight = answered(&recorder, start(1, None, "{}"), b"half");
     flight.note_http_status(200);
     flight.note_evaluation(Evaluation::Passed);
@@ -68,9 +73,10 @@ async fn a_transaction_that_is_dropped_is_recorded_as_left_by_the_client() {
     assert_eq!(found.session_id, id(1).to_string());
 }
 
+#[rstest]
 #[tokio::test]
-async fn another_attempt_drops_the_answer_of_the_first() {
-    let (_folder, recorder) = recorder().await;
+async fn another_attempt_drops_the_answer_of_the_first(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
+    let (_home, recorder) = recorder_on(db).await;
     let flight = answered(&recorder, start(1, None, "{}"), b"busy");
     recorder.inner.shared.tick();
     send(&flight, "anthropic", Dialect::Messages, &"{}".into());
@@ -132,9 +138,9 @@ async fn a_store_can_be_read_beside_its_recorder() {
     answered(&recorder, start(1, None, "{}"), b"fine").finish(end(1));
     recorder.settled().await;
     let url = config(folder.path()).database;
-    let store = Store::open(&url).await.expect("a store");
+    let store = Store::open(&url, DatabaseOptions::default()).await.expect("a store");
     assert_eq!(store.calls(5).await.expect("calls").total, 1);
     assert!(store.transaction(id(2)).await.expect("a query").is_none());
-    let nowhere = Store::open("sqlite:///nowhere/at/all.db").await;
+    let nowhere = Store::open("sqlite:///nowhere/at/all.db", DatabaseOptions::default()).await;
     assert!(matches!(nowhere, Err(OpenError::Database { .. })));
 }

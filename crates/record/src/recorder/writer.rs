@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use sqlx::{Connection as _, SqliteConnection};
+use sqlx::postgres::PgDatabaseError;
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -14,11 +14,12 @@ use super::encode::{Encoder, interrupted};
 use super::gather::{Pieces, State};
 use super::queue::{BATCH, Item};
 use super::shared::Shared;
+use crate::database::{Database, FileIdentity, file_identity};
 use crate::journal::replay::{Recovered, Replay};
 use crate::journal::{Journal, keep_damaged, record};
 use crate::model::{Decision, TransactionId};
-use crate::sqlite::transactions::BatchInserts;
-use crate::sqlite::{Database, file_identity};
+use crate::sql::Connection;
+use crate::sql::transactions::BatchInserts;
 
 /// How often a database that failed is tried again.
 const RETRY: Duration = Duration::from_secs(1);
@@ -37,18 +38,25 @@ pub(super) enum WriteError {
     Database(#[from] sqlx::Error),
     #[error("the journal cannot be read: {0}")]
     Journal(std::io::Error),
+    #[error("what the records refer to was deleted meanwhile")]
+    Stale,
 }
 
 impl WriteError {
     /// The database refuses the rows for what they are: it may well take others, and will not take these later.
     fn is_refusal(&self) -> bool {
         /// Too big, against a constraint, of another type, out of range.
-        const REFUSALS: [i32; 4] = [18, 19, 20, 25];
+        const SQLITE: [i32; 4] = [18, 19, 20, 25];
+        /// Classes of SQLSTATE: the data, a constraint, a limit of the program.
+        const POSTGRES: [&str; 3] = ["22", "23", "54"];
         match self {
             Self::Database(sqlx::Error::Encode(_)) => true,
             Self::Database(sqlx::Error::Database(error)) => {
-                let code = error.code().and_then(|code| code.parse::<i32>().ok());
-                code.is_some_and(|code| REFUSALS.contains(&(code & 0xff)))
+                let code = error.code().unwrap_or_default();
+                if error.try_downcast_ref::<PgDatabaseError>().is_some() {
+                    return POSTGRES.iter().any(|class| code.starts_with(class));
+                }
+                code.parse::<i32>().is_ok_and(|code| SQLITE.contains(&(code & 0xff)))
             }
             _ => false,
         }
@@ -74,17 +82,25 @@ impl Drop for Ending {
 pub(super) struct Writer {
     database: Database,
     /// The connection, and which file it has open.
-    open: Option<(SqliteConnection, Option<(u64, u64)>)>,
+    open: Option<(Connection, Option<FileIdentity>)>,
     inserts: BatchInserts,
     encoder: Encoder,
+    /// The epoch in which the encoder has learnt what is stored; none if it knows nothing.
+    epoch: Option<i64>,
 }
 
 impl Writer {
     /// Opens the database, made and migrated if needed.
     pub(super) async fn open(database: Database) -> Result<Self, OpenError> {
         let connection = database.connect(true).await?;
-        let file = file_identity(database.path());
-        Ok(Self { database, open: Some((connection, file)), inserts: BatchInserts::new(), encoder: Encoder::new() })
+        let file = database.path().and_then(file_identity);
+        Ok(Self {
+            database,
+            open: Some((connection, file)),
+            inserts: BatchInserts::new(),
+            encoder: Encoder::new(),
+            epoch: None,
+        })
     }
 
     /// Stores what an earlier process left in its journal: what has no end is interrupted at `at`.
@@ -239,16 +255,12 @@ impl Writer {
         encode: impl Fn(&mut Encoder, &T),
         refused: impl Fn(&T),
     ) -> Result<(), WriteError> {
-        for item in items {
-            encode(&mut self.encoder, item);
-        }
-        match self.store().await {
+        match self.store_encoded(|encoder| items.iter().for_each(|item| encode(encoder, item))).await {
             Err(error) if error.is_refusal() => {}
             other => return other,
         }
         for item in items {
-            encode(&mut self.encoder, item);
-            match self.store().await {
+            match self.store_encoded(|encoder| encode(encoder, item)).await {
                 Err(error) if error.is_refusal() => {
                     tracing::error!(%error, "the database refuses a record");
                     refused(item);
@@ -259,28 +271,41 @@ impl Writer {
         Ok(())
     }
 
-    /// Stores the rows that the encoder has made: all or none.
-    async fn store(&mut self) -> Result<(), WriteError> {
-        let result = self.try_store().await;
-        if result.is_err() {
-            self.encoder.forget();
-            self.open = None;
+    /// Stores the rows that `encode` has the encoder make: all or none. Where something was deleted that they only refer to, they
+    /// are made anew.
+    async fn store_encoded(&mut self, encode: impl Fn(&mut Encoder)) -> Result<(), WriteError> {
+        loop {
+            encode(&mut self.encoder);
+            let result = self.try_store().await;
+            if result.is_err() {
+                self.encoder.forget();
+                self.epoch = None;
+            }
+            match result {
+                Err(WriteError::Stale) => {}
+                Err(error) => {
+                    self.open = None;
+                    return Err(error);
+                }
+                Ok(()) => return Ok(()),
+            }
         }
-        result
     }
 
     async fn try_store(&mut self) -> Result<(), WriteError> {
         let batch = self.encoder.take();
-        let file = file_identity(self.database.path()).ok_or(WriteError::Missing)?;
+        let file = self.database.path().map(|path| file_identity(path).ok_or(WriteError::Missing)).transpose()?;
         let connection = match &mut self.open {
-            Some((connection, opened)) if *opened == Some(file) => connection,
+            Some((connection, opened)) if *opened == file => connection,
             Some(_) => return Err(WriteError::Missing),
             None => {
                 let connection = self.database.connect(false).await?;
-                &mut self.open.insert((connection, Some(file))).0
+                &mut self.open.insert((connection, file)).0
             }
         };
-        Ok(self.inserts.run(connection, batch).await?)
+        let stored_in = self.inserts.run(&mut connection.sql(), batch, self.epoch).await?;
+        self.epoch = Some(stored_in.ok_or(WriteError::Stale)?);
+        Ok(())
     }
 }
 

@@ -129,7 +129,13 @@ pub(super) fn value(redactor: &Redactor, value: &mut Value, name: Option<&str>) 
             }
             None => false,
         },
-        Value::Array(items) => items.iter_mut().fold(false, |found, item| self::value(redactor, item, None) || found),
+        Value::Array(items) => {
+            let mut found = false;
+            for item in items {
+                found |= self::value(redactor, item, None);
+            }
+            found
+        }
         Value::Object(members) => {
             let mut found = false;
             for (name, member) in members.iter_mut() {

@@ -3,20 +3,15 @@
 
 use std::fmt::Write as _;
 
-use sqlx::SqliteConnection;
-
-use crate::sqlite::sessions::credentials;
+use crate::sql::Sql;
+use crate::sql::sessions::credentials;
 
 /// How many bytes of the hash are in a name.
 const BYTES: usize = 4;
 
 /// The name by which [`find`] finds a session.
-pub(super) async fn public(
-    connection: &mut SqliteConnection,
-    session: &str,
-    credential: &[u8],
-) -> Result<String, sqlx::Error> {
-    let first = credentials(connection, session).await?.into_iter().next();
+pub(super) async fn public(sql: &mut Sql<'_>, session: &str, credential: &[u8]) -> Result<String, sqlx::Error> {
+    let first = credentials(sql, session).await?.into_iter().next();
     if first.is_none_or(|first| first == credential) {
         return Ok(session.to_owned());
     }
@@ -24,16 +19,12 @@ pub(super) async fn public(
 }
 
 /// The session and credential of a name.
-pub(super) async fn find(
-    connection: &mut SqliteConnection,
-    name: &str,
-) -> Result<Option<(String, Vec<u8>)>, sqlx::Error> {
-    if let Some(first) = credentials(connection, name).await?.into_iter().next() {
+pub(super) async fn find(sql: &mut Sql<'_>, name: &str) -> Result<Option<(String, Vec<u8>)>, sqlx::Error> {
+    if let Some(first) = credentials(sql, name).await?.into_iter().next() {
         return Ok(Some((name.to_owned(), first)));
     }
     let Some((session, wanted)) = name.rsplit_once('@') else { return Ok(None) };
-    let found =
-        credentials(connection, session).await?.into_iter().find(|credential| digits(credential, BYTES) == wanted);
+    let found = credentials(sql, session).await?.into_iter().find(|credential| digits(credential, BYTES) == wanted);
     Ok(found.map(|credential| (session.to_owned(), credential)))
 }
 

@@ -5,11 +5,11 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Store, StoreError, damaged, names, time, unsigned};
-use crate::sqlite;
-use crate::sqlite::assignments::AssignmentRow;
-use crate::sqlite::panics::PanicRow;
-use crate::sqlite::policies::PolicyRow;
+use super::{Store, StoreError, damaged, names, unsigned};
+use crate::sql;
+use crate::sql::assignments::AssignmentRow;
+use crate::sql::panics::PanicRow;
+use crate::sql::policies::PolicyRow;
 
 /// Which policy is set, and by whom.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -79,20 +79,20 @@ impl Store {
     /// The policies that were set, latest first, each with its version.
     pub async fn policies(&self, limit: u32, offset: u32) -> Result<Vec<(u64, StoredPolicy)>, StoreError> {
         let mut connection = self.readers.acquire().await?;
-        sqlite::policies::latest(&mut connection, limit, offset).await?.into_iter().map(policy).collect()
+        sql::policies::latest(&mut connection.sql(), limit, offset).await?.into_iter().map(policy).collect()
     }
 
     /// How many policies were set.
     pub async fn policy_count(&self) -> Result<u64, StoreError> {
         let mut connection = self.readers.acquire().await?;
-        Ok(unsigned(sqlite::policies::count(&mut connection).await?))
+        Ok(unsigned(sql::policies::count(&mut connection.sql()).await?))
     }
 
     /// The policy of a version; none if there is none.
     pub async fn policy(&self, version: u64) -> Result<Option<StoredPolicy>, StoreError> {
         let Ok(version) = i64::try_from(version) else { return Ok(None) };
         let mut connection = self.readers.acquire().await?;
-        let row = sqlite::policies::one(&mut connection, version).await?;
+        let row = sql::policies::one(&mut connection.sql(), version).await?;
         Ok(row.map(policy).transpose()?.map(|(_, policy)| policy))
     }
 
@@ -103,23 +103,23 @@ impl Store {
             class_ref: policy.class_ref.clone(),
             config: policy.config.to_string(),
             mode: policy.mode.clone(),
-            enabled_at: policy.enabled_at.as_microsecond(),
+            enabled_at: policy.enabled_at,
             enabled_by: policy.enabled_by.clone(),
         };
         let mut connection = self.editor.acquire().await?;
-        Ok(unsigned(sqlite::policies::set(&mut connection, row).await?))
+        Ok(unsigned(sql::policies::set(&mut connection.sql(), row).await?))
     }
 
     /// The assignments that nobody has ended, the oldest first.
     pub async fn assignments(&self) -> Result<Vec<StoredAssignment>, StoreError> {
         let mut connection = self.readers.acquire().await?;
-        sqlite::assignments::standing(&mut connection).await?.into_iter().map(assignment).collect()
+        sql::assignments::standing(&mut connection.sql()).await?.into_iter().map(assignment).collect()
     }
 
     /// The assignments that have ended, the newest first.
     pub async fn ended_assignments(&self, limit: u32, offset: u32) -> Result<Vec<StoredAssignment>, StoreError> {
         let mut connection = self.readers.acquire().await?;
-        let rows = sqlite::assignments::ended(&mut connection, limit, offset).await?;
+        let rows = sql::assignments::ended(&mut connection.sql(), limit, offset).await?;
         rows.into_iter().map(assignment).collect()
     }
 
@@ -134,20 +134,20 @@ impl Store {
             config: assignment.config.to_string(),
             mode: assignment.mode.clone(),
             how: assignment.how.clone(),
-            set_at: assignment.set_at.as_microsecond(),
+            set_at: assignment.set_at,
             set_by: assignment.set_by.clone(),
-            expires_at: assignment.expires_at.map(Timestamp::as_microsecond),
+            expires_at: assignment.expires_at,
             ended: None,
         };
         let mut connection = self.editor.acquire().await?;
-        Ok(unsigned(sqlite::assignments::add(&mut connection, row).await?))
+        Ok(unsigned(sql::assignments::add(&mut connection.sql(), row).await?))
     }
 
     /// Ends an assignment; it is kept as one that was.
     pub async fn end_assignment(&self, id: u64, at: Timestamp, by: &str) -> Result<(), StoreError> {
         let Ok(id) = i64::try_from(id) else { return Ok(()) };
         let mut connection = self.editor.acquire().await?;
-        Ok(sqlite::assignments::end(&mut connection, id, at.as_microsecond(), by).await?)
+        Ok(sql::assignments::end(&mut connection.sql(), id, at, by).await?)
     }
 
     /// What the panic switch said last; none if it was never used.
@@ -158,10 +158,9 @@ impl Store {
     /// The last positions of the panic switch, the last one first.
     pub async fn panics(&self, limit: u32) -> Result<Vec<StoredPanic>, StoreError> {
         let mut connection = self.readers.acquire().await?;
-        let position = |PanicRow { mode, reason, message, set_at, set_by }| {
-            Ok(StoredPanic { mode, reason, message, set_at: time(set_at)?, set_by })
-        };
-        sqlite::panics::latest(&mut connection, limit).await?.into_iter().map(position).collect()
+        let position =
+            |PanicRow { mode, reason, message, set_at, set_by }| StoredPanic { mode, reason, message, set_at, set_by };
+        Ok(sql::panics::latest(&mut connection.sql(), limit).await?.into_iter().map(position).collect())
     }
 
     /// Keeps a position of the panic switch. The earlier ones are kept too.
@@ -170,17 +169,17 @@ impl Store {
             mode: panic.mode.clone(),
             reason: panic.reason.clone(),
             message: panic.message.clone(),
-            set_at: panic.set_at.as_microsecond(),
+            set_at: panic.set_at,
             set_by: panic.set_by.clone(),
         };
         let mut connection = self.editor.acquire().await?;
-        Ok(sqlite::panics::set(&mut connection, row).await?)
+        Ok(sql::panics::set(&mut connection.sql(), row).await?)
     }
 
     /// The client's name and the credential's hash of the session whose id in the record this is; none if it is unknown.
     pub async fn session_key(&self, id: &str) -> Result<Option<(String, [u8; 16])>, StoreError> {
         let mut connection = self.readers.acquire().await?;
-        let Some((session, credential)) = names::find(&mut connection, id).await? else { return Ok(None) };
+        let Some((session, credential)) = names::find(&mut connection.sql(), id).await? else { return Ok(None) };
         // A request without a credential has none to name it by.
         Ok(<[u8; 16]>::try_from(credential).ok().map(|credential| (session, credential)))
     }
@@ -191,7 +190,7 @@ fn policy(row: PolicyRow) -> Result<(u64, StoredPolicy), StoreError> {
         class_ref: row.class_ref,
         config: serde_json::from_str(&row.config).map_err(|error| damaged("a policy", error))?,
         mode: row.mode,
-        enabled_at: time(row.enabled_at)?,
+        enabled_at: row.enabled_at,
         enabled_by: row.enabled_by,
     };
     Ok((unsigned(row.version), policy))
@@ -209,10 +208,10 @@ fn assignment(row: AssignmentRow) -> Result<StoredAssignment, StoreError> {
         config: serde_json::from_str(&row.config).map_err(|error| broken(&error))?,
         mode: row.mode,
         how: row.how,
-        set_at: time(row.set_at)?,
+        set_at: row.set_at,
         set_by: row.set_by,
-        expires_at: row.expires_at.map(time).transpose()?,
-        ended: row.ended.map(|(at, by)| Ok::<_, StoreError>((time(at)?, by))).transpose()?,
+        expires_at: row.expires_at,
+        ended: row.ended,
     })
 }
 

@@ -4,16 +4,16 @@ use std::collections::HashMap;
 
 use bytes::Bytes;
 use luthien_wire::Dialect;
-use sqlx::SqliteConnection;
 use uuid::Uuid;
 
-use super::{StoreError, TransactionDetail, UpstreamRequest, damaged, time};
+use super::{StoreError, TransactionDetail, UpstreamRequest, damaged};
 use crate::body::manifest::{Piece, pieces};
 use crate::body::marks::put_back;
 use crate::body::{Hash, pack};
 use crate::model::{Decision, Evaluation, Headers, Status, TransactionId};
-use crate::sqlite::bodies::{self, NodeBytes};
-use crate::sqlite::transactions::{TransactionRow, late_decisions};
+use crate::sql::Sql;
+use crate::sql::bodies::{self, NodeBytes};
+use crate::sql::transactions::{TransactionRow, late_decisions, of_session};
 
 /// How many nodes are read at a time: later turns need few that earlier ones did not.
 const NODES_AT_ONCE: u32 = 32;
@@ -26,15 +26,25 @@ struct Node {
 }
 
 /// Puts bodies together, remembering pieces between them.
-pub(super) struct Rebuild<'c> {
-    connection: &'c mut SqliteConnection,
+pub(super) struct Rebuild<'a, 'c> {
+    sql: &'a mut Sql<'c>,
     contents: HashMap<Hash, Bytes>,
     nodes: HashMap<Hash, Node>,
 }
 
-impl<'c> Rebuild<'c> {
-    pub(super) fn new(connection: &'c mut SqliteConnection) -> Self {
-        Self { connection, contents: HashMap::new(), nodes: HashMap::new() }
+impl<'a, 'c> Rebuild<'a, 'c> {
+    pub(super) fn new(sql: &'a mut Sql<'c>) -> Self {
+        Self { sql, contents: HashMap::new(), nodes: HashMap::new() }
+    }
+
+    /// The next rows of a session, in the order of their start.
+    pub(super) async fn rows_of_session(
+        &mut self,
+        session: Uuid,
+        after: Uuid,
+        most: u32,
+    ) -> Result<Vec<TransactionRow>, sqlx::Error> {
+        of_session(self.sql, session, after, most).await
     }
 
     /// The transaction of a row.
@@ -43,7 +53,7 @@ impl<'c> Rebuild<'c> {
         row: TransactionRow,
         session_id: String,
     ) -> Result<TransactionDetail, StoreError> {
-        let id = TransactionId(Uuid::from_bytes(row.id));
+        let id = TransactionId(row.id);
         let what = format!("transaction {id}");
         let bad = |why: &str| damaged(&what, why);
         let request = self.body(&row.request).await?;
@@ -74,16 +84,16 @@ impl<'c> Rebuild<'c> {
             None => None,
         };
         let mut decisions: Vec<Decision> = list(row.decisions.as_deref()).map_err(|error| damaged(&what, error))?;
-        for late in late_decisions(self.connection, &row.id).await? {
+        for late in late_decisions(self.sql, row.id).await? {
             decisions.push(serde_json::from_str(&late).map_err(|error| damaged(&what, error))?);
         }
         let headers: Headers = list(row.upstream_headers.as_deref()).map_err(|error| damaged(&what, error))?;
         Ok(TransactionDetail {
             id,
             session_id,
-            at: time(row.started_at)?,
-            first_byte: row.first_byte_at.map(time).transpose()?,
-            ended: time(row.ended_at)?,
+            at: row.started_at,
+            first_byte: row.first_byte_at,
+            ended: row.ended_at,
             dialect: client,
             path: row.path,
             turn: row.turn,
@@ -151,7 +161,7 @@ impl<'c> Rebuild<'c> {
         if let Some(known) = self.contents.get(&hash) {
             return Ok(known.clone());
         }
-        let packed = bodies::content(self.connection, &hash).await?;
+        let packed = bodies::content(self.sql, &hash).await?;
         let packed = packed.ok_or_else(|| damaged("a body", "a content is missing"))?;
         let bytes = Bytes::from(pack::unpack(&packed).ok_or_else(|| damaged("a content", "it cannot be unpacked"))?);
         self.contents.insert(hash, bytes.clone());
@@ -164,7 +174,7 @@ impl<'c> Rebuild<'c> {
         let mut next = Some(last);
         while let Some(hash) = next {
             if !self.nodes.contains_key(&hash) {
-                for row in bodies::chain(self.connection, &hash, NODES_AT_ONCE).await? {
+                for row in bodies::chain(self.sql, &hash, NODES_AT_ONCE).await? {
                     self.nodes.insert(row.hash, Node { parent: row.parent, identity: row.identity, bytes: row.bytes });
                 }
             }

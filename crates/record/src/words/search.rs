@@ -27,7 +27,7 @@ struct Term {
 
 /// Why a text is no query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum SearchError {
+pub enum SearchError {
     /// Nothing but punctuation.
     #[error("the search has no words: write at least one letter or digit")]
     Empty,

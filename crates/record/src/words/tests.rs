@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::body::split::split;
 
 fn message(dialect: Dialect, message: &Value) -> String {
     let mut out = String::new();
@@ -20,7 +21,8 @@ fn answer(dialect: Dialect, body: &str) -> String {
 
 fn head(dialect: Dialect, body: &Value) -> String {
     let mut out = String::new();
-    of_request_head(dialect, body.to_string().as_bytes(), &mut out);
+    let body = body.to_string();
+    of_outline(body.as_bytes(), &split(dialect, body.as_bytes()), &mut out);
     out
 }
 
@@ -163,7 +165,7 @@ proptest! {
             for body in [&bytes[..], text.as_bytes(), json!({"role": "user", "content": text, "system": text}).to_string().as_bytes()] {
                 of_message(dialect, body, &mut out);
                 of_answer(dialect, body, &mut out);
-                of_request_head(dialect, body, &mut out);
+                of_outline(body, &split(dialect, body), &mut out);
             }
         }
         prop_assert!(out.len() <= MOST);

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use luthien_wire::Dialect;
+use rstest::rstest;
 use serde_json::{Value, json};
 
 use super::{assistant, calling, contents, user};
@@ -9,7 +10,7 @@ use crate::history::{Conversation, MessageType, call, diff, markdown, session};
 use crate::model::{Event, Start};
 use crate::recorder::{InFlight, Recorder, SentRequest};
 use crate::store::SessionFilter;
-use crate::testing::{answer, answered, end, id, messages, recorder, second, start};
+use crate::testing::{Db, answer, answered, end, id, messages, recorder_on, second, start};
 
 fn asked(items: &[Value]) -> Bytes {
     let developer =
@@ -92,9 +93,10 @@ fn converted(recorder: &Recorder, number: u32, edited: &Bytes, came: &[u8], went
     flight
 }
 
+#[rstest]
 #[tokio::test]
-async fn a_codex_session_is_shown_turn_by_turn() {
-    let (_folder, recorder) = recorder().await;
+async fn a_codex_session_is_shown_turn_by_turn(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
+    let (_home, recorder) = recorder_on(db).await;
     let first = [ask("fix it")];
     let answer = stream(
         &[
@@ -132,9 +134,10 @@ async fn a_codex_session_is_shown_turn_by_turn() {
     assert_eq!(titles(&recorder).await, [Some("fix it".to_owned())]);
 }
 
+#[rstest]
 #[tokio::test]
-async fn items_are_the_same_without_what_the_vendor_added() {
-    let (_folder, recorder) = recorder().await;
+async fn items_are_the_same_without_what_the_vendor_added(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
+    let (_home, recorder) = recorder_on(db).await;
     let bare = json!({"role": "assistant", "content": "done"});
     let mut call = function_call("ls");
     answered(&recorder, of_codex(1, asked(&[item("done"), call.clone()])), b"").finish(end(1));
@@ -149,9 +152,10 @@ async fn items_are_the_same_without_what_the_vendor_added() {
     assert_ne!(identities[0][3], identities[2][3]);
 }
 
+#[rstest]
 #[tokio::test]
-async fn a_string_is_the_users_message() {
-    let (_folder, recorder) = recorder().await;
+async fn a_string_is_the_users_message(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
+    let (_home, recorder) = recorder_on(db).await;
     let request = json!({"model": "gpt-5", "input": "fix it"}).to_string();
     answered(&recorder, of_codex(1, request.into()), &stream(&[item("done")], true)).finish(end(1));
     recorder.settled().await;
@@ -160,9 +164,10 @@ async fn a_string_is_the_users_message() {
     assert_eq!(titles(&recorder).await, [Some("fix it".to_owned())]);
 }
 
+#[rstest]
 #[tokio::test]
-async fn a_streamed_response_is_recorded_as_the_one_it_brings() {
-    let (_folder, recorder) = recorder().await;
+async fn a_streamed_response_is_recorded_as_the_one_it_brings(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
+    let (_home, recorder) = recorder_on(db).await;
     let items = [item("well"), function_call("ls")];
     answered(&recorder, of_codex(1, asked(&[])), &stream(&items, true)).finish(end(1));
     answered(&recorder, of_codex(2, asked(&[])), &stream(&items, false)).finish(end(2));
@@ -180,9 +185,10 @@ async fn a_streamed_response_is_recorded_as_the_one_it_brings() {
     assert_eq!((&cut["output"][1]["name"], &cut["output"][1]["call_id"]), (&json!("Bash"), &json!("toolu_1")));
 }
 
+#[rstest]
 #[tokio::test]
-async fn what_was_only_converted_is_no_change() {
-    let (_folder, recorder) = recorder().await;
+async fn what_was_only_converted_is_no_change(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
+    let (_home, recorder) = recorder_on(db).await;
     let went = stream(&[item("I will."), function_call("ls")], true);
     let flight = converted(&recorder, 1, &asked(&[ask("my key is 123")]), &calling("I will.", "ls"), &went);
     let data = json!({"upstream": "anthropic", "from": "responses", "to": "messages", "dropped": ["tools[1]", "store"], "added": ["messages[2] ([go on])"]});
@@ -215,9 +221,10 @@ async fn what_was_only_converted_is_no_change() {
     assert_eq!(recorded.payload["final_response"]["output"][1]["name"], "Bash");
 }
 
+#[rstest]
 #[tokio::test]
-async fn what_policies_changed_beside_the_conversion_is_shown() {
-    let (_folder, recorder) = recorder().await;
+async fn what_policies_changed_beside_the_conversion_is_shown(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
+    let (_home, recorder) = recorder_on(db).await;
     let went = stream(&[item("I will. It was blocked.")], true);
     converted(&recorder, 1, &asked(&[ask("my key is ***")]), &calling("I will.", "rm -rf /"), &went).finish(end(1));
     recorder.settled().await;
@@ -235,9 +242,10 @@ async fn what_policies_changed_beside_the_conversion_is_shown() {
     assert_eq!(changed, [false, false, false, true]);
 }
 
+#[rstest]
 #[tokio::test]
-async fn free_text_for_a_tool_is_the_same_in_both_dialects() {
-    let (_folder, recorder) = recorder().await;
+async fn free_text_for_a_tool_is_the_same_in_both_dialects(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
+    let (_home, recorder) = recorder_on(db).await;
     let patch = json!({"type": "custom_tool_call", "call_id": "toolu_1", "name": "apply_patch", "input": "*** Begin"});
     let content = json!([
         {"type": "thinking", "thinking": "hm", "signature": "s"},

@@ -1,5 +1,6 @@
 //! The list of sessions: its order, titles and filters.
 
+use rstest::rstest;
 use serde_json::json;
 
 use super::{assistant, blocked, user};
@@ -7,7 +8,7 @@ use crate::history::{Sessions, session, sessions};
 use crate::model::{Evaluation, Start};
 use crate::recorder::Recorder;
 use crate::store::{SessionFilter, Store, StoredPolicy};
-use crate::testing::{answer, answered, end, id, messages as body, recorder, second, start};
+use crate::testing::{Db, answer, answered, end, id, messages as body, recorder_on, second, start};
 
 fn page() -> SessionFilter {
     SessionFilter { limit: 50, ..SessionFilter::default() }
@@ -41,9 +42,10 @@ async fn talk(recorder: &Recorder) {
     recorder.settled().await;
 }
 
+#[rstest]
 #[tokio::test]
-async fn sessions_are_listed_latest_first_without_what_was_no_turn() {
-    let (_folder, recorder) = recorder().await;
+async fn sessions_are_listed_latest_first_without_what_was_no_turn(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
+    let (_home, recorder) = recorder_on(db).await;
     talk(&recorder).await;
     let all = list(recorder.store(), page()).await;
     let alone = id(7).to_string();
@@ -64,9 +66,10 @@ async fn sessions_are_listed_latest_first_without_what_was_no_turn() {
     assert_eq!((names(&one), one.total, one.offset, one.has_more), (vec!["b"], 3, 1, true));
 }
 
+#[rstest]
 #[tokio::test]
-async fn sessions_are_filtered() {
-    let (_folder, recorder) = recorder().await;
+async fn sessions_are_filtered(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
+    let (_home, recorder) = recorder_on(db).await;
     talk(&recorder).await;
     let alone = id(7).to_string();
     let cases: [(SessionFilter, &[&str]); 8] = [
@@ -75,7 +78,7 @@ async fn sessions_are_filtered() {
         (SessionFilter { model: Some("small".into()), ..page() }, &[]),
         (SessionFilter { from: Some(second(6)), ..page() }, &[&alone, "b"]),
         (SessionFilter { to: Some(second(4)), ..page() }, &["a"]),
-        (SessionFilter { q: Some("00% D".into()), ..page() }, &["a"]),
+        (SessionFilter { q: Some("100% don*".into()), ..page() }, &["a"]),
         (SessionFilter { policy_intervention: Some(true), ..page() }, &["a"]),
         (SessionFilter { policy_intervention: Some(false), ..page() }, &[&alone, "b"]),
     ];
@@ -86,9 +89,10 @@ async fn sessions_are_filtered() {
     }
 }
 
+#[rstest]
 #[tokio::test]
-async fn the_same_session_id_of_another_credential_is_another_session() {
-    let (_folder, recorder) = recorder().await;
+async fn the_same_session_id_of_another_credential_is_another_session(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
+    let (_home, recorder) = recorder_on(db).await;
     answered(&recorder, start(1, Some("s"), body(&[user("mine")])), &answer("x")).finish(end(1));
     let other = Start { credential: Some([0xab; 16]), ..start(2, Some("s"), body(&[user("not mine")])) };
     answered(&recorder, other, &answer("x")).finish(end(2));
@@ -104,9 +108,10 @@ async fn the_same_session_id_of_another_credential_is_another_session() {
     assert!(recorder.store().session("s@00000000").await.expect("a query").is_none());
 }
 
+#[rstest]
 #[tokio::test]
-async fn policies_are_kept_with_their_exact_configuration() {
-    let (_folder, recorder) = recorder().await;
+async fn policies_are_kept_with_their_exact_configuration(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
+    let (_home, recorder) = recorder_on(db).await;
     let store = recorder.store();
     assert_eq!(store.current_policy().await.expect("a query"), None);
     let policy = |class: &str, mode: Option<&str>| StoredPolicy {
@@ -124,9 +129,10 @@ async fn policies_are_kept_with_their_exact_configuration() {
     assert_eq!(Evaluation::from_name("failed_open"), Some(Evaluation::FailedOpen));
 }
 
+#[rstest]
 #[tokio::test]
-async fn a_session_is_titled_by_its_user_though_the_agent_added_a_word() {
-    let (_folder, recorder) = recorder().await;
+async fn a_session_is_titled_by_its_user_though_the_agent_added_a_word(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
+    let (_home, recorder) = recorder_on(db).await;
     let added = json!({"role": "system", "content": "# Environment"});
     answered(&recorder, start(1, Some("a"), body(&[user("mend it"), added])), &answer("fine")).finish(end(1));
     recorder.settled().await;

@@ -2,11 +2,12 @@
 
 use bytes::Bytes;
 use luthien_wire::Dialect;
+use rstest::rstest;
 use serde_json::json;
 
 use crate::model::Start;
 use crate::recorder::{Recorder, SentRequest};
-use crate::testing::{answer, config, end, killed, messages, recorder, send, start, stored};
+use crate::testing::{Db, answer, config, end, killed, messages, recorder, recorder_on, send, start, stored};
 
 fn asked(text: &str) -> Bytes {
     json!({"model": "gpt-5", "input": [{"role": "user", "content": text}]}).to_string().into()
@@ -25,9 +26,10 @@ fn converted<'a>(edited: &'a Bytes, body: &'a Bytes) -> SentRequest<'a> {
     SentRequest { upstream, method, url, dialect: Dialect::Messages, edited, body }
 }
 
+#[rstest]
 #[tokio::test]
-async fn an_upstream_of_another_dialect_is_read_in_its_own() {
-    let (_folder, recorder) = recorder().await;
+async fn an_upstream_of_another_dialect_is_read_in_its_own(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
+    let (_home, recorder) = recorder_on(db).await;
     let body = messages(&[json!({"role": "user", "content": "my key is ***"})]);
     let edited = asked("my key is ***");
     let flight = recorder.begin(of_codex(1)).expect("begun");
@@ -57,9 +59,10 @@ async fn an_upstream_of_another_dialect_is_read_in_its_own() {
     assert_eq!(found.client_response(), &"", "the client had got nothing");
 }
 
+#[rstest]
 #[tokio::test]
-async fn a_model_renamed_for_the_upstream_is_no_edit_of_the_request() {
-    let (_folder, recorder) = recorder().await;
+async fn a_model_renamed_for_the_upstream_is_no_edit_of_the_request(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
+    let (_home, recorder) = recorder_on(db).await;
     let asked = messages(&[json!({"role": "user", "content": "hi"})]);
     let renamed = Bytes::from(String::from_utf8_lossy(&asked).replace("claude-x", "other"));
     let flight = recorder.begin(start(1, None, asked.clone())).expect("begun");
@@ -71,9 +74,10 @@ async fn a_model_renamed_for_the_upstream_is_no_edit_of_the_request() {
     assert_eq!(found.upstream_request.expect("sent").body, renamed);
 }
 
+#[rstest]
 #[tokio::test]
-async fn another_attempt_may_be_in_another_dialect() {
-    let (_folder, recorder) = recorder().await;
+async fn another_attempt_may_be_in_another_dialect(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
+    let (_home, recorder) = recorder_on(db).await;
     for (number, [first, second]) in
         (1..).zip([[Dialect::Chat, Dialect::Responses], [Dialect::Responses, Dialect::Chat]])
     {

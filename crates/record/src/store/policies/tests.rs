@@ -1,9 +1,10 @@
 //! What operators have set is read back as it was, with its history.
 
+use rstest::rstest;
 use serde_json::json;
 
 use super::*;
-use crate::testing::recorder;
+use crate::testing::{Db, recorder_on};
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).expect("a time")
@@ -26,9 +27,10 @@ fn stored(scope: &str, credential: Option<[u8; 16]>, name: Option<&str>) -> Stor
     }
 }
 
+#[rstest]
 #[tokio::test]
-async fn assignments_stand_until_they_are_ended() {
-    let (_folder, recorder) = recorder().await;
+async fn assignments_stand_until_they_are_ended(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
+    let (_home, recorder) = recorder_on(db).await;
     let store = recorder.store();
     let first = StoredAssignment { id: 1, ..stored("session", Some([7; 16]), Some("s")) };
     let second = StoredAssignment { id: 2, expires_at: None, ..stored("global", None, None) };
@@ -41,9 +43,10 @@ async fn assignments_stand_until_they_are_ended() {
     assert_eq!(store.ended_assignments(5, 1).await.expect("read"), []);
 }
 
+#[rstest]
 #[tokio::test]
-async fn the_last_position_of_the_panic_switch_counts() {
-    let (_folder, recorder) = recorder().await;
+async fn the_last_position_of_the_panic_switch_counts(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
+    let (_home, recorder) = recorder_on(db).await;
     let store = recorder.store();
     assert_eq!(store.panic().await.expect("read"), None);
     let on = StoredPanic {
@@ -61,9 +64,10 @@ async fn the_last_position_of_the_panic_switch_counts() {
     assert_eq!(store.panics(5).await.expect("read"), [off, on]);
 }
 
+#[rstest]
 #[tokio::test]
-async fn every_policy_that_was_set_can_be_read_again() {
-    let (_folder, recorder) = recorder().await;
+async fn every_policy_that_was_set_can_be_read_again(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
+    let (_home, recorder) = recorder_on(db).await;
     let store = recorder.store();
     for number in 1..=3_u64 {
         let policy = StoredPolicy {

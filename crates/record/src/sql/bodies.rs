@@ -1,8 +1,7 @@
-//! Contents and nodes in SQLite: what bodies are made of.
-
-use sqlx::{Arguments as _, Row as _, SqliteConnection};
+//! Contents and nodes: what bodies are made of.
 
 use super::insert::Insert;
+use super::{Query, Sql};
 use crate::body::Hash;
 
 /// A content to store.
@@ -46,72 +45,54 @@ impl BodyInserts {
         }
     }
 
+    /// Stores what is not there yet. In the order of the hashes, so that two writers never wait for each other in a circle.
     pub(crate) async fn run(
         &self,
-        connection: &mut SqliteConnection,
-        contents: Vec<ContentRow>,
-        nodes: Vec<NodeRow>,
+        sql: &mut Sql<'_>,
+        mut contents: Vec<ContentRow>,
+        mut nodes: Vec<NodeRow>,
     ) -> Result<(), sqlx::Error> {
-        self.contents
-            .run(connection, contents, |row, values| {
-                values.add(row.hash.to_vec())?;
-                values.add(row.data)
-            })
-            .await?;
+        contents.sort_unstable_by_key(|row| row.hash);
+        nodes.sort_unstable_by_key(|row| row.hash);
+        self.contents.run(sql, contents, |row, values| values.extend([row.hash.into(), row.data.into()])).await?;
         self.nodes
-            .run(connection, nodes, |row, values| {
+            .run(sql, nodes, |row, values| {
                 let (content, data) = match row.bytes {
-                    NodeBytes::Content(hash, marks) => (Some(hash.to_vec()), (!marks.is_empty()).then_some(marks)),
+                    NodeBytes::Content(hash, marks) => (Some(hash), (!marks.is_empty()).then_some(marks)),
                     NodeBytes::Inline(data) => (None, Some(data)),
                 };
-                values.add(row.hash.to_vec())?;
-                values.add(row.parent.map(|hash| hash.to_vec()))?;
-                values.add(row.identity.to_vec())?;
-                values.add(content)?;
-                values.add(data)
+                values.extend([row.hash.into(), row.parent.into(), row.identity.into(), content.into(), data.into()]);
             })
-            .await
+            .await?;
+        Ok(())
     }
 }
 
 /// A content as it is stored (packed).
-pub(crate) async fn content(connection: &mut SqliteConnection, hash: &Hash) -> Result<Option<Vec<u8>>, sqlx::Error> {
-    sqlx::query_scalar("SELECT data FROM contents WHERE hash = ?").bind(&hash[..]).fetch_optional(connection).await
+pub(crate) async fn content(sql: &mut Sql<'_>, hash: &Hash) -> Result<Option<Vec<u8>>, sqlx::Error> {
+    let row = sql.one(Query::new("SELECT data FROM contents WHERE hash = ?").bind(*hash)).await?;
+    row.map(|row| row.get(0)).transpose()
 }
 
 /// A node and those before it, the last first, at most `most`.
-pub(crate) async fn chain(
-    connection: &mut SqliteConnection,
-    last: &Hash,
-    most: u32,
-) -> Result<Vec<NodeRow>, sqlx::Error> {
-    let rows = sqlx::query(
+pub(crate) async fn chain(sql: &mut Sql<'_>, last: &Hash, most: u32) -> Result<Vec<NodeRow>, sqlx::Error> {
+    let query = Query::new(
         "WITH RECURSIVE chain (step, hash, parent, identity, content, data) AS (
             SELECT 1, hash, parent, identity, content, data FROM nodes WHERE hash = ?
             UNION ALL
             SELECT step + 1, n.hash, n.parent, n.identity, n.content, n.data
             FROM chain JOIN nodes n ON n.hash = chain.parent WHERE step < ?
         ) SELECT hash, parent, identity, content, data FROM chain ORDER BY step",
-    )
-    .bind(&last[..])
-    .bind(most)
-    .fetch_all(connection)
-    .await?;
+    );
+    let rows = sql.all(query.bind(*last).bind(most)).await?;
     rows.into_iter()
         .map(|row| {
-            let content: Option<Vec<u8>> = row.try_get(3)?;
-            let data = row.try_get::<Option<Vec<u8>>, _>(4)?.unwrap_or_default();
-            let bytes = match content {
-                Some(hash) => NodeBytes::Content(to_hash(&hash)?, data),
+            let data = row.get::<Option<Vec<u8>>>(4)?.unwrap_or_default();
+            let bytes = match row.get(3)? {
+                Some(hash) => NodeBytes::Content(hash, data),
                 None => NodeBytes::Inline(data),
             };
-            let parent: Option<Vec<u8>> = row.try_get(1)?;
-            let parent = parent.map(|hash| to_hash(&hash)).transpose()?;
-            Ok(NodeRow { hash: to_hash(row.try_get(0)?)?, parent, identity: to_hash(row.try_get(2)?)?, bytes })
+            Ok(NodeRow { hash: row.get(0)?, parent: row.get(1)?, identity: row.get(2)?, bytes })
         })
         .collect()
-}
-
-fn to_hash(bytes: &[u8]) -> Result<Hash, sqlx::Error> {
-    bytes.try_into().map_err(|_| sqlx::Error::Decode("a hash of the wrong length".into()))
 }

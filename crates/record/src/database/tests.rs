@@ -1,5 +1,6 @@
 //! Which database files are taken, and which are refused.
 
+use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{Connection as _, SqliteConnection};
 
 use super::*;
@@ -34,10 +35,12 @@ async fn a_changed_migration_is_refused() {
 }
 
 #[test]
-fn only_sqlite_files_are_taken() {
-    for url in ["postgres://localhost/x", "sqlite://", "sqlite://:memory:", "x"] {
-        assert!(matches!(Database::parse(url), Err(OpenError::UnknownDatabase(_))), "{url}");
+fn other_urls_are_refused() {
+    let parse = |url| Database::parse(url, DatabaseOptions::default());
+    for url in ["mysql://localhost/x", "sqlite://", "sqlite://:memory:", "x"] {
+        assert!(matches!(parse(url), Err(OpenError::UnknownDatabase(_))), "{url}");
     }
-    assert_eq!(Database::parse("sqlite:///a/b.db?mode=rwc").expect("a path").path(), Path::new("/a/b.db"));
-    assert_eq!(Database::parse("sqlite:b.db").expect("a path").path(), Path::new("b.db"));
+    assert_eq!(parse("sqlite:///a/b.db?mode=rwc").expect("a file").path(), Some(Path::new("/a/b.db")));
+    assert_eq!(parse("sqlite:b.db").expect("a file").path(), Some(Path::new("b.db")));
+    assert_eq!(parse("postgres://localhost/x").expect("a server").path(), None);
 }

@@ -1,0 +1,100 @@
+//! The database of the record, SQLite or PostgreSQL: how it is opened, and which schema it must have.
+
+use std::path::Path;
+use std::time::Duration;
+
+use crate::recorder::OpenError;
+use crate::sql::{Connection, Pool};
+
+mod migrations;
+mod postgres;
+mod sqlite;
+
+pub(crate) use sqlite::{FileIdentity, file_identity};
+
+/// Connections and patience.
+#[derive(Clone, Copy, Debug)]
+pub struct DatabaseOptions {
+    /// The most connections for queries. What writes has two more.
+    pub pool_size: u32,
+    /// How long a connection may take to be made or to come free.
+    pub connect_timeout: Duration,
+    /// How long a statement may take on PostgreSQL.
+    pub query_timeout: Duration,
+    /// The schema is brought up to date when the record is opened. Without it, an older one is refused.
+    pub migrate: bool,
+}
+
+impl Default for DatabaseOptions {
+    fn default() -> Self {
+        Self {
+            pool_size: 8,
+            connect_timeout: Duration::from_secs(10),
+            query_timeout: Duration::from_secs(30),
+            migrate: true,
+        }
+    }
+}
+
+/// Where the database is, and how it is used.
+#[derive(Clone, Debug)]
+pub(crate) struct Database {
+    place: Place,
+    options: DatabaseOptions,
+}
+
+#[derive(Clone, Debug)]
+enum Place {
+    Sqlite(sqlite::File),
+    Postgres(Box<postgres::Server>),
+}
+
+impl Database {
+    /// Reads a `sqlite://path` or `postgres://…` URL.
+    pub(crate) fn parse(url: &str, options: DatabaseOptions) -> Result<Self, OpenError> {
+        let place = if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+            Place::Postgres(Box::new(postgres::Server::parse(url, options)?))
+        } else {
+            Place::Sqlite(sqlite::File::parse(url, options)?)
+        };
+        Ok(Self { place, options })
+    }
+
+    /// The file, where it is one.
+    pub(crate) fn path(&self) -> Option<&Path> {
+        match &self.place {
+            Place::Sqlite(file) => Some(file.path()),
+            Place::Postgres(_) => None,
+        }
+    }
+
+    /// A connection for the writer, to a schema of this version. `create`: make the file if it is missing.
+    pub(crate) async fn connect(&self, create: bool) -> Result<Connection, OpenError> {
+        match &self.place {
+            Place::Sqlite(file) => file.connect(create, self.options.migrate).await.map(Connection::Sqlite),
+            Place::Postgres(server) => {
+                let connection = server.connect(self.options.migrate).await?;
+                Ok(Connection::Postgres(connection, self.options.query_timeout))
+            }
+        }
+    }
+
+    /// Connections for queries.
+    pub(crate) fn readers(&self) -> Pool {
+        match &self.place {
+            Place::Sqlite(file) => Pool::Sqlite(file.readers()),
+            Place::Postgres(server) => Pool::Postgres(server.readers(), self.options.query_timeout),
+        }
+    }
+
+    /// A connection for what people write.
+    pub(crate) fn editor(&self) -> Pool {
+        match &self.place {
+            Place::Sqlite(file) => Pool::Sqlite(file.editor()),
+            Place::Postgres(server) => Pool::Postgres(server.editor(), self.options.query_timeout),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

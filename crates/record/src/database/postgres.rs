@@ -1,0 +1,92 @@
+//! PostgreSQL: a server that several gateways may share.
+
+use std::str::FromStr as _;
+use std::time::Duration;
+
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{ConnectOptions as _, Connection as _, PgConnection, PgPool};
+use tokio::time::timeout;
+
+use super::{DatabaseOptions, migrations};
+use crate::recorder::OpenError;
+
+/// How long changes of the schema may take, on a large record.
+const MIGRATING: Duration = Duration::from_hours(1);
+
+/// A database on a server.
+#[derive(Clone, Debug)]
+pub(super) struct Server {
+    /// The URL without its password.
+    shown: String,
+    connect: PgConnectOptions,
+    options: DatabaseOptions,
+}
+
+impl Server {
+    /// Reads a `postgres://` URL. Its query takes what libpq's does, `sslmode` and `host` (a socket's folder) among it.
+    pub(super) fn parse(url: &str, options: DatabaseOptions) -> Result<Self, OpenError> {
+        let shown = without_password(url);
+        let connect = PgConnectOptions::from_str(url)
+            .map_err(|source| OpenError::Database { url: shown.clone(), source })?
+            .application_name("luthien")
+            // Statements of a hundred rows are no use in a log.
+            .disable_statement_logging();
+        Ok(Self { shown, connect, options })
+    }
+
+    pub(super) async fn connect(&self, migrate: bool) -> Result<PgConnection, OpenError> {
+        let failed = |source| OpenError::Database { url: self.shown.clone(), source };
+        let late = |_| failed(sqlx::Error::PoolTimedOut);
+        let connecting = timeout(self.options.connect_timeout, PgConnection::connect_with(&self.connect));
+        let mut connection = connecting.await.map_err(late)?.map_err(failed)?;
+        timeout(MIGRATING, migrations::of_postgres(&mut connection, &self.shown, migrate)).await.map_err(late)??;
+        Ok(connection)
+    }
+
+    pub(super) fn readers(&self) -> PgPool {
+        self.pool(self.options.pool_size)
+    }
+
+    pub(super) fn editor(&self) -> PgPool {
+        self.pool(1)
+    }
+
+    fn pool(&self, size: u32) -> PgPool {
+        let pool = PgPoolOptions::new().max_connections(size).acquire_timeout(self.options.connect_timeout);
+        // The server ends what nobody waits for any more.
+        let limit = self.options.query_timeout.as_millis().to_string();
+        pool.connect_lazy_with(self.connect.clone().options([("statement_timeout", limit)]))
+    }
+}
+
+/// A URL as it may be shown: its password, and one in its query, is left out.
+fn without_password(url: &str) -> String {
+    let (scheme, rest) = url.split_once("://").unwrap_or(("postgres", url));
+    let (rest, query) = rest.split_once('?').map_or((rest, None), |(rest, query)| (rest, Some(query)));
+    let rest = match rest.rsplit_once('@') {
+        Some((user, place)) => format!("{}@{place}", user.split(':').next().unwrap_or_default()),
+        None => rest.to_owned(),
+    };
+    let query = query.map(|query| query.split('&').filter(|pair| !pair.starts_with("password=")).collect::<Vec<_>>());
+    match query {
+        Some(query) if !query.is_empty() => format!("{scheme}://{rest}?{}", query.join("&")),
+        _ => format!("{scheme}://{rest}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_is_not_shown() {
+        for (url, shown) in [
+            ("postgres://user:se:cr@t@host:5432/db", "postgres://user@host:5432/db"),
+            ("postgres://user@host/db?password=secret&host=/run", "postgres://user@host/db?host=/run"),
+            ("postgresql://host/db?password=secret", "postgresql://host/db"),
+            ("postgres://:secret@host/db", "postgres://@host/db"),
+        ] {
+            assert_eq!(without_password(url), shown);
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! SQLite: one file, one writer.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection, SqlitePool};
+
+use super::{DatabaseOptions, migrations};
+use crate::private::private;
+use crate::recorder::OpenError;
+
+/// How long the writer waits for another process's lock before it turns to the journal.
+const WRITER_WAITS: Duration = Duration::from_secs(1);
+
+/// How long queries and rare writes wait for a lock.
+const OTHERS_WAIT: Duration = Duration::from_secs(5);
+
+/// A database file.
+#[derive(Clone, Debug)]
+pub(super) struct File {
+    url: String,
+    path: PathBuf,
+    options: DatabaseOptions,
+}
+
+impl File {
+    /// Reads a `sqlite://path` URL (`sqlite:path` too; what follows a `?` is not taken).
+    pub(super) fn parse(url: &str, options: DatabaseOptions) -> Result<Self, OpenError> {
+        let path = url.strip_prefix("sqlite://").or_else(|| url.strip_prefix("sqlite:"));
+        let path = path.map(|path| path.split('?').next().unwrap_or_default());
+        match path {
+            Some(path) if !path.is_empty() && path != ":memory:" => {
+                Ok(Self { url: url.into(), path: path.into(), options })
+            }
+            _ => Err(OpenError::UnknownDatabase(url.into())),
+        }
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn connect_options(&self) -> SqliteConnectOptions {
+        SqliteConnectOptions::new()
+            .filename(&self.path)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Normal)
+            .busy_timeout(OTHERS_WAIT)
+            // Statements of a hundred rows are no use in a log.
+            .disable_statement_logging()
+    }
+
+    pub(super) async fn connect(&self, create: bool, migrate: bool) -> Result<SqliteConnection, OpenError> {
+        // A larger write-ahead log means fewer checkpoints under load; hashes land all over their indexes, so those should fit in memory.
+        if create {
+            // SQLite gives its other files the mode of this one. What is wrong with it SQLite says better.
+            let _ = private().create(true).append(true).open(&self.path);
+        }
+        let options = self
+            .connect_options()
+            .create_if_missing(create)
+            .busy_timeout(WRITER_WAITS)
+            .pragma("wal_autocheckpoint", "4000")
+            .pragma("cache_size", "-8000");
+        let failed = |source| OpenError::Database { url: self.url.clone(), source };
+        let mut connection = SqliteConnection::connect_with(&options).await.map_err(failed)?;
+        migrations::of_sqlite(&mut connection, &self.url, migrate).await?;
+        Ok(connection)
+    }
+
+    pub(super) fn readers(&self) -> SqlitePool {
+        let pool = SqlitePoolOptions::new()
+            .max_connections(self.options.pool_size)
+            .acquire_timeout(self.options.connect_timeout);
+        pool.connect_lazy_with(self.connect_options().pragma("query_only", "1"))
+    }
+
+    pub(super) fn editor(&self) -> SqlitePool {
+        let pool = SqlitePoolOptions::new().max_connections(1).acquire_timeout(self.options.connect_timeout);
+        pool.connect_lazy_with(self.connect_options())
+    }
+}
+
+/// Tells a file from others.
+pub(crate) type FileIdentity = (u64, u64);
+
+/// Which file is at `path`, so that a file put in its place is noticed; `None` if there is none.
+#[cfg(unix)]
+pub(crate) fn file_identity(path: &Path) -> Option<FileIdentity> {
+    use std::os::unix::fs::MetadataExt as _;
+    std::fs::metadata(path).ok().map(|found| (found.dev(), found.ino()))
+}
+
+/// Which file is at `path`; `None` if there is none.
+#[cfg(not(unix))]
+pub(crate) fn file_identity(path: &Path) -> Option<FileIdentity> {
+    std::fs::metadata(path).ok().map(|_| (0, 0))
+}

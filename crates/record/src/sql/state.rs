@@ -1,0 +1,25 @@
+//! What the database says of itself: the epoch, which changes whenever stored contents are deleted.
+
+use super::{Kind, Query, Sql};
+
+/// The number of the lock that keeps writers' batches and deletions apart on PostgreSQL.
+const LOCK: i64 = 0x6c75_7468_6965_6e01;
+
+/// The epoch, for a batch: until its end nothing is deleted. SQLite has one writer at a time anyway.
+pub(crate) async fn epoch_for_batch(sql: &mut Sql<'_>) -> Result<i64, sqlx::Error> {
+    if sql.kind() == Kind::Postgres {
+        sql.all(Query::new("SELECT pg_advisory_xact_lock_shared(?)").bind(LOCK)).await?;
+    }
+    sql.number(Query::new("SELECT epoch FROM record_state")).await
+}
+
+#[expect(dead_code, reason = "what deletes comes to use it")]
+/// Begins a deletion within the current database transaction: waits for the batches under way, keeps others out, and makes every
+/// writer forget what it believes to be stored.
+pub(crate) async fn begin_deletion(sql: &mut Sql<'_>) -> Result<(), sqlx::Error> {
+    if sql.kind() == Kind::Postgres {
+        sql.all(Query::new("SELECT pg_advisory_xact_lock(?)").bind(LOCK)).await?;
+    }
+    sql.run(Query::new("UPDATE record_state SET epoch = epoch + 1")).await?;
+    Ok(())
+}
