@@ -12,8 +12,9 @@ use crate::database::{Database, DatabaseOptions};
 use crate::journal::Journal;
 use crate::journal::replay::Replay;
 use crate::model::{Decision, Start, TransactionId};
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 
+pub(crate) mod complete;
 mod encode;
 pub(crate) mod gather;
 mod inflight;
@@ -22,6 +23,7 @@ mod queue;
 mod recent;
 mod registry;
 mod shared;
+mod texts;
 mod writer;
 
 pub use inflight::{InFlight, Outline, SentRequest};
@@ -101,6 +103,9 @@ pub enum OpenError {
     /// Another process records in this folder.
     #[error("another luthien uses the data folder `{}`; stop it or choose another data folder", .0.display())]
     InUse(PathBuf),
+    /// Rows that want completing cannot be.
+    #[error("cannot complete the rows of the database: {0}")]
+    Incomplete(StoreError),
     /// What an earlier run left in the journal could not be stored.
     #[error("cannot store what the journal kept: {0}; it stays in the journal")]
     Recovery(sqlx::Error),

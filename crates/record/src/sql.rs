@@ -116,7 +116,7 @@ impl Pool {
         })
     }
 
-    #[expect(dead_code, reason = "what deletes comes to use it")]
+    #[cfg_attr(not(test), expect(dead_code, reason = "what deletes comes to use it"))]
     /// Begins to write: all of it is kept at [`Work::commit`], or nothing.
     pub(crate) async fn begin(&self) -> Result<Work, sqlx::Error> {
         Ok(match self {
@@ -156,7 +156,7 @@ pub(crate) enum Work {
     Postgres(Transaction<'static, Postgres>, Duration),
 }
 
-#[expect(dead_code, reason = "what deletes comes to use it")]
+#[cfg_attr(not(test), expect(dead_code, reason = "what deletes comes to use it"))]
 impl Work {
     pub(crate) fn sql(&mut self) -> Sql<'_> {
         match self {

@@ -11,7 +11,7 @@ use crate::sql::{self, Pool};
 
 mod names;
 mod policies;
-mod rebuild;
+pub(crate) mod rebuild;
 
 pub use crate::words::SearchError;
 pub use policies::{StoredAssignment, StoredPanic, StoredPolicy};
@@ -284,11 +284,11 @@ impl Store {
         let key = sql::sessions::session_key(&session, &credential);
         let mut transactions = Vec::new();
         let mut rebuild = Rebuild::new(&mut sql);
-        let mut after = Uuid::nil();
+        let mut after = None;
         loop {
             let rows = rebuild.rows_of_session(key, after, ROWS_AT_ONCE).await?;
             let Some(last) = rows.last() else { break };
-            after = last.id;
+            after = Some((last.started_at, last.id));
             for row in rows {
                 transactions.push(rebuild.detail(row, session_id.clone()).await?);
             }

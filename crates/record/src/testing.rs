@@ -26,7 +26,7 @@ pub(crate) async fn recorder() -> (TempDir, Recorder) {
 }
 
 /// Which database a test runs on.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Db {
     Sqlite,
     Postgres,

@@ -34,7 +34,8 @@ CREATE INDEX session_tags_by_value ON session_tags (kind, value, session);
 
 -- NULL: from before there were sessions; such rows are completed at the next start.
 ALTER TABLE transactions ADD COLUMN session_key BLOB;
-CREATE INDEX transactions_by_session_key ON transactions (session_key, id);
+CREATE INDEX transactions_by_session_key ON transactions (session_key, started_at, id);
+CREATE INDEX transactions_by_time ON transactions (started_at, id);
 DROP INDEX transactions_by_session;
 
 -- Which contents and chain heads the transactions of a session refer to. What nothing refers to is deleted with them.

@@ -7,12 +7,12 @@ use std::ops::Range;
 use bytes::Bytes;
 use jiff::Timestamp;
 use lru::LruCache;
-use luthien_wire::Dialect;
 use uuid::Uuid;
 
 use super::gather::Pieces;
 use super::preflight::is_preflight;
 use super::recent::{Link, Recent, Recents};
+use super::texts::Said;
 use crate::body::identity::understand;
 use crate::body::manifest::{Piece, pieces, put};
 use crate::body::marks::cut;
@@ -24,9 +24,7 @@ use crate::model::{Decision, End, Start, Status, TransactionId};
 use crate::sql::bodies::{ContentRow, NodeBytes, NodeRow};
 use crate::sql::references::Reference;
 use crate::sql::sessions::session_key;
-use crate::sql::texts::TextRow;
 use crate::sql::transactions::{Batch, LateRow, TransactionRow};
-use crate::words;
 
 /// Messages up to this many bytes are not worth a row of their own.
 const SMALL_MESSAGE: usize = 512;
@@ -36,7 +34,7 @@ const SMALL_ANSWER: usize = 512;
 
 /// Messages of more bytes (documents, pictures) are taken as they are: reading one costs several times its size in memory.
 /// They have no title, and are the same message only byte for byte.
-const MOST_UNDERSTOOD: usize = 1 << 20;
+pub(super) const MOST_UNDERSTOOD: usize = 1 << 20;
 
 /// How many contents and nodes are remembered as stored.
 const REMEMBERED: NonZeroUsize = NonZeroUsize::MIN.saturating_add(32_767);
@@ -132,7 +130,16 @@ impl Encoder {
             |last| self.preview(&last, &start.request, &outline.messages),
         );
         if turn {
-            self.texts(start.id.0, session, &text_of(pieces, dialect.unwrap_or(start.dialect), &outline, known));
+            let said = Said {
+                dialect: start.dialect,
+                request: &start.request,
+                outline: &outline,
+                known,
+                upstream: dialect.unwrap_or(start.dialect),
+                answer: &pieces.response,
+                own: client.map(Vec::as_slice),
+            };
+            self.batch.texts.extend(said.rows(start.id.0, session));
         }
         self.batch.transactions.push(TransactionRow {
             id: start.id.0,
@@ -168,12 +175,6 @@ impl Encoder {
             decisions: (!pieces.decisions.is_empty()).then(|| json(&pieces.decisions)).flatten(),
             events: (!pieces.events.is_empty()).then(|| json(&pieces.events)).flatten(),
         });
-    }
-
-    /// What a transaction is found by.
-    fn texts(&mut self, transaction: Uuid, session: Uuid, text: &str) {
-        let rows = words::parts(text).into_iter().zip(0..);
-        self.batch.texts.extend(rows.map(|(words, part)| TextRow { transaction, session, part, words }));
     }
 
     /// A request's manifest.
@@ -300,32 +301,6 @@ impl Encoder {
         self.batch.nodes.push(NodeRow { hash, parent, identity, bytes });
         (hash, identity)
     }
-}
-
-/// What is said for the first time: the messages after the `known` ones, and the answer. What the model said comes back in the next
-/// request and is found by its answer.
-fn text_of(pieces: &Pieces, upstream: Dialect, outline: &Outline, known: usize) -> String {
-    let (start, mut text) = (&pieces.start, String::new());
-    let body = &start.request;
-    if known == 0 {
-        words::of_outline(body, outline, &mut text);
-    }
-    for message in outline.messages.iter().skip(known) {
-        let message = &body[message.clone()];
-        if message.len() > MOST_UNDERSTOOD {
-            continue;
-        }
-        if known == 0 {
-            words::of_message(start.dialect, message, &mut text);
-        } else {
-            words::of_message_to_model(start.dialect, message, &mut text);
-        }
-    }
-    words::of_answer(upstream, &pieces.response, &mut text);
-    if let Some(client) = &pieces.client {
-        words::of_answer(start.dialect, client, &mut text);
-    }
-    text
 }
 
 /// A request as it is stored.

@@ -11,6 +11,7 @@ use crate::testing::{
 };
 
 mod bodies;
+mod complete;
 mod converted;
 mod crash;
 mod outage;

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::OpenError;
+use super::complete::complete;
 use super::encode::{Encoder, interrupted};
 use super::gather::{Pieces, State};
 use super::queue::{BATCH, Item};
@@ -92,7 +93,8 @@ pub(super) struct Writer {
 impl Writer {
     /// Opens the database, made and migrated if needed.
     pub(super) async fn open(database: Database) -> Result<Self, OpenError> {
-        let connection = database.connect(true).await?;
+        let mut connection = database.connect(true).await?;
+        complete(&mut connection).await.map_err(OpenError::Incomplete)?;
         let file = database.path().and_then(file_identity);
         Ok(Self {
             database,

@@ -20,7 +20,7 @@ pub(crate) async fn latest(sql: &mut Sql<'_>, limit: u32) -> Result<Vec<ListedCa
     let query = Query::new(
         "SELECT id, session, credential, ended_at,
             event_count + (SELECT COUNT(*) FROM late_decisions l WHERE l.transaction_id = t.id) AS events
-        FROM transactions t ORDER BY id DESC LIMIT ?",
+        FROM transactions t ORDER BY started_at DESC, id DESC LIMIT ?",
     );
     let rows = sql.all(query.bind(limit)).await?;
     rows.iter()

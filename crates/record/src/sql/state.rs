@@ -20,6 +20,11 @@ pub(crate) async fn begin_deletion(sql: &mut Sql<'_>) -> Result<(), sqlx::Error>
     if sql.kind() == Kind::Postgres {
         sql.all(Query::new("SELECT pg_advisory_xact_lock(?)").bind(LOCK)).await?;
     }
+    // What such rows refer to is not known.
+    if sql.one(Query::new("SELECT 1 FROM transactions WHERE session_key IS NULL LIMIT 1")).await?.is_some() {
+        let why = "rows of the record have not been completed; start the gateway once, then try again";
+        return Err(sqlx::Error::Protocol(why.into()));
+    }
     sql.run(Query::new("UPDATE record_state SET epoch = epoch + 1")).await?;
     Ok(())
 }

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::bodies::{BodyInserts, ContentRow, NodeRow};
 use super::insert::Insert;
 use super::references::{Reference, ReferenceInserts};
-use super::sessions::{SessionInserts, SessionRow, add_events};
+use super::sessions::{SessionInserts, SessionRow, add_events, session_key};
 use super::state::epoch_for_batch;
 use super::texts::{TextInserts, TextRow};
 use super::{Kind, Query, Row, Sql, Value};
@@ -189,7 +189,7 @@ impl BatchInserts {
 }
 
 /// How many late decisions are there already of transactions that have just been stored.
-async fn early_decisions(sql: &mut Sql<'_>, new: &HashSet<Uuid>) -> Result<HashMap<Uuid, i64>, sqlx::Error> {
+pub(crate) async fn early_decisions(sql: &mut Sql<'_>, new: &HashSet<Uuid>) -> Result<HashMap<Uuid, i64>, sqlx::Error> {
     if new.is_empty() {
         return Ok(HashMap::new());
     }
@@ -248,11 +248,28 @@ pub(crate) async fn one(sql: &mut Sql<'_>, id: Uuid) -> Result<Option<Transactio
 pub(crate) async fn of_session(
     sql: &mut Sql<'_>,
     session: Uuid,
-    after: Uuid,
+    after: Option<(Timestamp, Uuid)>,
     most: u32,
 ) -> Result<Vec<TransactionRow>, sqlx::Error> {
-    let query = Query::new("SELECT * FROM transactions WHERE session_key = ? AND id > ? ORDER BY id LIMIT ?");
-    sql.all(query.bind(session).bind(after).bind(most)).await?.iter().map(read).collect()
+    let mut query = Query::new("SELECT * FROM transactions WHERE session_key = ");
+    query.push_value(session);
+    if let Some((time, id)) = after {
+        query.push(" AND (started_at, id) > ").push_list([Value::from(time), Value::from(id)]);
+    }
+    query.push(" ORDER BY started_at, id LIMIT ").push_value(most);
+    sql.all(query).await?.iter().map(read).collect()
+}
+
+/// Transactions that have no session yet, the oldest first, with the key that it will have.
+pub(crate) async fn without_session(sql: &mut Sql<'_>, most: u32) -> Result<Vec<TransactionRow>, sqlx::Error> {
+    let query = Query::new("SELECT * FROM transactions WHERE session_key IS NULL ORDER BY started_at, id LIMIT ?");
+    sql.all(query.bind(most)).await?.iter().map(read).collect()
+}
+
+/// Puts a transaction into its session.
+pub(crate) async fn set_session(sql: &mut Sql<'_>, id: Uuid, session: Uuid) -> Result<(), sqlx::Error> {
+    sql.run(Query::new("UPDATE transactions SET session_key = ? WHERE id = ?").bind(session).bind(id)).await?;
+    Ok(())
 }
 
 /// The late decisions of a transaction, as JSON, in the order they came.
@@ -263,11 +280,13 @@ pub(crate) async fn late_decisions(sql: &mut Sql<'_>, id: Uuid) -> Result<Vec<St
 
 fn read(row: &Row) -> Result<TransactionRow, sqlx::Error> {
     let upstream: [Option<String>; 3] = [row.get("upstream")?, row.get("upstream_method")?, row.get("upstream_url")?];
+    let (session, credential): (String, Vec<u8>) = (row.get("session")?, row.get("credential")?);
+    let key: Option<Uuid> = row.get("session_key")?;
     Ok(TransactionRow {
         id: row.get("id")?,
-        session_key: row.get("session_key")?,
-        session: row.get("session")?,
-        credential: row.get("credential")?,
+        session_key: key.unwrap_or_else(|| session_key(&session, &credential)),
+        session,
+        credential,
         started_at: row.get("started_at")?,
         first_byte_at: row.get("first_byte_at")?,
         ended_at: row.get("ended_at")?,

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use bytes::Bytes;
+use jiff::Timestamp;
 use luthien_wire::Dialect;
 use uuid::Uuid;
 
@@ -26,29 +27,29 @@ struct Node {
 }
 
 /// Puts bodies together, remembering pieces between them.
-pub(super) struct Rebuild<'a, 'c> {
+pub(crate) struct Rebuild<'a, 'c> {
     sql: &'a mut Sql<'c>,
     contents: HashMap<Hash, Bytes>,
     nodes: HashMap<Hash, Node>,
 }
 
 impl<'a, 'c> Rebuild<'a, 'c> {
-    pub(super) fn new(sql: &'a mut Sql<'c>) -> Self {
+    pub(crate) fn new(sql: &'a mut Sql<'c>) -> Self {
         Self { sql, contents: HashMap::new(), nodes: HashMap::new() }
     }
 
     /// The next rows of a session, in the order of their start.
-    pub(super) async fn rows_of_session(
+    pub(crate) async fn rows_of_session(
         &mut self,
         session: Uuid,
-        after: Uuid,
+        after: Option<(Timestamp, Uuid)>,
         most: u32,
     ) -> Result<Vec<TransactionRow>, sqlx::Error> {
         of_session(self.sql, session, after, most).await
     }
 
     /// The transaction of a row.
-    pub(super) async fn detail(
+    pub(crate) async fn detail(
         &mut self,
         row: TransactionRow,
         session_id: String,
