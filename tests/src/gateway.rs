@@ -1,5 +1,6 @@
 //! The gateway under test: the real binary with a data folder of its own.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -7,6 +8,7 @@ use http::Request;
 use luthien_wire::Dialect;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::process::Command;
 
 use crate::process::{Run, Server, clean, finish};
 use crate::{http as web, places};
@@ -65,7 +67,58 @@ impl Gateway {
 
     /// The same in a folder that another one has left.
     pub async fn start_in(setup: &Setup, environment: &[(&str, &str)], folder: TempDir) -> Self {
-        let mut command = clean(&places::gateway(), folder.path());
+        Self::ready(Self::spawn(setup, environment, folder)).await
+    }
+
+    async fn ready(mut server: Server) -> Self {
+        let address = |log: &str| log.lines().find_map(|line| line.strip_prefix("listening on ")).map(str::to_owned);
+        let base = server.until(START, async |log| address(log)).await;
+        let ready = format!("{base}/readyz");
+        server.until(START, async |_| web::get(&ready).await.ok().filter(|answer| answer.status.is_success())).await;
+        Self { server, base }
+    }
+
+    /// Starts one in this folder and kills it so soon after, whatever it is at; gives the folder.
+    pub async fn killed_after(
+        setup: &Setup,
+        environment: &[(&str, &str)],
+        folder: TempDir,
+        after: Duration,
+    ) -> TempDir {
+        let server = Self::spawn(setup, environment, folder);
+        tokio::time::sleep(after).await;
+        server.kill().await
+    }
+
+    /// Starts one whose journal is on a disk of its own, of so many bytes. None where this machine lets nobody mount one.
+    pub async fn start_on_small_disk(setup: &Setup, environment: &[(&str, &str)], bytes: u64) -> Option<Self> {
+        let folder = TempDir::new().expect("a temporary folder");
+        let journal = folder.path().join(DATA).join("journal");
+        std::fs::create_dir_all(&journal).expect("a folder for the journal");
+        let mount = "mount -t tmpfs -o mode=700,size=\"$1\" none \"$2\" && shift 2 && exec \"$@\"";
+        let wrapped = |program: &[&str]| {
+            let mut command = clean("unshare".as_ref(), folder.path());
+            // Whoever is not root becomes it in a namespace of users.
+            let root = std::fs::metadata("/proc/self").expect("a process").uid() == 0;
+            command.args(if root { &[][..] } else { &["--map-root-user"][..] });
+            command.args(["--mount", "sh", "-c", mount, "sh", &bytes.to_string()]);
+            command.arg(&journal).args(program);
+            command
+        };
+        if !wrapped(&["true"]).status().await.expect("unshare").success() {
+            return None;
+        }
+        let program = places::gateway();
+        let command = wrapped(&[program.to_str().expect("a path in UTF-8")]);
+        Some(Self::ready(Self::spawn_as(command, setup, environment, folder)).await)
+    }
+
+    fn spawn(setup: &Setup, environment: &[(&str, &str)], folder: TempDir) -> Server {
+        Self::spawn_as(clean(&places::gateway(), folder.path()), setup, environment, folder)
+    }
+
+    /// The same with this command that runs the gateway's binary.
+    fn spawn_as(mut command: Command, setup: &Setup, environment: &[(&str, &str)], folder: TempDir) -> Server {
         command.arg("serve");
         if let Some((class, config)) = &setup.policy {
             let file = folder.path().join("policy.yaml");
@@ -78,12 +131,7 @@ impl Gateway {
         command.env("LUTHIEN_DATA_DIR", folder.path().join(DATA));
         command.env("ANTHROPIC_BASE_URL", &setup.upstream).env("OPENAI_BASE_URL", format!("{}/v1", setup.upstream));
         command.envs(environment.iter().copied());
-        let mut server = Server::start(command, folder);
-        let address = |log: &str| log.lines().find_map(|line| line.strip_prefix("listening on ")).map(str::to_owned);
-        let base = server.until(START, async |log| address(log)).await;
-        let ready = format!("{base}/readyz");
-        server.until(START, async |_| web::get(&ready).await.ok().filter(|answer| answer.status.is_success())).await;
-        Self { server, base }
+        Server::start(command, folder)
     }
 
     /// The base URL for clients, without a slash at its end.

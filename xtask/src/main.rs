@@ -4,9 +4,11 @@ mod bench;
 mod command;
 mod debian;
 mod fuzz;
+mod isolation;
 mod peers;
 mod picture;
 mod places;
+mod soak;
 mod table;
 mod test;
 
@@ -33,6 +35,8 @@ enum Command {
     Bench(bench::Args),
     /// Run the fuzz targets, each for some seconds.
     Fuzz(fuzz::Args),
+    /// Kill the gateway hundreds of times under traffic and look for what it lost.
+    Soak(soak::Args),
     /// Make the README's picture anew from what `luthien demo` prints.
     Picture,
 }
@@ -52,6 +56,7 @@ fn main() -> ExitCode {
         Command::Peers => places::Places::find().and_then(|places| peers::install(&places)),
         Command::Bench(args) => bench::run(&args),
         Command::Fuzz(args) => fuzz::run(&args),
+        Command::Soak(args) => soak::run(&args),
         Command::Picture => picture::run(),
     };
     match result {

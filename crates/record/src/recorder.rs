@@ -144,7 +144,6 @@ pub struct Recorder {
 struct Inner {
     shared: Arc<Shared>,
     store: Store,
-    required: bool,
     threads: Mutex<Option<Threads>>,
 }
 
@@ -174,17 +173,17 @@ impl Recorder {
         }
         let mut writer = Writer::open(database.clone()).await?;
         recover(&mut writer, &journal, &folder, &left).await?;
-        let shared = Arc::new(Shared::new(config.queue, journal));
+        let shared = Arc::new(Shared::new(config.queue, journal, config.required));
         let threads = start_threads(&shared, writer, &config).map_err(OpenError::Thread)?;
         let store = Store::new(&database);
-        let inner = Inner { shared, store, required: config.required, threads: Mutex::new(Some(threads)) };
+        let inner = Inner { shared, store, threads: Mutex::new(Some(threads)) };
         Ok(Self { inner: Arc::new(inner) })
     }
 
     /// Begins a transaction. Fails only if recording is required and not possible now.
     pub fn begin(&self, start: Start) -> Result<InFlight, Full> {
         let shared = &self.inner.shared;
-        if self.inner.required && !shared.can_record() {
+        if shared.required && !shared.can_record() {
             return Err(Full);
         }
         Ok(InFlight::new(Arc::clone(shared), shared.registry.insert(start)))
@@ -205,7 +204,7 @@ impl Recorder {
         let shared = &self.inner.shared;
         let (journal_bytes, dropped) = shared.journal.figures();
         let database = shared.away_because().clone().map_or(Ok(()), Err);
-        let accepting = !self.inner.required || shared.can_record();
+        let accepting = !shared.required || shared.can_record();
         RecorderHealth { queued: shared.queue.len(), journal_bytes, dropped, database, accepting }
     }
 

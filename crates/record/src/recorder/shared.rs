@@ -35,18 +35,21 @@ pub(crate) struct Shared {
     pub(super) progress: watch::Sender<Progress>,
     /// How many things were ever spooled.
     pub(super) spooled: AtomicU64,
+    /// Nothing that was begun may go unrecorded.
+    pub(super) required: bool,
     /// Why the database takes nothing now.
     away: Mutex<Option<String>>,
 }
 
 impl Shared {
-    pub(super) fn new(queue: usize, journal: Journal) -> Self {
+    pub(super) fn new(queue: usize, journal: Journal, required: bool) -> Self {
         Self {
             registry: Registry::default(),
             queue: Queue::new(queue),
             journal,
             progress: watch::Sender::new(Progress::default()),
             spooled: AtomicU64::new(0),
+            required,
             away: Mutex::new(None),
         }
     }
@@ -68,10 +71,15 @@ impl Shared {
         }
     }
 
-    /// Whether a finished transaction has to wait in memory: the disk does not take it, which may pass, and there is room.
+    /// Whether a finished transaction has to wait in memory: the journal does not take it, and there is room. What passes the
+    /// journal's limit waits only where the record is required: few do, since no more are begun.
     pub(super) fn stays_in_memory(&self, gather: &Gather) -> bool {
         let room = !self.queue.is_closed() && !self.queue.is_full();
-        room && matches!(self.journal.keep(gather), Err(AppendError::Io(_)))
+        room && match self.journal.keep(gather) {
+            Ok(()) => false,
+            Err(AppendError::Io(_)) => true,
+            Err(AppendError::Full) => self.required,
+        }
     }
 
     /// Moves a finished transaction from memory to the journal.

@@ -125,16 +125,24 @@ async fn a_required_record_refuses_what_it_could_not_keep() {
     let config = RecorderConfig { journal_max_bytes: 600, required: true, ..config(folder.path()) };
     let recorder = Recorder::open(config.clone()).await.expect("a recorder");
     let mut other = lock(&config).await;
-    answered(&recorder, start(1, None, "{}"), &[b'x'; 500]).finish(end(1));
-    processed(&recorder, 1).await;
-    assert!(recorder.begin(start(2, None, "{}")).is_err_and(|error| error == Full));
+    let two = [1, 2].map(|number| answered(&recorder, start(number, None, "{}"), &[b'x'; 500]));
+    for (number, one) in (1..).zip(two) {
+        one.finish(end(number));
+    }
+    recorder.inner.shared.queue.flush();
+    let away = || recorder.inner.shared.away_because().is_some();
+    recorder.wait_until(|_| away() && recorder.health().queued == 2).await;
+    assert!(recorder.begin(start(9, None, "{}")).is_err_and(|error| error == Full));
     assert!(!recorder.health().accepting);
     sqlx::query("ROLLBACK").execute(&mut other).await.expect("unlocked");
     recorder.inner.shared.queue.flush();
     recorder.wait_until(|_| recorder.inner.shared.away_because().is_none()).await;
     answered(&recorder, start(3, None, "{}"), b"kept").finish(end(3));
     recorder.settled().await;
-    assert!(stored(&recorder, 3).await.is_some());
+    for number in 1..=3 {
+        assert!(stored(&recorder, number).await.is_some(), "{number} was begun");
+    }
+    assert_eq!(recorder.health().dropped, 0);
 }
 
 #[tokio::test]
