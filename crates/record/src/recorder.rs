@@ -17,6 +17,7 @@ use crate::store::{Store, StoreError};
 pub(crate) mod complete;
 mod encode;
 pub(crate) mod gather;
+mod importer;
 mod inflight;
 mod preflight;
 mod queue;
@@ -26,6 +27,7 @@ mod shared;
 mod texts;
 mod writer;
 
+pub use importer::{Importer, Refused};
 pub use inflight::{InFlight, Outline, SentRequest};
 use shared::{Progress, Shared};
 use writer::{WriteError, Writer};
