@@ -96,7 +96,8 @@ impl Way {
         if let Some(base) = loaded.running_gateway().await {
             return Ok(Self { base, own: None, lease, credentials });
         }
-        logging::to_file(loaded.settings.log_level.as_str(), &folder.path().join("gateway.log"))?;
+        let file = folder.path().join("gateway.log");
+        logging::to_file(loaded.settings.log_level.as_str(), &file, loaded.redactor()?)?;
         "127.0.0.1".clone_into(&mut loaded.settings.host);
         let running = match Running::start(&loaded, &folder).await {
             Err(StartFailure::Listen(_)) => {

@@ -13,6 +13,7 @@ use luthien_policy::catalogue::{self, LoadEnv, PolicySpec, Servers};
 use luthien_policy::judge::JudgeClient;
 use luthien_policy::remote::PolicyServers;
 use luthien_record::DatabaseOptions;
+use luthien_record::redact::Redactor;
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::runtime::{Builder, Runtime};
 use tokio_util::task::TaskTracker;
@@ -79,6 +80,11 @@ impl Loaded {
             query_timeout: self.settings.database_query_timeout,
             migrate: self.settings.database_auto_migrate,
         }
+    }
+
+    /// What is taken out of everything that is stored, told or logged.
+    pub(crate) fn redactor(&self) -> Result<Redactor, Failure> {
+        self.settings.redactor().map_err(|e| Failure::new(format!("redaction: {e}")))
     }
 
     /// The way to policy servers, to be made on the runtime of those that are started here.

@@ -1,11 +1,13 @@
 //! Logs: to standard error, as text for a person and as JSON for a machine; to a file while an agent owns the terminal.
 
 use std::fs::OpenOptions;
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::path::Path;
 use std::sync::Mutex;
 
+use luthien_record::redact::Redactor;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::writer::BoxMakeWriter;
 
 use crate::failure::Failure;
@@ -25,15 +27,51 @@ impl Format {
 }
 
 /// Logs to standard error from here on. `level` is `info`, or a filter such as `luthien_gateway=debug`.
-pub(crate) fn to_stderr(level: &str, format: Format) -> Result<(), Failure> {
-    start(level, format, BoxMakeWriter::new(std::io::stderr), std::io::stderr().is_terminal())
+/// What `redactor` finds is not in it.
+pub(crate) fn to_stderr(level: &str, format: Format, redactor: Redactor) -> Result<(), Failure> {
+    let writer = Redacting { inner: std::io::stderr, redactor };
+    start(level, format, BoxMakeWriter::new(writer), std::io::stderr().is_terminal())
 }
 
 /// Logs to the end of `file` from here on, so that an agent's screen stays its own.
-pub(crate) fn to_file(level: &str, file: &Path) -> Result<(), Failure> {
+pub(crate) fn to_file(level: &str, file: &Path, redactor: Redactor) -> Result<(), Failure> {
     let open = OpenOptions::new().create(true).append(true).open(file);
     let log = open.map_err(|e| Failure::new(format!("cannot write the log {}: {e}", file.display())))?;
-    start(level, Format::Json, BoxMakeWriter::new(Mutex::new(log)), false)
+    let writer = Redacting { inner: Mutex::new(log), redactor };
+    start(level, Format::Json, BoxMakeWriter::new(writer), false)
+}
+
+/// Writes lines without what is found in them. Each line is written at once.
+struct Redacting<W> {
+    inner: W,
+    redactor: Redactor,
+}
+
+/// One line's way.
+struct Line<W> {
+    inner: W,
+    redactor: Redactor,
+}
+
+impl<'a, W: MakeWriter<'a>> MakeWriter<'a> for Redacting<W> {
+    type Writer = Line<W::Writer>;
+
+    fn make_writer(&'a self) -> Self::Writer {
+        Line { inner: self.inner.make_writer(), redactor: self.redactor.clone() }
+    }
+}
+
+impl<W: Write> Write for Line<W> {
+    fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
+        match self.redactor.body(line) {
+            Some(redacted) => self.inner.write_all(&redacted).map(|()| line.len()),
+            None => self.inner.write(line),
+        }
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.inner.flush()
+    }
 }
 
 fn start(level: &str, format: Format, writer: BoxMakeWriter, ansi: bool) -> Result<(), Failure> {

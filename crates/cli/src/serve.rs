@@ -22,7 +22,7 @@ pub(crate) fn run(given: &SettingArgs) -> Result<ExitCode, Failure> {
         LogFormat::Json => Format::Json,
         LogFormat::Text => Format::Text,
     };
-    logging::to_stderr(loaded.settings.log_level.as_str(), format)?;
+    logging::to_stderr(loaded.settings.log_level.as_str(), format, loaded.redactor()?)?;
     handles::raise();
     assembly::runtime(loaded.settings.worker_threads)?.block_on(serve(&loaded))
 }

@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
+use luthien_record::redact::Redactor;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::sync::Notify;
@@ -52,6 +53,7 @@ pub struct Activity {
 #[derive(Debug)]
 struct Inner {
     replica: String,
+    redactor: Redactor,
     ring: Mutex<Ring>,
     news: Notify,
     missed: AtomicU64,
@@ -124,8 +126,18 @@ impl Default for Activity {
 impl Activity {
     /// Nothing has happened yet. `replica` names this gateway among others.
     pub fn new(replica: &str) -> Self {
-        let (ring, news) = (Mutex::default(), Notify::new());
-        Self { inner: Arc::new(Inner { replica: replica.to_owned(), ring, news, missed: AtomicU64::new(0) }) }
+        Self::redacting(replica, Redactor::default())
+    }
+
+    /// The same, and nothing that `redactor` finds is told.
+    pub fn redacting(replica: &str, redactor: Redactor) -> Self {
+        let (ring, news, missed) = (Mutex::default(), Notify::new(), AtomicU64::new(0));
+        Self { inner: Arc::new(Inner { replica: replica.to_owned(), redactor, ring, news, missed }) }
+    }
+
+    /// What takes out of texts what is not told, before they are cut.
+    pub(crate) fn redactor(&self) -> &Redactor {
+        &self.inner.redactor
     }
 
     /// The name of this gateway.
@@ -134,7 +146,8 @@ impl Activity {
     }
 
     /// Tells it. What of `data` is long is cut, visibly.
-    pub fn tell(&self, transaction: &str, event_type: &str, timestamp: Timestamp, data: Value) {
+    pub fn tell(&self, transaction: &str, event_type: &str, timestamp: Timestamp, mut data: Value) {
+        self.inner.redactor.value(&mut data);
         let event = ActivityEvent {
             transaction_id: transaction.to_owned(),
             call_id: transaction.to_owned(),

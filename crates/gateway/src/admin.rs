@@ -15,6 +15,7 @@ mod history;
 mod page;
 mod params;
 mod policy;
+mod request_logs;
 
 use std::sync::Arc;
 
@@ -80,11 +81,18 @@ pub fn router(state: AdminState) -> Router {
         .route("/history/sessions/{id}/export", get(history::export_markdown))
         .route("/history/sessions/{id}/export/jsonl", get(history::export_jsonl))
         .route("/history/sessions/{id}/export/json", get(history::export_json))
+        .route("/request-logs", get(request_logs::list))
+        .route("/request-logs/{id}", get(request_logs::one))
         .route("/debug/calls", get(calls::calls))
         .route("/debug/calls/{id}", get(calls::call))
         .route("/debug/calls/{id}/diff", get(calls::diff))
         .fallback(not_found)
         .method_not_allowed_fallback(not_allowed)
+        .layer(middleware::from_fn_with_state(state.key.clone(), auth::require))
+        .layer(middleware::from_fn(keep_private));
+    let older = Router::new()
+        .route("/request-logs", get(request_logs::list))
+        .route("/request-logs/{id}", get(request_logs::one))
         .layer(middleware::from_fn_with_state(state.key.clone(), auth::require))
         .layer(middleware::from_fn(keep_private));
     Router::new()
@@ -95,6 +103,7 @@ pub fn router(state: AdminState) -> Router {
         .route("/readyz", get(health::ready))
         .route("/ready", get(health::ready))
         .nest("/api", admin)
+        .merge(older)
         .route("/admin", axum::routing::any(moved))
         .route("/admin/{*rest}", axum::routing::any(moved))
         .fallback(not_found)

@@ -29,7 +29,7 @@ use crate::body::whole::Whole;
 use crate::body::{GatewayBody, Source};
 use crate::decode_body::{Encoding, decode, encodings};
 use crate::errors::{Fault, GatewayError};
-use crate::headers::{DROPPED, POLICY, SHOULD_RETRY, for_record, mark, strip_hop_by_hop};
+use crate::headers::{DROPPED, POLICY, SHOULD_RETRY, mark, strip_hop_by_hop};
 use crate::live::InForce;
 use crate::routes::Route;
 use crate::send::Answered;
@@ -69,9 +69,9 @@ pub(crate) async fn of_upstream(
     let Answered { upstream, response, conversion } = answered;
     let (mut head, body) = response.into_parts();
     head.version = Version::HTTP_11;
-    strip_hop_by_hop(&mut head.headers);
     let recording = transaction.recording();
-    recording.upstream_answered(head.status.as_u16(), for_record(&head.headers));
+    recording.upstream_answered(head.status.as_u16(), &head.headers);
+    strip_hop_by_hop(&mut head.headers);
     let reviews = reviews.filter(|_| head.status.is_success());
     if let Some(context) = conversion {
         let belonging = Belonging { core, upstream, route, wants_stream };
@@ -242,7 +242,7 @@ impl Answer {
         if let Some(evaluation) = evaluated {
             head.headers.insert(POLICY, policy_header(transaction.in_force(), transaction.judged(evaluation)));
         }
-        transaction.note_http_status(head.status.as_u16());
+        transaction.note_head(head.status.as_u16(), &head.headers);
         let dialect = transaction.dialect;
         let every = core.timeouts.keep_alive;
         let body = match content {
@@ -298,9 +298,9 @@ pub(crate) fn of_error(error: &GatewayError, mut transaction: Transaction) -> Re
     }
     let bytes = error.body(transaction.dialect, &transaction.id.to_string());
     transaction.recording().own_answer(&bytes);
-    transaction.note_http_status(error.status().as_u16());
     let mut head = error_head(error);
     mark(&mut head.headers, &transaction);
+    transaction.note_head(head.status.as_u16(), &head.headers);
     let evaluation = transaction.evaluation();
     let outcome =
         Outcome { status: error.record_status(), error: Some(error.to_string()), evaluation, repaired: false };

@@ -7,6 +7,7 @@ use futures_util::future::BoxFuture;
 use jiff::{SignedDuration, Timestamp};
 use luthien_policy::contract::{OnError, ReviewContext, Target};
 use luthien_policy::people::{Asked, People, Ruling};
+use luthien_record::redact::Redactor;
 use luthien_wire::conversation::Part;
 use luthien_wire::turn::Block;
 use serde::Serialize;
@@ -107,6 +108,7 @@ struct Inner {
     table: Mutex<Table>,
     activity: Activity,
     notifier: Notifier,
+    redactor: Redactor,
     clock: Clock,
 }
 
@@ -120,12 +122,12 @@ struct Table {
 impl Approvals {
     /// No questions yet; those that come are told to `activity`.
     pub fn new(activity: Activity, clock: Clock) -> Self {
-        Self::telling(activity, clock, Notifier::default())
+        Self::telling(activity, clock, Notifier::default(), Redactor::default())
     }
 
-    /// The same, those that come are told to `notifier` too.
-    pub fn telling(activity: Activity, clock: Clock, notifier: Notifier) -> Self {
-        Self { inner: Arc::new(Inner { table: Mutex::default(), activity, notifier, clock }) }
+    /// The same, those that come are told to `notifier` too, and without what `redactor` finds.
+    pub fn telling(activity: Activity, clock: Clock, notifier: Notifier, redactor: Redactor) -> Self {
+        Self { inner: Arc::new(Inner { table: Mutex::default(), activity, notifier, redactor, clock }) }
     }
 
     /// Those that wait, oldest first, and those that were settled, latest first.
@@ -218,7 +220,7 @@ impl People for Approvals {
     fn ask(&self, asked: Asked, context: &ReviewContext) -> BoxFuture<'_, Ruling> {
         let now = self.inner.clock.now();
         let patience = SignedDuration::try_from(asked.timeout).unwrap_or(SignedDuration::MAX);
-        let approval = Approval {
+        let mut approval = Approval {
             id: self.inner.clock.transaction_id().to_string(),
             transaction_id: context.transaction_id.clone(),
             session_id: context.session_id.clone(),
@@ -238,6 +240,9 @@ impl People for Approvals {
             settled_at: None,
             message: None,
         };
+        for told in approval.shown.iter_mut().chain(&mut approval.policies) {
+            self.inner.redactor.value(told);
+        }
         Box::pin(self.wait(approval))
     }
 }

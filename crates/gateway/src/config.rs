@@ -1,10 +1,13 @@
 //! What the gateway has to know to run, as plain types. The settings layer fills it in once, at the start.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use luthien_wire::Dialect;
 use secrecy::SecretString;
+
+use crate::redaction::SecretNames;
 
 mod models;
 
@@ -40,6 +43,10 @@ pub struct GatewayConfig {
     pub allowed_paths: Vec<String>,
     /// Overrides for all judges.
     pub judge: JudgeConfig,
+    /// Which headers and parameters hold secrets.
+    pub secret_names: Arc<SecretNames>,
+    /// The heads of raw HTTP go on the record (`ENABLE_REQUEST_LOGGING`).
+    pub log_raw_http: bool,
 }
 
 /// What [`GatewayConfig::allowed_paths`] is unless the operator says otherwise: their answers are not a model's words.

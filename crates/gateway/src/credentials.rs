@@ -248,24 +248,11 @@ pub(crate) fn without_secrets(query: &str) -> String {
     query.split('&').filter(open).collect::<Vec<_>>().join("&")
 }
 
-/// The path and query as the record keeps them: values of parameters that carry keys are left out.
-pub(crate) fn redact_query(path_and_query: &str) -> String {
-    let Some((path, query)) = path_and_query.split_once('?') else { return path_and_query.to_owned() };
-    let pairs: Vec<String> = query
-        .split('&')
-        .map(|pair| match pair.split_once('=') {
-            Some((name, _)) if is_secret_parameter(name) => format!("{name}=[redacted]"),
-            _ => pair.to_owned(),
-        })
-        .collect();
-    format!("{path}?{}", pairs.join("&"))
-}
-
-fn is_secret_parameter(name: &str) -> bool {
+/// Whether a query parameter carries a key, by its name.
+pub(crate) fn is_secret_parameter(name: &str) -> bool {
+    const WORDS: [&str; 5] = ["key", "token", "secret", "password", "signature"];
     let name = parameter_name(name);
-    ["key", "token", "secret", "password", "signature"]
-        .iter()
-        .any(|word| memmem::find(&name, word.as_bytes()).is_some())
+    WORDS.iter().any(|word| memmem::find(&name, word.as_bytes()).is_some())
 }
 
 /// A parameter's name as an upstream reads it, in small letters.

@@ -21,6 +21,7 @@ use crate::live::LiveState;
 use crate::notify::Notifier;
 use crate::open_calls::OpenCalls;
 use crate::server::{Stopping, serve};
+use crate::transaction::Keeping;
 use crate::upstream::{UpstreamError, Upstreams};
 use crate::way::Core;
 
@@ -66,9 +67,9 @@ impl Common {
 
     /// The same with somebody who is told.
     pub fn telling(recorder: Recorder, live: Arc<LiveState>, notifier: Notifier) -> Self {
-        let clock = Clock::system();
-        let activity = Activity::new(&replica(&clock));
-        let approvals = Approvals::telling(activity.clone(), clock, notifier.clone());
+        let (clock, redactor) = (Clock::system(), recorder.redactor().clone());
+        let activity = Activity::redacting(&replica(&clock), redactor.clone());
+        let approvals = Approvals::telling(activity.clone(), clock, notifier.clone(), redactor);
         Self { recorder, live, activity, approvals, notifier }
     }
 }
@@ -123,7 +124,7 @@ impl Gateway {
             recorder: common.recorder,
             activity: common.activity,
             live: common.live,
-            notifier: common.notifier,
+            keeping: Keeping { notifier: common.notifier, secrets: config.secret_names, raw_http: config.log_raw_http },
             people: Arc::new(common.approvals),
             clock: Clock::system(),
             admin,

@@ -5,7 +5,6 @@ use http::header::{
     TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Version};
-use luthien_record::model::Headers;
 use luthien_wire::Dialect;
 
 use crate::live::InForce;
@@ -185,17 +184,6 @@ pub(crate) fn mark_unrecorded(headers: &mut HeaderMap, dialect: Dialect, id: &He
     headers.insert(POLICY, in_force.header().clone());
     let vendor = HeaderName::from_static(dialect.request_id_header());
     headers.entry(vendor).or_insert_with(|| id.clone());
-}
-
-/// The headers as the record keeps them, without those that hold secrets.
-pub(crate) fn for_record(headers: &HeaderMap) -> Headers {
-    const SECRET: [&str; 6] =
-        ["authorization", "x-api-key", "x-anthropic-api-key", "cookie", "set-cookie", "proxy-authenticate"];
-    headers
-        .iter()
-        .filter(|(name, _)| !SECRET.contains(&name.as_str()))
-        .map(|(name, value)| (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
-        .collect()
 }
 
 #[cfg(test)]

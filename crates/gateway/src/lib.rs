@@ -35,6 +35,7 @@ pub mod panic_switch;
 pub mod policy_servers;
 pub mod policy_state;
 pub mod posture;
+pub mod redaction;
 pub mod replicas;
 pub mod scopes;
 pub mod settings;

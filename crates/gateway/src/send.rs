@@ -16,7 +16,7 @@ use serde_json::json;
 
 use crate::activity::bounds::{NAME, short};
 use crate::activity::note::Settled;
-use crate::credentials::{Caller, Forward, Keys, redact_query};
+use crate::credentials::{Caller, Forward, Keys};
 use crate::errors::GatewayError;
 use crate::headers::{DROPPED, FALLBACK, UPSTREAM, header_text};
 use crate::receive::Received;
@@ -114,7 +114,7 @@ pub(crate) async fn send<'u>(
         announce(transaction, &ready, dialect);
         let (upstream, conversion) = (ready.upstream, ready.answer);
         let edited = asking.request.as_ref().map_or(&asking.received.decoded, Request::body);
-        let url = redact_query(&ready.request.uri().to_string());
+        let url = transaction.masked_url(&ready.request.uri().to_string());
         let sent = SentRequest {
             upstream: &upstream.name,
             method: ready.request.method().as_str(),
@@ -130,6 +130,7 @@ pub(crate) async fn send<'u>(
             bytes: ready.sent.len(),
         };
         transaction.sent(settled, (upstream.label.clone(), ready.dialect, ready.sent.len()));
+        transaction.note_outbound(&ready.request, &url);
         let outcome = execute(upstream, ready.request).await;
         let answered = |response| Answered { upstream, response, conversion };
         let Some(why) = failure(&outcome) else { return outcome.map(answered) };

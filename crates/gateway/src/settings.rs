@@ -21,6 +21,7 @@ use secrecy::SecretString;
 
 use crate::config::AuthMode;
 use crate::notify::Wanted;
+use crate::redaction::{Detectors, Patterns};
 
 pub use definition::{Definition, Kind};
 pub(crate) use file::read_yaml;
@@ -153,6 +154,19 @@ definition::settings! {
     journal_max_bytes: ByteSize = "2GiB", at "recording.journal_max_bytes", env ["JOURNAL_MAX_BYTES"], from "1MiB" to "1TiB";
     /// Refuse traffic rather than let a transaction go unrecorded.
     recording_required: bool = "false", at "recording.required", env ["RECORDING_REQUIRED"];
+
+    /// Put raw HTTP on the record too: URLs and headers of both sides of each transaction, with credentials masked; see docs/request-logs.md.
+    enable_request_logging: bool = "false", at "recording.request_logs", env ["ENABLE_REQUEST_LOGGING"];
+
+    /// Headers whose values are never stored or told, beside those that usually hold credentials.
+    redact_headers: Names = "", at "redaction.headers", env ["REDACT_HEADERS"];
+    /// Query parameters whose values are never stored or told, beside those whose names speak of keys and tokens.
+    redact_parameters: Names = "", at "redaction.parameters", env ["REDACT_PARAMETERS"];
+    /// Built-in detectors for secrets in bodies: `all`, or single ones such as `github_token`. What they find is replaced in everything that
+    /// is stored or told. None by default, because the record is then no longer byte for byte; see docs/security.md.
+    redact_detectors: Detectors = "", at "redaction.detectors", env ["REDACT_DETECTORS"];
+    /// Regular expressions of your own for the same; a list in the file, one in each line in the environment.
+    redact_patterns: Patterns = "", at "redaction.patterns", env ["REDACT_PATTERNS"];
 
     /// Where people reach this gateway, for links in notifications. Without it, the address that it listens on.
     public_url: Option<BaseUrl> = "", at "notifications.public_url", env ["PUBLIC_URL"];

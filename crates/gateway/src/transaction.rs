@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use luthien_policy::contract::{EventSink, ReviewContext};
-use luthien_record::model::{End, Evaluation, Event, Start, Status, TransactionId};
+use luthien_record::model::{End, Evaluation, Event, Heads, Start, Status, TransactionId};
 use luthien_wire::Dialect;
 use luthien_wire::request::Request;
 use serde_json::Value;
@@ -18,14 +18,26 @@ use crate::clock::Clock;
 use crate::errors::GatewayError;
 use crate::headers::header_text;
 use crate::live::InForce;
-use crate::notify::{About, DECISIONS, Kind, Notice};
+use crate::notify::{About, DECISIONS, Kind, Notice, Notifier};
 use crate::open_calls::CallWatch;
 use crate::panic_switch::Interrupt;
+use crate::redaction::SecretNames;
 use crate::way::Core;
 
 use self::recording::Slot;
 
 pub(crate) use self::recording::Recording;
+
+/// What all entries are made with, beside the recorder.
+#[derive(Clone, Debug)]
+pub(crate) struct Keeping {
+    /// Who is told.
+    pub(crate) notifier: Notifier,
+    /// What is masked by its name.
+    pub(crate) secrets: Arc<SecretNames>,
+    /// The heads of raw HTTP are kept too.
+    pub(crate) raw_http: bool,
+}
 
 /// How a transaction ends, as the record will say.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,7 +100,7 @@ impl Transaction {
             recording: Recording(Arc::new(Slot {
                 id,
                 recorder: core.recorder.clone(),
-                notifier: core.notifier.clone(),
+                keeping: core.keeping.clone(),
                 clock: core.clock,
                 teller,
                 received: AtomicUsize::new(0),
@@ -216,8 +228,34 @@ impl Transaction {
     }
 
     /// The head of the client's answer is ready.
-    pub(crate) fn note_http_status(&mut self, status: u16) {
+    pub(crate) fn note_head(&mut self, status: u16, headers: &HeaderMap) {
         self.http_status = Some(status);
+        self.recording.heads(|secrets, heads| heads.inbound.response_headers = secrets.masked(headers));
+    }
+
+    /// The head of the client's request.
+    pub(crate) fn note_inbound<B>(&self, request: &http::Request<B>, url: &str) {
+        self.recording.heads(|secrets, heads| heads.inbound = self.begun(request, url, secrets));
+    }
+
+    /// The head of the request to the upstream.
+    pub(crate) fn note_outbound<B>(&self, request: &http::Request<B>, url: &str) {
+        self.recording.heads(|secrets, heads| heads.outbound = Some(self.begun(request, url, secrets)));
+    }
+
+    fn begun<B>(&self, request: &http::Request<B>, url: &str, secrets: &SecretNames) -> Heads {
+        Heads {
+            method: request.method().as_str().to_owned(),
+            url: url.to_owned(),
+            request_headers: secrets.masked(request.headers()),
+            started_at: Some(self.clock.now()),
+            ..Heads::default()
+        }
+    }
+
+    /// A URL as it may be kept.
+    pub(crate) fn masked_url(&self, url: &str) -> String {
+        self.recording.0.keeping.secrets.query(url)
     }
 
     /// The first byte of the answer's body goes to the client.
@@ -233,8 +271,10 @@ impl Transaction {
     }
 
     fn end(&mut self, outcome: Outcome) {
+        let at = self.clock.now();
+        self.recording.heads(|_, heads| heads.inbound.completed_at = Some(at));
         let Some(inflight) = self.recording.take() else { return };
-        let (at, teller) = (self.clock.now(), &self.recording.0.teller);
+        let teller = &self.recording.0.teller;
         if let Some(review) = self.review.take() {
             let (events, dropped) = review.events.take();
             for event in events {
@@ -256,7 +296,7 @@ impl Transaction {
         }
         let end = End { at, status, http_status: self.http_status, error, evaluation };
         inflight.set_start(|start| teller.ended(start, &end, self.recording.received()));
-        let notifier = &self.recording.0.notifier;
+        let notifier = &self.recording.0.keeping.notifier;
         if notifier.wants_transaction(status, evaluation) {
             let outline = inflight.outline(DECISIONS);
             let text = ended_text(&outline.start.model, &end);

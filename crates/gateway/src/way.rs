@@ -30,14 +30,13 @@ use crate::body::rewrite::evaluation;
 use crate::body::{GatewayBody, SourceError};
 use crate::clock::Clock;
 use crate::config::{JudgeConfig, Limits, Timeouts};
-use crate::credentials::{Caller, Keys, redact_query};
+use crate::credentials::{Caller, Keys};
 use crate::errors::GatewayError;
 use crate::fates::Fates;
 use crate::headers::takes_trailers;
 use crate::judges::Judges;
 use crate::live::{InForce, Live, LiveState};
 use crate::models;
-use crate::notify::Notifier;
 use crate::open_calls::{CallWatch, Of, OpenCalls};
 use crate::panic_switch::Interrupt;
 use crate::receive::{Received, receive};
@@ -45,7 +44,7 @@ use crate::routes::{self, Kind, Route};
 use crate::send::{Asking, send};
 use crate::session::{session_id, user_id};
 use crate::stored;
-use crate::transaction::{Transaction, id_header};
+use crate::transaction::{Keeping, Transaction, id_header};
 use crate::upstream::Upstreams;
 
 /// What all requests share.
@@ -63,8 +62,8 @@ pub(crate) struct Core {
     /// What happens, for whoever watches.
     pub(crate) activity: Activity,
     pub(crate) live: Arc<LiveState>,
-    /// Who is told what happens.
-    pub(crate) notifier: Notifier,
+    /// What all entries of the record are made with.
+    pub(crate) keeping: Keeping,
     /// Who decides what policies leave to persons.
     pub(crate) people: Arc<dyn People>,
     pub(crate) clock: Clock,
@@ -221,12 +220,12 @@ fn accept(
     request: &HttpRequest<Incoming>,
     interrupt: Interrupt,
 ) -> Result<Transaction, GatewayError> {
-    let path = request.uri().path_and_query().map_or("", |path| path.as_str());
+    let path = core.keeping.secrets.query(request.uri().path_and_query().map_or("", |path| path.as_str()));
     let start = Start {
         id: core.clock.transaction_id(),
         at: core.clock.now(),
         dialect: route.dialect,
-        path: redact_query(path),
+        path: path.clone(),
         conversation: route.kind == Kind::Turn,
         session_id: None,
         user_id: None,
@@ -237,6 +236,7 @@ fn accept(
         policy: live.usual().label().to_owned(),
     };
     let mut transaction = Transaction::begin(core, start, Arc::clone(live.usual()), interrupt)?;
+    transaction.note_inbound(request, &path);
     transaction.takes_trailers = takes_trailers(request.version(), request.headers());
     Ok(transaction)
 }

@@ -18,3 +18,8 @@ pub mod rules;
 #[cfg(test)]
 mod scripted;
 pub mod tree;
+
+/// What the keys of the usual vendors look like: a name for people and a regular expression each.
+pub fn key_patterns() -> &'static [(&'static str, &'static str)] {
+    policies::leaked_api_key_detection::patterns::DEFAULT
+}

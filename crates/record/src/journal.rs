@@ -93,6 +93,7 @@ impl Journal {
     /// Appends what is new of a transaction. Its pieces are locked only while they are copied: a slow disk holds up nobody.
     pub(crate) fn keep(&self, gather: &Gather) -> Result<(), AppendError> {
         let _alone = gather.one_keeps();
+        gather.redact();
         let mut records = Vec::new();
         let (before, again) = {
             let mut state = gather.lock();

@@ -158,6 +158,32 @@ pub struct Event {
 /// Names and values of headers, in order, credentials already taken out.
 pub type Headers = Vec<(String, String)>;
 
+/// The heads of one HTTP exchange.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Heads {
+    /// The request's method.
+    pub method: String,
+    /// Where it went, without credentials.
+    pub url: String,
+    /// Its headers, credentials masked.
+    pub request_headers: Headers,
+    /// The answer's headers, credentials masked.
+    pub response_headers: Headers,
+    /// When it began.
+    pub started_at: Option<Timestamp>,
+    /// When the last of the answer had come or gone.
+    pub completed_at: Option<Timestamp>,
+}
+
+/// The heads of a transaction's raw HTTP: bodies and the rest are pieces of the transaction.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RawHeads {
+    /// Between client and gateway.
+    pub inbound: Heads,
+    /// Between gateway and the upstream that was asked last.
+    pub outbound: Option<Heads>,
+}
+
 /// What is known when a transaction has ended.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct End {

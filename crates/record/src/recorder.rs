@@ -12,22 +12,22 @@ use crate::database::{Database, DatabaseOptions};
 use crate::journal::Journal;
 use crate::journal::replay::Replay;
 use crate::model::{Decision, Start, TransactionId};
+use crate::redact::Redactor;
 use crate::store::{Store, StoreError};
 
 pub(crate) mod complete;
 mod encode;
 pub(crate) mod gather;
-mod importer;
 mod inflight;
 mod preflight;
 mod queue;
 mod recent;
+pub(crate) mod redacting;
 mod registry;
 mod shared;
 mod texts;
 mod writer;
 
-pub use importer::{Importer, Refused};
 pub use inflight::{InFlight, Outline, SentRequest};
 use shared::{Progress, Shared};
 use writer::{WriteError, Writer};
@@ -51,6 +51,8 @@ pub struct RecorderConfig {
     pub flush_interval: Duration,
     /// How long finished transactions are gathered before they are written together.
     pub batch_interval: Duration,
+    /// What is taken out of everything before it is kept.
+    pub redactor: Redactor,
 }
 
 impl RecorderConfig {
@@ -68,6 +70,7 @@ impl RecorderConfig {
             // With the time that a finished transaction is given to reach the database, less than a second.
             flush_interval: Duration::from_millis(750),
             batch_interval: Duration::from_millis(50),
+            redactor: Redactor::default(),
         }
     }
 }
@@ -175,7 +178,7 @@ impl Recorder {
         }
         let mut writer = Writer::open(database.clone()).await?;
         recover(&mut writer, &journal, &folder, &left).await?;
-        let shared = Arc::new(Shared::new(config.queue, journal, config.required));
+        let shared = Arc::new(Shared::new(config.queue, journal, config.required, config.redactor.clone()));
         let threads = start_threads(&shared, writer, &config).map_err(OpenError::Thread)?;
         let store = Store::new(&database);
         let inner = Inner { shared, store, threads: Mutex::new(Some(threads)) };
@@ -192,8 +195,20 @@ impl Recorder {
     }
 
     /// A decision that came after the transaction's end (a shadow's).
-    pub fn late_decision(&self, id: TransactionId, decision: Decision) {
+    pub fn late_decision(&self, id: TransactionId, mut decision: Decision) {
+        redacting::redact_decision(self.redactor(), &mut decision);
         self.inner.shared.late(late_key(&decision), id, decision);
+    }
+
+    /// Brings the journal up to date now.
+    #[cfg(test)]
+    pub(crate) fn keep_now(&self) {
+        self.inner.shared.tick();
+    }
+
+    /// What is taken out of everything before it is kept.
+    pub fn redactor(&self) -> &Redactor {
+        self.inner.shared.registry.redactor()
     }
 
     /// Queries.

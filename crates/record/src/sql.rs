@@ -16,6 +16,7 @@ pub(crate) mod panics;
 pub(crate) mod policies;
 mod query;
 pub(crate) mod references;
+pub(crate) mod request_logs;
 mod row;
 pub(crate) mod sessions;
 pub(crate) mod state;

@@ -94,7 +94,7 @@ fn value_name(kind: Kind) -> &'static str {
         Kind::Url => "URL",
         Kind::Secret => "SECRET",
         Kind::Choice(_) => "WORD",
-        Kind::List => "LIST",
+        Kind::List | Kind::Lines => "LIST",
         Kind::Text => "TEXT",
     }
 }

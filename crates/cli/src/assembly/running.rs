@@ -80,8 +80,8 @@ impl Running {
     /// Starts the record, the policy and the gateway, in this order.
     pub(crate) async fn start(loaded: &Loaded, folder: &DataDir) -> Result<Self, StartFailure> {
         let keys = folder.keys(loaded.settings.admin_api_key.as_ref()).map_err(|e| Failure::new(e.to_string()))?;
-        let recorder =
-            Recorder::open(recorder_config(loaded, folder)).await.map_err(|e| Failure::new(e.to_string()))?;
+        let config = recorder_config(loaded, folder)?;
+        let recorder = Recorder::open(config).await.map_err(|e| Failure::new(e.to_string()))?;
         let started = Self::with_record(loaded, keys, &recorder).await;
         if started.is_err() {
             recorder.shutdown(FLUSH).await;
@@ -94,7 +94,8 @@ impl Running {
         let clear = |e: &dyn std::fmt::Display| Failure::new(e.to_string());
         let servers = Arc::new(loaded.policy_servers());
         let (post, notifier) = match settings.post_config() {
-            Some(config) => {
+            Some(mut config) => {
+                config.redactor = recorder.redactor().clone();
                 let (post, notifier) = Post::start(config, Clock::system()).map_err(|e| clear(&e))?;
                 (Some(post), notifier)
             }
@@ -233,14 +234,16 @@ impl Running {
     }
 }
 
-fn recorder_config(loaded: &Loaded, folder: &DataDir) -> RecorderConfig {
-    RecorderConfig {
+fn recorder_config(loaded: &Loaded, folder: &DataDir) -> Result<RecorderConfig, Failure> {
+    let redactor = loaded.redactor()?;
+    Ok(RecorderConfig {
+        redactor,
         database: loaded.database(),
         options: loaded.database_options(),
         journal_max_bytes: loaded.settings.journal_max_bytes.0,
         required: loaded.settings.recording_required,
         ..RecorderConfig::in_dir(folder.path())
-    }
+    })
 }
 
 /// Whether requests to this upstream go to this address of ours.

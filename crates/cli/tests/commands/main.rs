@@ -6,6 +6,5 @@ mod agents;
 mod basics;
 mod demo;
 mod documents;
-mod moving;
 mod support;
 mod traffic;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use http::HeaderValue;
 use jiff::Timestamp;
 use luthien_record::model::{Evaluation, Start, Status, TransactionId};
+use luthien_record::redact::Redactor;
 use luthien_wire::Dialect;
 use serde_json::{Map, Value, json};
 
@@ -48,12 +49,12 @@ pub(crate) struct Facts {
 
 impl Facts {
     /// As the record has them. `preview` is how the request's last message begins, where that is known.
-    pub(crate) fn new(start: &Start, preview: Option<Box<str>>) -> Self {
-        let name = |text: &String| Box::from(short(text, NAME));
+    pub(crate) fn new(start: &Start, preview: Option<Box<str>>, redactor: &Redactor) -> Self {
+        let name = |text: &String| Box::from(short(&redactor.text(text), NAME));
         Self {
             id: start.id,
             dialect: start.dialect,
-            path: short(&start.path, TEXT).into(),
+            path: short(&redactor.text(&start.path), TEXT).into(),
             conversation: start.conversation,
             session_id: start.session_id.as_ref().map(name),
             user_id: start.user_id.as_ref().map(name),

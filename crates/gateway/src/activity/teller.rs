@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use http::HeaderValue;
 use jiff::Timestamp;
 use luthien_record::model::{Decision, End, Start, Status};
+use luthien_record::redact::Redactor;
 use luthien_wire::Dialect;
 use luthien_wire::request::Request;
 use serde_json::{Value, json};
@@ -51,8 +52,9 @@ impl Teller {
     /// The request is there.
     pub(crate) fn asked(&self, start: &Start, request: Option<&Request>, at: Timestamp) {
         // Looking for one costs more than all the rest.
-        let preview = request.filter(|_| self.activity.is_watched()).and_then(preview);
-        if self.facts.set(Arc::new(Facts::new(start, preview))).is_ok() {
+        let preview =
+            request.filter(|_| self.activity.is_watched()).and_then(|request| preview(request, self.redactor()));
+        if self.facts.set(Arc::new(Facts::new(start, preview, self.redactor()))).is_ok() {
             self.step(at, Step::Asked);
         }
     }
@@ -60,7 +62,9 @@ impl Teller {
     /// The request goes to an upstream.
     pub(crate) fn sent(&self, at: Timestamp, settled: impl FnOnce() -> Settled, to: (HeaderValue, Dialect, usize)) {
         if !self.settled.swap(true, Ordering::Relaxed) {
-            self.step(at, Step::Settled(Some(Arc::new(settled()))));
+            let mut settled = settled();
+            self.redactor().text_in(&mut settled.final_model);
+            self.step(at, Step::Settled(Some(Arc::new(settled))));
         }
         let (upstream, dialect, bytes) = to;
         self.step(at, Step::Sent(upstream, dialect, bytes));
@@ -85,18 +89,20 @@ impl Teller {
 
     /// Something happened.
     pub(crate) fn happened(&self, at: Timestamp, event_type: &str, data: &Value) {
-        let event_type = short(event_type, NAME).into();
-        self.tell(at, Happening { event_type, data: bounds::fitted(data.clone()) });
+        let (event_type, mut data) = (short(event_type, NAME).into(), data.clone());
+        self.redactor().value(&mut data);
+        self.tell(at, Happening { event_type, data: bounds::fitted(data) });
     }
 
     /// A policy has decided.
     pub(crate) fn decided(&self, at: Timestamp, decision: &Decision) {
         let Decision { policy, target, action, mode, failed, score, reason, micros } = decision;
-        let reason = reason.as_deref().map(|reason| short(reason, TEXT));
-        let data = json!({
+        let reason = reason.as_deref().map(|reason| short(&self.redactor().text(reason), TEXT).into_owned());
+        let mut data = json!({
             "policy": policy, "target": target, "action": action, "mode": mode, "failed": failed, "score": score,
             "reason": reason, "took_us": micros,
         });
+        self.redactor().value(&mut data);
         let event_type = format!("policy.{}.decision", short(policy, NAME)).into();
         self.tell(at, Happening { event_type, data: bounds::fitted(data) });
     }
@@ -108,14 +114,14 @@ impl Teller {
             status: end.status,
             http_status: end.http_status,
             evaluation: end.evaluation,
-            error: end.error.as_deref().map(|error| short(error, TEXT).into()),
+            error: end.error.as_deref().map(|error| short(&self.redactor().text(error), TEXT).into()),
             took: self.since(at),
             first_byte: Some(self.first_byte.load(Ordering::Relaxed)).filter(|micros| *micros >= 0),
             received,
             sent: self.sent.load(Ordering::Relaxed),
         });
         let untold = self.facts.get().is_none();
-        let facts = self.facts.get_or_init(|| Arc::new(Facts::new(start, None)));
+        let facts = self.facts.get_or_init(|| Arc::new(Facts::new(start, None, self.redactor())));
         let settled = self.settled.swap(true, Ordering::Relaxed);
         let responded = end.http_status.is_some();
         let answered = responded || self.answered.load(Ordering::Relaxed);
@@ -133,6 +139,10 @@ impl Teller {
         ];
         let note = |step| Note { at, what: What::Step(Arc::clone(facts), step) };
         self.activity.note(steps.into_iter().flatten().map(note));
+    }
+
+    fn redactor(&self) -> &Redactor {
+        self.activity.redactor()
     }
 
     fn since(&self, at: Timestamp) -> i64 {
@@ -153,7 +163,7 @@ impl Teller {
 }
 
 /// How the last message begins; none where it has no text or is very long.
-fn preview(request: &Request) -> Option<Box<str>> {
+fn preview(request: &Request, redactor: &Redactor) -> Option<Box<str>> {
     let last = match request.message_spans().last() {
         Some(span) => request.text().get(span.clone())?,
         None => request.raw("input")?,
@@ -168,7 +178,7 @@ fn preview(request: &Request) -> Option<Box<str>> {
         Value::Array(parts) => parts.iter().rev().find_map(|part| part.get("text")?.as_str())?,
         _ => return None,
     };
-    Some(short(text.trim(), PREVIEW).into())
+    Some(short(redactor.text(text).trim(), PREVIEW).into())
 }
 
 #[cfg(test)]
@@ -177,7 +187,8 @@ mod tests {
 
     fn preview_of(dialect: Dialect, body: &str) -> Option<Box<str>> {
         let kind = luthien_wire::request::RequestKind::Turn;
-        preview(&Request::parse(dialect, kind, bytes::Bytes::from(body.to_owned())).unwrap())
+        let request = Request::parse(dialect, kind, bytes::Bytes::from(body.to_owned())).unwrap();
+        preview(&request, &Redactor::default())
     }
 
     #[test]

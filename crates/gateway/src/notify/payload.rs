@@ -4,6 +4,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use luthien_record::model::{Decision, End, Start};
 use luthien_record::recorder::Outline;
+use luthien_record::redact::Redactor;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -28,7 +29,7 @@ struct Payload<'a> {
     timestamp: Timestamp,
     text: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    transaction: Option<Transaction>,
+    transaction: Option<Subject>,
     #[serde(skip_serializing_if = "Value::is_null")]
     data: Value,
     links: Links,
@@ -36,7 +37,7 @@ struct Payload<'a> {
 
 #[derive(Default, Serialize)]
 #[serde(default)]
-struct Transaction {
+struct Subject {
     transaction_id: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     session_id: Option<String>,
@@ -97,16 +98,16 @@ struct Links {
 }
 
 /// The notification as it is sent, under this id. Links begin with `base`.
-pub(super) fn letter(notice: Notice, id: String, base: &str) -> Letter {
+pub(super) fn letter(notice: Notice, id: String, base: &str, redactor: &Redactor) -> Letter {
     let Notice { kind, at, text, about, data } = notice;
     let transaction = match about {
         About::Nothing => None,
-        About::Named { transaction_id, session_id, user_id, model } => Some(Transaction {
+        About::Named { transaction_id, session_id, user_id, model } => Some(Subject {
             transaction_id,
             session_id: session_id.map(|id| clip(&id, NAME)),
             user_id: user_id.map(|id| clip(&id, NAME)),
             model: clip(&model, NAME),
-            ..Transaction::default()
+            ..Subject::default()
         }),
         About::Open(outline) => Some(begun(*outline)),
         About::Ended(outline, end) => Some(ended(*outline, end)),
@@ -119,14 +120,16 @@ pub(super) fn letter(notice: Notice, id: String, base: &str) -> Letter {
     let name = kind.name();
     let text = clip(&text, WORDS);
     let payload = Payload { version: VERSION, id: &id, kind: name, timestamp: at, text, transaction, data, links };
-    let body = Bytes::from(serde_json::to_vec(&payload).unwrap_or_default());
+    let mut payload = serde_json::to_value(&payload).unwrap_or_default();
+    redactor.value(&mut payload);
+    let body = Bytes::from(payload.to_string());
     Letter { id, kind: name, body }
 }
 
-fn begun(outline: Outline) -> Transaction {
+fn begun(outline: Outline) -> Subject {
     let Outline { start, upstream, first_byte, decisions, decisions_left_out } = outline;
     let Start { id, at, dialect, path, session_id, user_id, model, streamed, policy, .. } = start;
-    Transaction {
+    Subject {
         transaction_id: id.to_string(),
         session_id: session_id.map(|id| clip(&id, NAME)),
         user_id: user_id.map(|id| clip(&id, NAME)),
@@ -140,13 +143,13 @@ fn begun(outline: Outline) -> Transaction {
         first_byte_at: first_byte,
         decisions: decisions.into_iter().map(decided).collect(),
         decisions_left_out,
-        ..Transaction::default()
+        ..Subject::default()
     }
 }
 
-fn ended(outline: Outline, end: End) -> Transaction {
+fn ended(outline: Outline, end: End) -> Subject {
     let started = outline.start.at;
-    Transaction {
+    Subject {
         ended_at: Some(end.at),
         duration_ms: i64::try_from(end.at.duration_since(started).as_millis()).ok(),
         status: Some(end.status.name()),
@@ -163,7 +166,7 @@ fn decided(decision: Decision) -> Decided {
     Decided { policy, action, mode, target, failed, score, reason: reason.map(|why| clip(&why, WORDS)) }
 }
 
-fn links(transaction: &Transaction, base: &str) -> Links {
+fn links(transaction: &Subject, base: &str) -> Links {
     let session = transaction.session_id.as_ref().unwrap_or(&transaction.transaction_id);
     Links {
         conversation: Some(format!("{base}/conversation/live/{}", escaped(session))),

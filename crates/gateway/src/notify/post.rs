@@ -8,9 +8,10 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use http::Uri;
 use luthien_record::Recorder;
+use luthien_record::redact::Redactor;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -59,6 +60,8 @@ pub struct PostConfig {
     pub network: Network,
     /// A PEM file with certificate authorities to trust beside the system's.
     pub ca_file: Option<std::path::PathBuf>,
+    /// What is taken out of what is told.
+    pub redactor: Redactor,
 }
 
 /// Owns the sending.
@@ -97,6 +100,7 @@ impl Post {
             },
             counts: Arc::clone(&counts),
             base: Arc::clone(&base),
+            redactor: config.redactor,
             clock,
         };
         tasks.spawn(sending.run(waiting, stop.clone(), config.drain));
@@ -134,6 +138,7 @@ struct Sending {
     address: Address,
     counts: Arc<Counts>,
     base: Arc<OnceLock<String>>,
+    redactor: Redactor,
     clock: Clock,
 }
 
@@ -150,14 +155,16 @@ impl Sending {
                 }
                 () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => break,
                 Some(()) = under_way.next(), if !under_way.is_empty() => {}
-                notice = waiting.recv(), if under_way.len() < AT_ONCE => match notice {
-                    Some(notice) => under_way.push(self.send(notice)),
-                    None => {
-                        let all = async { while under_way.next().await.is_some() {} };
-                        let _ = tokio::time::timeout_at(deadline.unwrap_or_else(Instant::now), all).await;
-                        break;
+                notice = waiting.recv(), if under_way.len() < AT_ONCE => {
+                    if let Some(notice) = notice {
+                        under_way.push(self.send(notice));
+                        continue;
                     }
-                },
+                    let all = async { while under_way.next().await.is_some() {} };
+                    // What is not through by then is counted below.
+                    let _ = timeout_at(deadline.unwrap_or_else(Instant::now), all).await;
+                    break;
+                }
             }
         }
         drop(under_way);
@@ -169,7 +176,7 @@ impl Sending {
 
     async fn send(&self, notice: Notice) {
         let base = self.base.get().map_or("", String::as_str);
-        let letter = letter(notice, self.clock.transaction_id().to_string(), base);
+        let letter = letter(notice, self.clock.transaction_id().to_string(), base, &self.redactor);
         let sent = self.address.deliver(&letter).await;
         self.counts.pending.fetch_sub(1, Ordering::Relaxed);
         match sent {

@@ -23,6 +23,8 @@ pub enum Kind {
     Choice(&'static [&'static str]),
     /// Several texts, separated by commas or as a list in the file.
     List,
+    /// Several texts that may hold commas: one in each line, or a list in the file.
+    Lines,
 }
 
 /// One setting: its names, its default, its meaning.

@@ -193,6 +193,9 @@ fn as_text(value: &Json, kind: Kind) -> Result<Option<String>, String> {
         (Json::Array(items), Kind::List) if items.iter().all(Json::is_string) => {
             items.iter().filter_map(Json::as_str).collect::<Vec<_>>().join(",")
         }
+        (Json::Array(items), Kind::Lines) if items.iter().all(Json::is_string) => {
+            items.iter().filter_map(Json::as_str).collect::<Vec<_>>().join("\n")
+        }
         _ => return Err(format!("must be {}", form(kind))),
     };
     Ok(Some(text))
@@ -204,7 +207,7 @@ fn form(kind: Kind) -> &'static str {
         Kind::Switch => "`true` or `false`",
         Kind::Duration => "a time such as `10s`",
         Kind::Size => "a size such as `32MiB`",
-        Kind::List => "a list of texts",
+        Kind::List | Kind::Lines => "a list of texts",
         Kind::Text | Kind::Path | Kind::Url | Kind::Secret | Kind::Choice(_) => {
             "a text; put it in quotes if it looks like something else"
         }

@@ -1,10 +1,14 @@
 //! The settings as the types that the gateway runs on.
 
+use std::sync::Arc;
+
+use luthien_record::redact::{PatternError, Redactor};
 use secrecy::ExposeSecret;
 
 use crate::config::{GatewayConfig, JudgeConfig, Limits, Network, Timeouts};
 use crate::data_dir::Keys;
 use crate::notify::PostConfig;
+use crate::redaction::{SecretNames, redactor};
 
 use super::Settings;
 
@@ -35,7 +39,14 @@ impl Settings {
                 api_key: self.llm_judge_api_key.clone(),
                 token: None,
             },
+            secret_names: Arc::new(SecretNames::with(&self.redact_headers.0, &self.redact_parameters.0)),
+            log_raw_http: self.enable_request_logging,
         }
+    }
+
+    /// What is taken out of bodies and texts before they are stored or told.
+    pub fn redactor(&self) -> Result<Redactor, PatternError> {
+        redactor(&self.redact_detectors, &self.redact_patterns)
     }
 
     /// Who is told what happens; `None` where nobody is.
@@ -52,6 +63,7 @@ impl Settings {
             base: self.public_url.as_ref().map(ToString::to_string),
             network: self.network(),
             ca_file: self.extra_ca_file.clone(),
+            redactor: Redactor::default(),
         })
     }
 

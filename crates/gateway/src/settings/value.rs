@@ -8,6 +8,7 @@ use secrecy::SecretString;
 use super::definition::Kind;
 use crate::config::AuthMode;
 use crate::notify::Wanted;
+use crate::redaction::{Detectors, Patterns};
 
 /// A value that can be read from text. The error says what was expected, not what was found.
 pub(super) trait Value: Sized {
@@ -250,6 +251,22 @@ impl Value for SecretUrl {
 
 impl Value for Wanted {
     const KIND: Kind = Kind::List;
+
+    fn parse(text: &str) -> Result<Self, String> {
+        Self::parse(text)
+    }
+}
+
+impl Value for Detectors {
+    const KIND: Kind = Kind::List;
+
+    fn parse(text: &str) -> Result<Self, String> {
+        Self::parse(text)
+    }
+}
+
+impl Value for Patterns {
+    const KIND: Kind = Kind::Lines;
 
     fn parse(text: &str) -> Result<Self, String> {
         Self::parse(text)

@@ -3,15 +3,19 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use http::HeaderMap;
 use luthien_policy::contract::{EventListener, Mode};
 use luthien_policy::plan::{self, DecisionSink};
-use luthien_record::model::{Decision, Headers, TransactionId};
+use luthien_record::model::{Decision, RawHeads, TransactionId};
 use luthien_record::recorder::{InFlight, Recorder};
 use serde_json::Value;
 
 use crate::activity::teller::Teller;
 use crate::clock::Clock;
-use crate::notify::{About, Kind, Notice, Notifier};
+use crate::notify::{About, Kind, Notice};
+use crate::redaction::SecretNames;
+
+use super::Keeping;
 
 /// Adds to a transaction's entry while it is open.
 #[derive(Clone)]
@@ -21,7 +25,7 @@ pub(crate) struct Recording(pub(super) Arc<Slot>);
 pub(super) struct Slot {
     pub(super) id: TransactionId,
     pub(super) recorder: Recorder,
-    pub(super) notifier: Notifier,
+    pub(super) keeping: Keeping,
     pub(super) clock: Clock,
     /// Tells whoever watches.
     pub(super) teller: Teller,
@@ -40,13 +44,32 @@ impl Recording {
     /// Bytes as they came from the upstream.
     pub(crate) fn upstream_bytes(&self, bytes: &[u8]) {
         self.0.received.fetch_add(bytes.len(), Ordering::Relaxed);
+        self.heads(|_, heads| {
+            if let Some(outbound) = &mut heads.outbound {
+                outbound.completed_at = Some(self.0.clock.now());
+            }
+        });
         self.with(|record| record.upstream_bytes(bytes));
     }
 
-    /// The head of the upstream's answer, without credentials.
-    pub(crate) fn upstream_answered(&self, status: u16, headers: Headers) {
+    /// The head of an upstream's answer, as it came.
+    pub(crate) fn upstream_answered(&self, status: u16, headers: &HeaderMap) {
         self.0.teller.answered();
-        self.with(|record| record.upstream_response(status, headers));
+        let kept = self.0.keeping.secrets.kept(headers);
+        self.with(|record| record.upstream_response(status, kept));
+        self.heads(|secrets, heads| {
+            if let Some(outbound) = &mut heads.outbound {
+                outbound.response_headers = secrets.masked(headers);
+            }
+        });
+    }
+
+    /// Changes the heads of the raw exchanges, where they are kept.
+    pub(super) fn heads(&self, change: impl FnOnce(&SecretNames, &mut RawHeads)) {
+        let Keeping { secrets, raw_http, .. } = &self.0.keeping;
+        if *raw_http {
+            self.with(|record| record.heads(|heads| change(secrets, heads)));
+        }
     }
 
     /// How many bytes have come from the upstream.
@@ -64,7 +87,7 @@ impl Recording {
 
     /// A policy has blocked something.
     fn tell_of_block(&self, open: Option<&InFlight>, decision: &Decision) {
-        let Slot { id, notifier, clock, .. } = &*self.0;
+        let Slot { id, keeping: Keeping { notifier, .. }, clock, .. } = &*self.0;
         let Decision { policy, action, reason, .. } = decision;
         tracing::warn!(transaction = %id, policy, action, ?reason, target = %decision.target, "a policy has blocked something");
         if !notifier.wants(Kind::PolicyBlocked) {

@@ -37,5 +37,7 @@ pub(crate) fn config(upstreams: Vec<UpstreamConfig>) -> GatewayConfig {
         trust_user_id_header: false,
         allowed_paths: Vec::new(),
         judge: JudgeConfig::default(),
+        secret_names: std::sync::Arc::default(),
+        log_raw_http: false,
     }
 }

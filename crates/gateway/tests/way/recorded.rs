@@ -7,13 +7,14 @@ use luthien_policy::contract::{Policy, PolicyError, RequestAction, RequestAnswer
 use luthien_record::history::{Diff, Turn, diff, session};
 use luthien_record::model::TransactionId;
 use luthien_testkit::Answer;
+use luthien_testkit::client::post;
 use luthien_wire::Dialect;
 use luthien_wire::request::Request;
 use serde_json::{Value, json};
 
 use crate::converted::{NoTools, far, pairs, tools};
 use crate::routing::asks;
-use crate::support::{Rig, id, path};
+use crate::support::{KEY, Rig, id, path, turn};
 
 /// Masks every text of the request.
 #[derive(Debug)]
@@ -109,4 +110,47 @@ async fn what_policies_change_is_told_beside_a_conversion() {
         assert_eq!(removed, Some(Value::from("run")), "{case}");
         assert_eq!(compared.request.messages[0].final_content, "***", "{case}");
     }
+}
+
+#[tokio::test]
+async fn raw_http_is_logged_of_both_sides_where_it_is_wanted() {
+    let rig = Rig::with(Answer::text("hello"), Vec::new(), |config| config.log_raw_http = true).await;
+    let url = rig.url("/v1/messages?beta=true&api_key=sk-in-the-query");
+    let headers = [KEY, ("x-own", "mine"), ("cookie", "a=secret")];
+    let exchange = post(&url, &headers, turn(true).to_string()).await.unwrap();
+    let id = id(&exchange);
+    exchange.rest().await.unwrap();
+    rig.recorder.settled().await;
+    let logs = rig.recorder.store().request_log(TransactionId(id.parse().unwrap())).await.unwrap();
+    let side = |direction: &str| logs.iter().find(|side| side.log.direction == direction).expect("a side");
+    let (inbound, outbound) = (side("inbound"), side("outbound"));
+    assert_eq!(inbound.log.url, "/v1/messages?beta=true&api_key=[redacted]");
+    assert_eq!(outbound.log.endpoint, "/v1/messages");
+    let header = |of: &[(String, String)], name: &str| {
+        of.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone()).unwrap_or_default()
+    };
+    for side in [inbound, outbound] {
+        let log = &side.log;
+        assert_eq!((log.method.as_str(), log.response_status, log.streamed), ("POST", Some(200), true));
+        assert_eq!(header(&log.request_headers, "x-own"), "mine");
+        assert_eq!(header(&log.request_headers, "x-api-key"), "[redacted]");
+        assert!(header(&log.response_headers, "content-type").starts_with("text/event-stream"));
+        assert!(log.completed.is_some_and(|completed| completed >= log.started));
+        assert_eq!(side.request, turn(true).to_string());
+    }
+    assert_eq!(header(&inbound.log.request_headers, "cookie"), "[redacted]");
+    assert_eq!(header(&inbound.log.response_headers, "x-call-id"), id);
+    assert_eq!(inbound.response, outbound.response);
+    assert!(!format!("{logs:?}").contains("sk-") && !format!("{logs:?}").contains("secret"));
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn raw_http_is_not_logged_otherwise() {
+    let rig = Rig::new(Answer::text("hello")).await;
+    rig.ask("/v1/messages", &turn(false)).await.rest().await.unwrap();
+    rig.recorder.settled().await;
+    let all = luthien_record::store::RequestLogFilter { limit: 10, ..Default::default() };
+    assert_eq!(rig.recorder.store().request_logs(&all).await.unwrap().total, 0);
+    rig.stop().await;
 }

@@ -71,6 +71,8 @@ pub(crate) fn config(upstream: &str) -> GatewayConfig {
         trust_user_id_header: false,
         allowed_paths: vec!["/v1/embeddings".to_owned()],
         judge: luthien_gateway::config::JudgeConfig::default(),
+        secret_names: Arc::default(),
+        log_raw_http: false,
     }
 }
 

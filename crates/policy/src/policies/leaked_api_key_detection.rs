@@ -1,6 +1,6 @@
 //! `leaked_api_key_detection`: requests that hold what looks like a secret are not sent. The secret itself is told to nobody.
 
-mod patterns;
+pub(crate) mod patterns;
 mod strings;
 
 use std::sync::Arc;

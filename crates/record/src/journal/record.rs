@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use crate::model::{Decision, End, Evaluation, Event, Headers, Start, TransactionId};
 use crate::recorder::gather::{Kept, Pieces, Sent, State};
+use crate::recorder::redacting::Keepable;
 
 const START: u8 = 1;
 const SENT: u8 = 2;
@@ -16,6 +17,7 @@ const CLIENT_BEGINS: u8 = 5;
 const CLIENT: u8 = 6;
 const END: u8 = 7;
 const LATE: u8 = 8;
+const HEADS: u8 = 9;
 
 /// Length and checksum before each record.
 const HEAD: usize = 8;
@@ -70,13 +72,15 @@ pub(super) struct Piece {
 /// Appends records of what was not kept yet, and gives what is kept once they are on disk.
 pub(crate) fn write_new(state: &State, out: &mut Vec<u8>) -> Kept {
     let (pieces, mut kept) = (&state.pieces, state.kept);
-    let id = pieces.start.id.0;
+    let Some(keepable) = state.keepable() else { return kept };
+    let Keepable { start, sent, response, client, decisions, events, response_headers, heads } = keepable;
+    let id = start.id.0;
     if !kept.start {
-        with_bodies(out, START, id, &pieces.start, &[&pieces.start.request]);
+        with_bodies(out, START, id, &start, &[&start.request]);
         kept.start = true;
     }
-    if let Some(sent) = pieces.sent.as_ref().filter(|_| !kept.sent) {
-        let Sent { upstream, method, url, dialect, body, edited } = sent.clone();
+    if let Some(sent) = sent.filter(|_| !kept.sent) {
+        let Sent { upstream, method, url, dialect, body, edited } = sent;
         let (own, edited_length) = (body.is_some(), edited.as_ref().map(Bytes::len));
         let head = SentHead { upstream, method, url, own, dialect, edited: edited_length };
         let bodies = [body.as_deref().unwrap_or_default(), edited.as_deref().unwrap_or_default()];
@@ -86,21 +90,25 @@ pub(crate) fn write_new(state: &State, out: &mut Vec<u8>) -> Kept {
     if !kept.facts {
         let facts = Facts {
             response_status: pieces.response_status,
-            response_headers: pieces.response_headers.clone(),
+            response_headers,
             first_byte: pieces.first_byte,
-            decisions: pieces.decisions.clone(),
-            events: pieces.events.clone(),
+            decisions,
+            events,
             evaluation: pieces.evaluation,
             http_status: pieces.http_status,
         };
         with_json(out, FACTS, id, &facts);
         kept.facts = true;
     }
-    if pieces.response.len() > kept.response {
-        frame(out, RESPONSE, id, |out| out.extend_from_slice(&pieces.response[kept.response..]));
-        kept.response = pieces.response.len();
+    if let Some(heads) = heads.filter(|_| !kept.heads) {
+        with_json(out, HEADS, id, &heads);
+        kept.heads = true;
     }
-    if let Some(client) = &pieces.client
+    if response.len() > kept.response {
+        frame(out, RESPONSE, id, |out| out.extend_from_slice(&response[kept.response..]));
+        kept.response = response.len();
+    }
+    if let Some(client) = client
         && kept.client != Some(client.len())
     {
         let (kind, from) = kept.client.map_or((CLIENT_BEGINS, 0), |from| (CLIENT, from));
@@ -224,6 +232,7 @@ impl Piece {
                 }
             }
             END => pieces.end = self.json::<End>(),
+            HEADS => pieces.heads = self.json(),
             _ => {}
         }
     }

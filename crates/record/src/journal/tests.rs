@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::recorder::gather::Sent;
+use crate::redact::Redactor;
 use crate::testing::start;
 
 fn journal(max_bytes: u64) -> (tempfile::TempDir, Journal) {
@@ -21,7 +22,7 @@ fn segments(folder: &Path) -> Vec<u64> {
 #[test]
 fn only_what_is_new_is_appended() {
     let (_folder, journal) = journal(u64::MAX);
-    let gather = Gather::new(start(1, None, "{}"), 0);
+    let gather = Gather::new(start(1, None, "{}"), 0, Redactor::default());
     journal.keep(&gather).expect("kept");
     let (first, _) = journal.figures();
     journal.keep(&gather).expect("kept");
@@ -42,7 +43,8 @@ fn only_what_is_new_is_appended() {
 fn segments_are_closed_when_large_and_go_when_nothing_needs_them() {
     let (folder, journal) = journal(u64::MAX);
     let large = vec![b'x'; usize::try_from(SEGMENT).expect("small")];
-    let gathers: Vec<_> = (1..=3).map(|number| Gather::new(start(number, None, large.clone()), 0)).collect();
+    let gathers: Vec<_> =
+        (1..=3).map(|number| Gather::new(start(number, None, large.clone()), 0, Redactor::default())).collect();
     for gather in &gathers {
         journal.keep(gather).expect("kept");
     }
@@ -58,7 +60,10 @@ fn segments_are_closed_when_large_and_go_when_nothing_needs_them() {
 #[test]
 fn what_is_spooled_after_a_replay_began_stays() {
     let (_folder, journal) = journal(u64::MAX);
-    let (first, second) = (Gather::new(start(1, None, "{}"), 0), Gather::new(start(2, None, "{}"), 1));
+    let (first, second) = (
+        Gather::new(start(1, None, "{}"), 0, Redactor::default()),
+        Gather::new(start(2, None, "{}"), 1, Redactor::default()),
+    );
     assert!(journal.spool(&first));
     journal.keep(&second).expect("kept");
     let before = journal.spooled().expect("something");
@@ -73,7 +78,7 @@ fn what_is_spooled_after_a_replay_began_stays() {
 #[test]
 fn what_does_not_fit_is_counted() {
     let (_folder, journal) = journal(100);
-    let gather = Gather::new(start(1, None, "{}"), 0);
+    let gather = Gather::new(start(1, None, "{}"), 0, Redactor::default());
     assert!(!journal.spool(&gather));
     assert!(journal.spooled().is_none());
     assert_eq!(journal.figures(), (0, 1));
@@ -82,7 +87,7 @@ fn what_does_not_fit_is_counted() {
 #[test]
 fn what_could_not_be_appended_is_appended_later() {
     let (folder, mut journal) = journal(u64::MAX);
-    let gather = Gather::new(start(1, None, "{}"), 0);
+    let gather = Gather::new(start(1, None, "{}"), 0, Redactor::default());
     gather.lock().pieces.response.extend_from_slice(b"one ");
     journal.keep(&gather).expect("kept");
     gather.lock().pieces.response.extend_from_slice(b"two ");
@@ -102,7 +107,7 @@ fn what_could_not_be_appended_is_appended_later() {
 #[test]
 fn failures_leave_no_files_behind() {
     let (folder, journal) = journal(u64::MAX);
-    let gather = Gather::new(start(1, None, "{}"), 0);
+    let gather = Gather::new(start(1, None, "{}"), 0, Redactor::default());
     for _ in 0..3 {
         // A file that cannot be written, as on a full disk.
         let number = journal.lock().next;
@@ -124,7 +129,7 @@ fn failures_leave_no_files_behind() {
 #[test]
 fn a_long_stream_does_not_keep_every_segment_of_its_time() {
     let (folder, journal) = journal(u64::MAX);
-    let long = Gather::new(start(1, None, "{\"a\": 1}"), 0);
+    let long = Gather::new(start(1, None, "{\"a\": 1}"), 0, Redactor::default());
     long.lock().pieces.sent = Some(Sent {
         upstream: "u".into(),
         method: "POST".into(),
@@ -140,7 +145,7 @@ fn a_long_stream_does_not_keep_every_segment_of_its_time() {
         long.lock().pieces.response.clone_from(&said);
         long.lock().pieces.client = Some(said.clone());
         journal.keep(&long).expect("kept");
-        let short = Gather::new(start(number, None, "{}"), 1);
+        let short = Gather::new(start(number, None, "{}"), 1, Redactor::default());
         journal.keep(&short).expect("kept");
         journal.lock().active = None;
         journal.release(&short);

@@ -20,9 +20,10 @@ use crate::body::pack::Packer;
 use crate::body::split::{Outline, Part, split};
 use crate::body::{Hash, ROOT, chain_hash, content_hash};
 use crate::history::{Course, lifecycle};
-use crate::model::{Decision, End, Start, Status, TransactionId};
+use crate::model::{Decision, End, Heads, RawHeads, Start, Status, TransactionId};
 use crate::sql::bodies::{ContentRow, NodeBytes, NodeRow};
 use crate::sql::references::Reference;
+use crate::sql::request_logs::LogRow;
 use crate::sql::sessions::session_key;
 use crate::sql::transactions::{Batch, LateRow, TransactionRow};
 
@@ -141,6 +142,7 @@ impl Encoder {
             };
             self.batch.texts.extend(said.rows(start.id.0, session));
         }
+        self.batch.logs.extend(logs(pieces, end.http_status));
         self.batch.transactions.push(TransactionRow {
             id: start.id.0,
             session_key: session,
@@ -320,6 +322,31 @@ struct Origin {
     session: Uuid,
     /// It is found by its words.
     turn: bool,
+}
+
+/// The rows of the raw exchanges, where they were kept.
+fn logs(pieces: &Pieces, http_status: Option<u16>) -> Vec<LogRow> {
+    let Some(RawHeads { inbound, outbound }) = pieces.heads.as_deref() else { return Vec::new() };
+    let row = |direction, heads: &Heads, response_status| LogRow {
+        transaction: pieces.start.id.0,
+        direction,
+        method: heads.method.clone(),
+        url: heads.url.clone(),
+        endpoint: endpoint(&heads.url).to_owned(),
+        request_headers: json(&heads.request_headers).unwrap_or_default(),
+        response_status,
+        response_headers: json(&heads.response_headers).unwrap_or_default(),
+        started_at: heads.started_at.unwrap_or(pieces.start.at),
+        completed_at: heads.completed_at,
+    };
+    let outbound = outbound.as_ref().map(|heads| row("outbound", heads, pieces.response_status));
+    [row("inbound", inbound, http_status)].into_iter().chain(outbound).collect()
+}
+
+/// The path of a URL.
+fn endpoint(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest.find('/').map_or("/", |at| &rest[at..]));
+    rest.split('?').next().unwrap_or_default()
 }
 
 /// Of which side a request is.

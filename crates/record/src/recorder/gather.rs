@@ -7,7 +7,9 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use luthien_wire::Dialect;
 
-use crate::model::{Decision, End, Evaluation, Event, Headers, Start};
+use super::redacting::Redacting;
+use crate::model::{Decision, End, Evaluation, Event, Headers, RawHeads, Start};
+use crate::redact::Redactor;
 
 /// What was sent upstream.
 #[derive(Clone, Debug, PartialEq)]
@@ -42,6 +44,8 @@ pub(crate) struct Pieces {
     /// `None`: the upstream's own.
     pub(crate) client: Option<Vec<u8>>,
     pub(crate) first_byte: Option<Timestamp>,
+    /// The heads of the exchanges, where raw HTTP is logged.
+    pub(crate) heads: Option<Box<RawHeads>>,
     pub(crate) decisions: Vec<Decision>,
     pub(crate) events: Vec<Event>,
     pub(crate) evaluation: Evaluation,
@@ -67,6 +71,7 @@ impl Pieces {
             response: Vec::new(),
             client: None,
             first_byte: None,
+            heads: None,
             decisions: Vec::new(),
             events: Vec::new(),
             evaluation: Evaluation::NotEvaluated,
@@ -88,11 +93,19 @@ pub(crate) struct State {
     pub(crate) settled: bool,
     /// When it ended, by the clock that only goes forward.
     pub(crate) finished: Option<Instant>,
+    pub(crate) redacting: Redacting,
 }
 
 impl State {
+    /// Of pieces that may be stored as they are.
     pub(crate) fn new(pieces: Pieces) -> Self {
-        Self { pieces, kept: Kept::default(), segments: Vec::new(), settled: false, finished: None }
+        Self::redacted(pieces, Redactor::default())
+    }
+
+    /// Of pieces that are looked at before they are stored.
+    pub(crate) fn redacted(pieces: Pieces, redactor: Redactor) -> Self {
+        let redacting = Redacting::new(redactor);
+        Self { pieces, kept: Kept::default(), segments: Vec::new(), settled: false, finished: None, redacting }
     }
 }
 
@@ -102,6 +115,7 @@ pub(crate) struct Kept {
     pub(crate) start: bool,
     pub(crate) sent: bool,
     pub(crate) facts: bool,
+    pub(crate) heads: bool,
     pub(crate) response: usize,
     pub(crate) client: Option<usize>,
     pub(crate) end: bool,
@@ -114,6 +128,7 @@ impl Kept {
             start: self.start && before.start,
             sent: self.sent && before.sent,
             facts: self.facts && before.facts,
+            heads: self.heads && before.heads,
             response: self.response.min(before.response),
             client: self.client.and(before.client),
             end: self.end && before.end,
@@ -131,8 +146,8 @@ pub(crate) struct Gather {
 }
 
 impl Gather {
-    pub(crate) fn new(start: Start, slot: usize) -> Self {
-        let state = State::new(Pieces::new(start));
+    pub(crate) fn new(start: Start, slot: usize, redactor: Redactor) -> Self {
+        let state = State::redacted(Pieces::new(start), redactor);
         Self { slot, state: Mutex::new(state), keeping: Mutex::new(()) }
     }
 

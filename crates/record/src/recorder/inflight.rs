@@ -9,7 +9,7 @@ use luthien_wire::Dialect;
 
 use super::gather::{Gather, Pieces, Sent};
 use super::shared::Shared;
-use crate::model::{Decision, End, Evaluation, Event, Headers, Start, Status, TransactionId};
+use crate::model::{Decision, End, Evaluation, Event, Headers, RawHeads, Start, Status, TransactionId};
 
 /// What is sent upstream.
 #[derive(Clone, Copy, Debug)]
@@ -96,6 +96,7 @@ impl InFlight {
             state.pieces.response_headers.clear();
             state.pieces.response.clear();
         }
+        state.redacting.another_attempt();
         state.kept.client = None;
         state.pieces.client = converted.then(Vec::new);
     }
@@ -173,6 +174,13 @@ impl InFlight {
     /// Ends the transaction and hands it to the writer.
     pub fn finish(mut self, end: End) {
         self.close(|_| end);
+    }
+
+    /// Adds to the heads of the raw exchanges; for those whose HTTP is logged.
+    pub fn heads(&self, change: impl FnOnce(&mut RawHeads)) {
+        let mut state = self.gather.lock();
+        state.kept.heads = false;
+        change(state.pieces.heads.get_or_insert_default());
     }
 
     fn facts(&self, change: impl FnOnce(&mut Pieces)) {

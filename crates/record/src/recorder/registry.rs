@@ -4,11 +4,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::gather::Gather;
 use crate::model::Start;
+use crate::redact::Redactor;
 
 /// The transactions, each in a slot that is used again.
 #[derive(Debug, Default)]
 pub(super) struct Registry {
     slots: Mutex<Slots>,
+    redactor: Redactor,
 }
 
 #[derive(Debug, Default)]
@@ -18,15 +20,25 @@ struct Slots {
 }
 
 impl Registry {
+    /// Whose transactions are looked at by `redactor` before they are stored.
+    pub(super) fn new(redactor: Redactor) -> Self {
+        Self { slots: Mutex::default(), redactor }
+    }
+
+    /// What transactions are looked at by.
+    pub(super) fn redactor(&self) -> &Redactor {
+        &self.redactor
+    }
+
     /// Begins a transaction.
     pub(super) fn insert(&self, start: Start) -> Arc<Gather> {
         let mut slots = self.lock();
         if let Some(slot) = slots.free.pop() {
-            let gather = Arc::new(Gather::new(start, slot));
+            let gather = Arc::new(Gather::new(start, slot, self.redactor.clone()));
             slots.used[slot] = Some(Arc::clone(&gather));
             return gather;
         }
-        let gather = Arc::new(Gather::new(start, slots.used.len()));
+        let gather = Arc::new(Gather::new(start, slots.used.len(), self.redactor.clone()));
         slots.used.push(Some(Arc::clone(&gather)));
         gather
     }

@@ -11,6 +11,7 @@ use super::queue::{Item, Queue};
 use super::registry::Registry;
 use crate::journal::{AppendError, Journal, record};
 use crate::model::{Decision, TransactionId};
+use crate::redact::Redactor;
 
 /// How long a finished transaction may wait for the database before it goes to the journal.
 const PATIENCE: Duration = Duration::from_millis(200);
@@ -42,9 +43,9 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(queue: usize, journal: Journal, required: bool) -> Self {
+    pub(super) fn new(queue: usize, journal: Journal, required: bool, redactor: Redactor) -> Self {
         Self {
-            registry: Registry::default(),
+            registry: Registry::new(redactor),
             queue: Queue::new(queue),
             journal,
             progress: watch::Sender::new(Progress::default()),

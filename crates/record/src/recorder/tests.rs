@@ -15,6 +15,7 @@ mod complete;
 mod converted;
 mod crash;
 mod outage;
+mod redacted;
 
 #[rstest]
 #[tokio::test]

@@ -127,11 +127,6 @@ impl Writer {
         Ok(())
     }
 
-    /// Stores transactions from elsewhere; `refused` gets those that the database does not take.
-    pub(super) async fn import(&mut self, some: &[Pieces], refused: impl Fn(&Pieces)) -> Result<(), WriteError> {
-        self.store_each(some, Encoder::transaction, refused).await
-    }
-
     /// Works until the queue is closed and empty.
     pub(super) async fn run(mut self, shared: Arc<Shared>, gather: Duration) {
         let _ending = Ending(Arc::clone(&shared));
@@ -318,7 +313,11 @@ impl Writer {
 
 fn encode(encoder: &mut Encoder, item: &Item) {
     match item {
-        Item::Transaction(gather) => encoder.transaction(&gather.lock().pieces),
+        Item::Transaction(gather) => {
+            let mut state = gather.lock();
+            state.seal();
+            encoder.transaction(&state.pieces);
+        }
         Item::Late { key, id, decision } => encoder.late(*key, *id, decision),
     }
 }

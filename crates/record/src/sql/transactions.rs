@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::bodies::{BodyInserts, ContentRow, NodeRow};
 use super::insert::Insert;
 use super::references::{Reference, ReferenceInserts};
+use super::request_logs::{LogInserts, LogRow};
 use super::sessions::{SessionInserts, SessionRow, add_events, session_key};
 use super::state::epoch_for_batch;
 use super::texts::{TextInserts, TextRow};
@@ -69,6 +70,7 @@ pub(crate) struct Batch {
     pub(crate) references: Vec<Reference>,
     /// Stored only with their transaction, the first time.
     pub(crate) texts: Vec<TextRow>,
+    pub(crate) logs: Vec<LogRow>,
 }
 
 const COLUMNS: [&str; 34] = [
@@ -117,6 +119,7 @@ pub(crate) struct BatchInserts {
     sessions: SessionInserts,
     references: ReferenceInserts,
     texts: TextInserts,
+    logs: LogInserts,
 }
 
 impl BatchInserts {
@@ -130,6 +133,7 @@ impl BatchInserts {
             sessions: SessionInserts::new(),
             references: ReferenceInserts::new(),
             texts: TextInserts::new(),
+            logs: LogInserts::new(),
         }
     }
 
@@ -177,6 +181,7 @@ impl BatchInserts {
         self.references.run(sql, batch.references).await?;
         let texts = batch.texts.into_iter().filter(|row| new.contains(&row.transaction)).collect();
         self.texts.run(sql, texts).await?;
+        self.logs.run(sql, batch.logs).await?;
         let late = self
             .late
             .run(sql, batch.late, |row, values| {
@@ -244,15 +249,7 @@ pub(crate) async fn one(sql: &mut Sql<'_>, id: Uuid) -> Result<Option<Transactio
     row.as_ref().map(read).transpose()
 }
 
-/// Those of these ids that are there.
-pub(crate) async fn known(sql: &mut Sql<'_>, ids: impl Iterator<Item = Uuid>) -> Result<Vec<Uuid>, sqlx::Error> {
-    let mut query = Query::new("SELECT id FROM transactions WHERE id IN ");
-    query.push_list(ids);
-    sql.all(query).await?.iter().map(|row| row.get(0)).collect()
-}
-
-/// A session's transactions after one that began then, in the order of their start, at most `most`. Imported ones have ids that do
-/// not sort by time.
+/// A session's transactions after `after`, in the order of their start, at most `most`.
 pub(crate) async fn of_session(
     sql: &mut Sql<'_>,
     session: Uuid,

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use luthien_record::model::{End, Evaluation, Start, Status, TransactionId};
+use luthien_record::model::{End, Evaluation, Heads, Start, Status, TransactionId};
 use luthien_record::recorder::SentRequest;
 use luthien_wire::Dialect;
 use serde_json::json;
@@ -97,4 +97,63 @@ async fn a_call_is_listed_shown_and_compared() {
     let diff = fixture.get(&format!("/api/debug/calls/{ID}/diff")).await.json();
     assert_eq!(diff["response"]["content_changed"], false);
     assert_eq!(diff["response"]["final_content"], "what is answered");
+}
+
+#[tokio::test]
+async fn raw_http_is_listed_without_bodies_and_shown_with_them() {
+    let fixture = Fixture::new().await;
+    let at: Timestamp = "2026-01-31T12:00:00Z".parse().unwrap();
+    logged(&fixture, at).await;
+    let log = json!({
+        "transaction_id": ID, "session_id": SESSION, "user_id": "ada", "direction": "inbound", "http_method": "POST",
+        "url": "/v1/messages?key=[redacted]", "request_headers": {"accept": "a, b", "authorization": "[redacted]"},
+        "request_body": null, "response_status": 200, "response_headers": {"content-type": "text/plain"},
+        "response_body": null, "started_at": "2026-01-31T12:00:00Z", "completed_at": "2026-01-31T12:00:00.25Z",
+        "duration_ms": 250.0, "model": "m", "is_streaming": true, "endpoint": "/v1/messages", "error": null,
+    });
+    for path in ["/api/request-logs", "/request-logs?direction=inbound&status=200&model=m&user_id=ada&limit=50"] {
+        let expected = json!({"logs": [log], "total": 1, "limit": 50, "offset": 0});
+        assert_eq!(fixture.get(path).await.json(), expected);
+    }
+    assert_eq!(fixture.get("/request-logs?status=500").await.json()["total"], 0);
+    let shown = fixture.get(&format!("/request-logs/{ID}")).await.json();
+    assert_eq!((&shown["transaction_id"], &shown["session_id"]), (&json!(ID), &json!(SESSION)));
+    assert_eq!((&shown["user_id"], &shown["outbound"]), (&json!("ada"), &json!(null)));
+    assert_eq!(shown["inbound"]["request_body"], json!({"a": 1}));
+    assert_eq!(shown["inbound"]["response_body"], "words");
+}
+
+/// Records a call of which the client's side was logged.
+async fn logged(fixture: &Fixture, at: Timestamp) {
+    let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let start = Start {
+        id: TransactionId(Uuid::try_parse(ID).unwrap()),
+        at,
+        dialect: Dialect::Messages,
+        path: "/v1/messages".to_owned(),
+        conversation: true,
+        session_id: Some(SESSION.to_owned()),
+        user_id: Some("ada".to_owned()),
+        credential: None,
+        model: "m".to_owned(),
+        streamed: true,
+        request: Bytes::from_static(b"{\"a\":1}"),
+        policy: "no_op;v0".to_owned(),
+    };
+    let flight = fixture.state.recorder.begin(start).unwrap();
+    flight.heads(|heads| {
+        heads.inbound = Heads {
+            method: "POST".to_owned(),
+            url: "/v1/messages?key=[redacted]".to_owned(),
+            request_headers: vec![pair("accept", "a"), pair("accept", "b"), pair("authorization", "[redacted]")],
+            response_headers: vec![pair("content-type", "text/plain")],
+            started_at: Some(at),
+            completed_at: Some(at + jiff::SignedDuration::from_millis(250)),
+        };
+    });
+    flight.own_client_copy(0);
+    flight.client_bytes(b"words");
+    let end = End { at, status: Status::Completed, http_status: Some(200), error: None, evaluation: Evaluation::None };
+    flight.finish(end);
+    fixture.state.recorder.settled().await;
 }

@@ -49,7 +49,7 @@ fn outline(session: &str, reason: &str) -> Outline {
 
 fn told(kind: Kind, about: About, data: Value) -> Value {
     let notice = Notice { kind, at: at(12), text: "words".to_owned(), about, data };
-    let letter = letter(notice, "the-id".to_owned(), "http://gateway:8000");
+    let letter = letter(notice, "the-id".to_owned(), "http://gateway:8000", &Redactor::default());
     assert_eq!((letter.id.as_str(), letter.kind), ("the-id", kind.name()));
     serde_json::from_slice(&letter.body).unwrap()
 }

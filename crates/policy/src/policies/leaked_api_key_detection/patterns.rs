@@ -1,7 +1,7 @@
 //! What secrets look like. Each begins with what only that vendor writes, so that code and random text are not taken for one.
 
 /// A name for people, and a pattern.
-pub(super) const DEFAULT: &[(&str, &str)] = &[
+pub(crate) const DEFAULT: &[(&str, &str)] = &[
     ("an Anthropic key", r"\bsk-ant-[a-z]{2,8}\d{2}-[A-Za-z0-9_-]{20,}"),
     ("an OpenAI key", r"\bsk-(?:proj|svcacct|admin|service)-[A-Za-z0-9_-]{20,}"),
     ("an OpenAI key", r"\bsk-(?:[A-Za-z0-9]{20}T3BlbkFJ[A-Za-z0-9]{20}|[A-Za-z0-9]{48})\b"),

@@ -1,0 +1,18 @@
+-- Raw HTTP where it is logged: the heads of each side of a transaction. Bodies and the rest are the transaction's, with which they go.
+CREATE TABLE request_logs (
+    transaction_id UUID NOT NULL REFERENCES transactions (id) ON DELETE CASCADE,
+    -- `inbound` (client and gateway) or `outbound` (gateway and upstream).
+    direction TEXT NOT NULL,
+    http_method TEXT NOT NULL,
+    url TEXT NOT NULL,
+    endpoint TEXT NOT NULL,
+    -- JSON arrays of names and values.
+    request_headers TEXT NOT NULL,
+    response_status BIGINT,
+    response_headers TEXT NOT NULL,
+    started_at TIMESTAMPTZ NOT NULL,
+    completed_at TIMESTAMPTZ,
+    PRIMARY KEY (transaction_id, direction)
+);
+
+CREATE INDEX request_logs_by_time ON request_logs (started_at, transaction_id);

@@ -1,0 +1,123 @@
+//! What patterns find is neither in the journal nor in the store, however a process ends.
+
+use std::path::Path;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::model::{Decision, End, Event, Heads, RawHeads};
+use crate::recorder::{Recorder, RecorderConfig};
+use crate::redact::Redactor;
+use crate::testing::{answered, config, decision, end, event, id, killed, messages, start, stored};
+
+async fn redacting(folder: &Path) -> Recorder {
+    let redactor = Redactor::new([("canary", r"\bcanary-\w{4,}")]).expect("a pattern");
+    Recorder::open(RecorderConfig { redactor, ..config(folder) }).await.expect("a recorder")
+}
+
+fn frame(value: &Value) -> String {
+    format!("data: {value}\n\n")
+}
+
+fn delta(text: &str) -> String {
+    frame(&json!({"type": "content_block_delta", "index": 0, "delta": {"text": text}}))
+}
+
+fn journal(folder: &Path) -> String {
+    let files = std::fs::read_dir(folder.join("journal")).expect("the journal");
+    files
+        .map(|file| String::from_utf8_lossy(&std::fs::read(file.expect("a file").path()).expect("bytes")).into_owned())
+        .collect()
+}
+
+fn heads() -> RawHeads {
+    let heads = |url: &str| Heads {
+        method: "POST".to_owned(),
+        url: url.to_owned(),
+        request_headers: vec![("x-a".to_owned(), "canary-header".to_owned())],
+        response_headers: Vec::new(),
+        started_at: Some(Timestamp::UNIX_EPOCH),
+        completed_at: None,
+    };
+    RawHeads { inbound: heads("/v1/messages?x=canary-query"), outbound: Some(heads("http://up")) }
+}
+
+async fn begun(folder: &Path) -> (Recorder, crate::recorder::InFlight) {
+    let recorder = redacting(folder).await;
+    let body = messages(&[json!({"role": "user", "content": "say canary-request"})]);
+    let flight = answered(&recorder, start(1, Some("s"), body), b"");
+    flight.heads(|kept| *kept = heads());
+    let told = Decision { reason: Some("it says canary-reason".into()), ..decision("judge", "pass") };
+    flight.decision(told);
+    flight.event(Event { data: json!({"text": "canary-event"}), ..event("policy.a.b") });
+    (recorder, flight)
+}
+
+#[tokio::test]
+async fn nothing_is_kept_of_what_comes_in_pieces() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (recorder, flight) = begun(folder.path()).await;
+    let (open, close) = (
+        frame(&json!({"type": "content_block_start", "index": 0})),
+        frame(&json!({"type": "content_block_stop", "index": 0})),
+    );
+    for piece in
+        [&open, &delta("first canary"), &delta("-answer"), &close, &open, &delta("more canary-"), &delta("tail")]
+    {
+        flight.upstream_bytes(piece.as_bytes());
+        recorder.inner.shared.tick();
+        assert!(!journal(folder.path()).contains("-answer") && !journal(folder.path()).contains("canary"));
+    }
+    let left: TempDir = killed(folder.path());
+    let first = [open.clone(), delta("first [redacted]"), delta(""), close.clone()].concat();
+
+    let again = redacting(left.path()).await;
+    let found = stored(&again, 1).await.expect("stored");
+    assert_eq!(found.upstream_response, first);
+    assert_eq!(found.request, messages(&[json!({"role": "user", "content": "say [redacted]"})]));
+    assert_eq!(found.decisions[0].reason.as_deref(), Some("it says [redacted]"));
+    assert_eq!(found.events[0].data, json!({"text": "[redacted]"}));
+
+    flight.finish(End { error: Some("canary-error".into()), ..end(1) });
+    recorder.settled().await;
+    let found = stored(&recorder, 1).await.expect("stored");
+    assert_eq!(found.upstream_response, [first, open, delta("more [redacted]"), delta("")].concat());
+    assert_eq!((found.error.as_deref(), found.id), (Some("[redacted]"), id(1)));
+    assert!(!format!("{found:?}").contains("canary"));
+}
+
+#[tokio::test]
+async fn a_request_that_is_asked_anew_keeps_nothing_of_the_first_answer() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let recorder = redacting(folder.path()).await;
+    let start = start(1, None, "{\"a\":\"canary-first\"}");
+    let body = start.request.clone();
+    let flight = answered(&recorder, start, b"");
+    flight.upstream_bytes(frame(&json!({"type": "ping", "first": true})).as_bytes());
+    recorder.inner.shared.tick();
+    crate::testing::send(&flight, "second", luthien_wire::Dialect::Messages, &body);
+    recorder.inner.shared.tick();
+    flight.upstream_bytes(b"whole canary-answer");
+    let left = killed(folder.path());
+    flight.finish(end(1));
+    recorder.settled().await;
+    for recorder in [&recorder, &redacting(left.path()).await] {
+        let found = stored(recorder, 1).await.expect("stored");
+        assert_eq!(found.request, "{\"a\":\"[redacted]\"}");
+        assert!(found.upstream_response == "whole [redacted]" || found.upstream_response.is_empty());
+        let sent = found.upstream_request.expect("sent");
+        assert_eq!((sent.upstream.as_str(), sent.body), ("second", found.request));
+    }
+}
+
+#[tokio::test]
+async fn late_decisions_are_looked_at_too() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let recorder = redacting(folder.path()).await;
+    answered(&recorder, start(1, None, "{}"), b"").finish(end(1));
+    recorder.late_decision(id(1), Decision { reason: Some("canary-late".into()), ..decision("shadow", "pass") });
+    recorder.settled().await;
+    let found = stored(&recorder, 1).await.expect("stored");
+    assert_eq!(found.decisions[0].reason.as_deref(), Some("[redacted]"));
+}
