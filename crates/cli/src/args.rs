@@ -5,8 +5,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub(crate) use moving::{BackupArgs, ControlArgs, ImportCommand, MigrateArgs, MigrateCommand, ProxyArgs, RestoreArgs};
 pub(crate) use settings::SettingArgs;
 
+mod moving;
 mod settings;
 
 #[cfg(test)]
@@ -92,6 +94,27 @@ pub(crate) enum Command {
         after_help = "What is under way ends with an error. It stays so, over restarts too, until `luthien panic off`.\n\nExamples:\n  luthien panic tool-calls --reason \"an agent went astray\"\n  luthien panic off"
     )]
     Panic(PanicArgs),
+
+    /// Say how the schema of the record stands, or apply what is pending
+    #[command(after_help = "Examples:\n  luthien migrate status --json\n  luthien migrate up")]
+    Migrate(MigrateArgs),
+
+    /// Write the whole record into one file, also while a gateway runs
+    #[command(
+        after_help = "The file can be restored to SQLite and to PostgreSQL.\n\nExample:\n  luthien backup /var/backups"
+    )]
+    Backup(BackupArgs),
+
+    /// Restore a record from a backup; no gateway may run on it meanwhile
+    #[command(after_help = "Example:\n  luthien restore luthien-20261120-140509.backup --replace")]
+    Restore(RestoreArgs),
+
+    /// Take over what the older proxies recorded
+    #[command(
+        subcommand,
+        after_help = "A gateway may run meanwhile. A second import takes only what is new.\n\nExamples:\n  luthien import luthien-proxy ~/.luthien/local.db --dry-run\n  luthien import luthien-proxy postgres://luthien@localhost/luthien_control --since 2025-06-01"
+    )]
+    Import(ImportCommand),
 }
 
 /// `panic`.

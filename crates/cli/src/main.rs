@@ -12,16 +12,20 @@ mod approvals;
 mod archive;
 mod args;
 mod assembly;
+mod backup;
 mod compare;
 mod demo;
 mod failure;
 mod handles;
+mod import;
 mod logging;
 mod loopback;
+mod migrate;
 mod output;
 mod panic;
 mod policy;
 mod policy_eval;
+mod progress;
 mod serve;
 mod sessions;
 mod show;
@@ -64,5 +68,9 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Approvals(args) => assembly::runtime(Some(1))?.block_on(approvals::run(args)),
         Command::Policy(command) => policy::run(command),
         Command::Panic(args) => assembly::runtime(Some(1))?.block_on(panic::run(args)),
+        Command::Migrate(args) => assembly::runtime(Some(1))?.block_on(migrate::run(args)),
+        Command::Backup(args) => assembly::runtime(Some(1))?.block_on(backup::backup(args)),
+        Command::Restore(args) => assembly::runtime(Some(1))?.block_on(backup::restore(args)),
+        Command::Import(command) => assembly::runtime(Some(1))?.block_on(import::run(command)),
     }
 }

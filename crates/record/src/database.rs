@@ -4,12 +4,13 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::recorder::OpenError;
-use crate::sql::{Connection, Pool};
+use crate::sql::{Connection, Kind, Pool};
 
-mod migrations;
+pub(crate) mod migrations;
 mod postgres;
 mod sqlite;
 
+pub use migrations::{MigrationStatus, SchemaStatus, Standing};
 pub(crate) use sqlite::{FileIdentity, file_identity};
 
 /// Connections and patience.
@@ -66,6 +67,44 @@ impl Database {
             Place::Sqlite(file) => Some(file.path()),
             Place::Postgres(_) => None,
         }
+    }
+
+    /// Which database it is.
+    pub(crate) fn kind(&self) -> Kind {
+        match &self.place {
+            Place::Sqlite(_) => Kind::Sqlite,
+            Place::Postgres(_) => Kind::Postgres,
+        }
+    }
+
+    /// Its URL as it may be shown, without a password.
+    pub(crate) fn shown(&self) -> String {
+        match &self.place {
+            Place::Sqlite(file) => file.url().to_owned(),
+            Place::Postgres(server) => server.shown().to_owned(),
+        }
+    }
+
+    /// How it is used.
+    pub(crate) fn options(&self) -> DatabaseOptions {
+        self.options
+    }
+
+    /// A connection to it as it is, whatever its schema; a file is made if it is missing.
+    pub(crate) async fn connect_bare(&self) -> Result<Connection, OpenError> {
+        match &self.place {
+            Place::Sqlite(file) => file.open(true).await.map(Connection::Sqlite),
+            Place::Postgres(server) => Ok(Connection::Postgres(server.open().await?, self.options.query_timeout)),
+        }
+    }
+
+    /// How its schema stands.
+    pub(crate) async fn status(&self) -> Result<SchemaStatus, OpenError> {
+        let mut connection = self.connect_bare().await?;
+        let status = migrations::status(&mut connection.sql(), self.shown()).await;
+        // What cannot be closed is closed by the other side.
+        let _ = connection.close().await;
+        status.map_err(|source| OpenError::Database { url: self.shown(), source })
     }
 
     /// A connection for the writer, to a schema of this version. `create`: make the file if it is missing.

@@ -3,14 +3,18 @@
 //! The way of a transaction: `recorder` gathers its pieces, `journal` keeps them safe until they are stored, the writer
 //! in `recorder` splits (`body`) and stores them (`sql`, in the `database`), `store` gives them back whole, and `history` shows them to people.
 
+pub mod backup;
 mod body;
 mod database;
 pub mod history;
+pub mod import;
 mod journal;
 pub mod model;
+pub mod older;
 mod private;
 pub mod recorder;
 pub mod redact;
+pub mod schema;
 mod sql;
 pub mod store;
 mod words;
@@ -18,6 +22,6 @@ mod words;
 #[cfg(test)]
 mod testing;
 
-pub use database::DatabaseOptions;
-pub use recorder::{InFlight, Recorder, RecorderConfig, SentRequest};
+pub use database::{DatabaseOptions, MigrationStatus, SchemaStatus, Standing};
+pub use recorder::{Importer, InFlight, Recorder, RecorderConfig, SentRequest};
 pub use store::Store;

@@ -18,6 +18,7 @@ use crate::store::{Store, StoreError};
 pub(crate) mod complete;
 mod encode;
 pub(crate) mod gather;
+mod importer;
 mod inflight;
 mod preflight;
 mod queue;
@@ -28,6 +29,7 @@ mod shared;
 mod texts;
 mod writer;
 
+pub use importer::{Importer, Refused};
 pub use inflight::{InFlight, Outline, SentRequest};
 use shared::{Progress, Shared};
 use writer::{WriteError, Writer};

@@ -1,5 +1,7 @@
 //! Queries: what has been recorded, given back whole.
 
+use std::collections::HashSet;
+
 use bytes::Bytes;
 use jiff::Timestamp;
 use luthien_wire::Dialect;
@@ -310,6 +312,16 @@ impl Store {
             page.calls.push(CallRow { id, session_id, events: unsigned(row.events), latest: row.ended_at });
         }
         Ok(page)
+    }
+
+    /// Those of these transactions that are recorded.
+    pub async fn recorded(&self, ids: &[TransactionId]) -> Result<HashSet<TransactionId>, StoreError> {
+        if ids.is_empty() {
+            return Ok(HashSet::new());
+        }
+        let mut connection = self.readers.acquire().await?;
+        let ids = ids.iter().map(|id| id.0);
+        Ok(sql::transactions::known(&mut connection.sql(), ids).await?.into_iter().map(TransactionId).collect())
     }
 
     /// A transaction with its bodies; none if the id is unknown.

@@ -6,5 +6,6 @@ mod agents;
 mod basics;
 mod demo;
 mod documents;
+mod moving;
 mod support;
 mod traffic;

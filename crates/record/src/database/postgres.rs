@@ -34,11 +34,20 @@ impl Server {
         Ok(Self { shown, connect, options })
     }
 
-    pub(super) async fn connect(&self, migrate: bool) -> Result<PgConnection, OpenError> {
+    pub(super) fn shown(&self) -> &str {
+        &self.shown
+    }
+
+    /// A connection, whatever the schema.
+    pub(super) async fn open(&self) -> Result<PgConnection, OpenError> {
         let failed = |source| OpenError::Database { url: self.shown.clone(), source };
-        let late = |_| failed(sqlx::Error::PoolTimedOut);
         let connecting = timeout(self.options.connect_timeout, PgConnection::connect_with(&self.connect));
-        let mut connection = connecting.await.map_err(late)?.map_err(failed)?;
+        connecting.await.map_err(|_| failed(sqlx::Error::PoolTimedOut))?.map_err(failed)
+    }
+
+    pub(super) async fn connect(&self, migrate: bool) -> Result<PgConnection, OpenError> {
+        let late = |_| OpenError::Database { url: self.shown.clone(), source: sqlx::Error::PoolTimedOut };
+        let mut connection = self.open().await?;
         timeout(MIGRATING, migrations::of_postgres(&mut connection, &self.shown, migrate)).await.map_err(late)??;
         Ok(connection)
     }

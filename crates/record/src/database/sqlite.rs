@@ -51,7 +51,18 @@ impl File {
             .disable_statement_logging()
     }
 
+    pub(super) fn url(&self) -> &str {
+        &self.url
+    }
+
     pub(super) async fn connect(&self, create: bool, migrate: bool) -> Result<SqliteConnection, OpenError> {
+        let mut connection = self.open(create).await?;
+        migrations::of_sqlite(&mut connection, &self.url, migrate).await?;
+        Ok(connection)
+    }
+
+    /// The same, whatever the schema.
+    pub(super) async fn open(&self, create: bool) -> Result<SqliteConnection, OpenError> {
         // A larger write-ahead log means fewer checkpoints under load; hashes land all over their indexes, so those should fit in memory.
         if create {
             // SQLite gives its other files the mode of this one. What is wrong with it SQLite says better.
@@ -64,9 +75,7 @@ impl File {
             .pragma("wal_autocheckpoint", "4000")
             .pragma("cache_size", "-8000");
         let failed = |source| OpenError::Database { url: self.url.clone(), source };
-        let mut connection = SqliteConnection::connect_with(&options).await.map_err(failed)?;
-        migrations::of_sqlite(&mut connection, &self.url, migrate).await?;
-        Ok(connection)
+        SqliteConnection::connect_with(&options).await.map_err(failed)
     }
 
     pub(super) fn readers(&self) -> SqlitePool {

@@ -127,6 +127,11 @@ impl Writer {
         Ok(())
     }
 
+    /// Stores transactions from elsewhere; `refused` gets those that the database does not take.
+    pub(super) async fn import(&mut self, some: &[Pieces], refused: impl Fn(&Pieces)) -> Result<(), WriteError> {
+        self.store_each(some, Encoder::transaction, refused).await
+    }
+
     /// Works until the queue is closed and empty.
     pub(super) async fn run(mut self, shared: Arc<Shared>, gather: Duration) {
         let _ending = Ending(Arc::clone(&shared));

@@ -249,7 +249,15 @@ pub(crate) async fn one(sql: &mut Sql<'_>, id: Uuid) -> Result<Option<Transactio
     row.as_ref().map(read).transpose()
 }
 
-/// A session's transactions after `after`, in the order of their start, at most `most`.
+/// Those of these ids that are there.
+pub(crate) async fn known(sql: &mut Sql<'_>, ids: impl Iterator<Item = Uuid>) -> Result<Vec<Uuid>, sqlx::Error> {
+    let mut query = Query::new("SELECT id FROM transactions WHERE id IN ");
+    query.push_list(ids);
+    sql.all(query).await?.iter().map(|row| row.get(0)).collect()
+}
+
+/// A session's transactions after one that began then, in the order of their start, at most `most`. Imported ones have ids that do
+/// not sort by time.
 pub(crate) async fn of_session(
     sql: &mut Sql<'_>,
     session: Uuid,

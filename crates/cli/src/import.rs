@@ -1,0 +1,195 @@
+//! `luthien import`: what the older proxies recorded, taken over.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use luthien_gateway::clock::Clock;
+use luthien_policy::catalogue::PolicySpec;
+use luthien_record::Importer;
+use luthien_record::import::{Options, Summary, Target, Watch, luthien_proxy};
+use luthien_record::older::{LeftOut, OlderControl, OlderError, OlderPolicy, OlderRecord, Unreadable};
+use luthien_record::store::StoredPolicy;
+use serde_json::json;
+
+use crate::admin_client::AdminClient;
+use crate::archive;
+use crate::args::{ControlArgs, ImportCommand, ProxyArgs, RecordArgs};
+use crate::assembly::Loaded;
+use crate::failure::Failure;
+use crate::output::print;
+use crate::progress::Progress;
+
+mod words;
+
+/// Who is said to have set an imported policy.
+const BY: &str = "luthien import";
+
+/// Runs the command.
+pub(crate) async fn run(command: ImportCommand) -> Result<ExitCode, Failure> {
+    match command {
+        ImportCommand::LuthienProxy(args) => proxy(args).await,
+        ImportCommand::LuthienControl(args) => control(args).await,
+    }
+}
+
+async fn proxy(args: ProxyArgs) -> Result<ExitCode, Failure> {
+    let loaded = Loaded::for_record(&args.record)?;
+    let mut from = OlderRecord::open(&args.place).await.map_err(older)?;
+    let policy = from.policy().await.map_err(older)?;
+    // A policy that cannot be set is said before anything is written.
+    if let Some(policy) = policy.as_ref().filter(|_| args.with_policy) {
+        check(&loaded, policy)?;
+    }
+    let labels = from.labels().await.map_err(older)?.len();
+    let left_out = from.left_out().await.map_err(older)?;
+    let mut target = if args.dry_run {
+        Target::Nowhere(archive::open(&args.record).await?)
+    } else {
+        loaded.open_folder()?;
+        let importer = Importer::open(&loaded.database(), loaded.database_options()).await;
+        Target::Record(Box::new(importer.map_err(|e| Failure::new(e.to_string()))?))
+    };
+    let rejects = args.rejects.clone().unwrap_or_else(|| loaded.folder().join("import-rejects.jsonl"));
+    let mut watch = Watching::new(rejects, args.dry_run);
+    let options = Options { since: args.since, now: Clock::system().now() };
+    let done = luthien_proxy(&mut from, &mut target, options, &mut watch).await;
+    watch.progress.end();
+    from.close().await;
+    let summary = done.map_err(|e| Failure::new(e.to_string()))?;
+    let set = match policy.as_ref().filter(|_| args.with_policy) {
+        Some(policy) => Some(set(&args.record, &target, policy).await?),
+        None => None,
+    };
+    if let Target::Record(importer) = target {
+        importer.close().await;
+    }
+    let told = Told { summary, policy, set, labels, left_out, rejects: watch.written(), dry_run: args.dry_run };
+    print(&if args.json { format!("{:#}\n", told.json()) } else { words::proxy(&told) })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn control(args: ControlArgs) -> Result<ExitCode, Failure> {
+    let loaded = Loaded::for_record(&args.record)?;
+    let mut from = OlderControl::open(&args.place).await.map_err(older)?;
+    let policies = from.policies().await.map_err(older)?;
+    let keys = from.keys().await.map_err(older)?;
+    from.close().await;
+    let mut version = None;
+    if let Some(name) = &args.with_policy {
+        let named = policies.iter().find(|policy| policy.name.as_ref() == Some(name));
+        let policy = named.ok_or_else(|| Failure::new(format!("there is no policy {name} there")))?;
+        check(&loaded, policy)?;
+        loaded.open_folder()?;
+        let importer = Importer::open(&loaded.database(), loaded.database_options()).await;
+        let target = Target::Record(Box::new(importer.map_err(|e| Failure::new(e.to_string()))?));
+        version = Some(set(&args.record, &target, policy).await?);
+    }
+    let loads: Vec<_> = policies.iter().map(|policy| check(&loaded, policy).err().map(|e| e.to_string())).collect();
+    print(&if args.json {
+        format!("{:#}\n", json!({"policies": policies, "problems": loads, "set": version, "keys_left_out": keys}))
+    } else {
+        words::control(&policies, &loads, version.as_deref(), keys)
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// How an import went, to be told.
+struct Told {
+    summary: Summary,
+    policy: Option<OlderPolicy>,
+    /// What was said when the policy was set.
+    set: Option<String>,
+    labels: usize,
+    left_out: Vec<LeftOut>,
+    rejects: Option<PathBuf>,
+    dry_run: bool,
+}
+
+impl Told {
+    fn json(&self) -> serde_json::Value {
+        json!({
+            "dry_run": self.dry_run, "summary": self.summary, "policy": self.policy, "policy_set": self.set,
+            "labels_left_out": self.labels, "left_out": self.left_out, "rejects": self.rejects,
+        })
+    }
+}
+
+/// Shows how far the import is, and writes down what could not be read.
+struct Watching {
+    progress: Progress,
+    path: PathBuf,
+    dry_run: bool,
+    file: Option<std::fs::File>,
+}
+
+impl Watching {
+    fn new(path: PathBuf, dry_run: bool) -> Self {
+        Self { progress: Progress::new("calls"), path, dry_run, file: None }
+    }
+
+    /// The file, if there is something in it.
+    fn written(self) -> Option<PathBuf> {
+        self.file.is_some().then_some(self.path)
+    }
+}
+
+impl Watch for Watching {
+    fn progress(&mut self, done: u64, of: u64) {
+        self.progress.show(done, of);
+    }
+
+    fn rejected(&mut self, what: &Unreadable) -> std::io::Result<()> {
+        if self.dry_run {
+            return Ok(());
+        }
+        let file = match &mut self.file {
+            Some(file) => file,
+            None => self.file.insert(create(&self.path)?),
+        };
+        writeln!(file, "{}", serde_json::to_string(what)?)
+    }
+}
+
+fn create(path: &Path) -> std::io::Result<std::fs::File> {
+    let mut options = std::fs::OpenOptions::new();
+    options.append(true).create(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}
+
+fn older(error: OlderError) -> Failure {
+    Failure::new(error.to_string())
+}
+
+/// Whether this version can load the policy.
+fn check(loaded: &Loaded, policy: &OlderPolicy) -> Result<(), Failure> {
+    let spec = PolicySpec::new(policy.class_ref.as_str(), policy.config.clone());
+    let servers = std::sync::Arc::new(loaded.policy_servers());
+    let loads = luthien_policy::catalogue::load(&spec, &loaded.load_env(&servers));
+    loads.map(|_| ()).map_err(|e| Failure::new(format!("the policy {} cannot be used: {e}", policy.class_ref)))
+}
+
+/// Sets the policy: through the gateway that runs, else in the record, where the next start finds it.
+async fn set(args: &RecordArgs, target: &Target, policy: &OlderPolicy) -> Result<String, Failure> {
+    if Loaded::for_record(args)?.running_gateway().await.is_some() {
+        let order = json!({"policy_class_ref": policy.class_ref, "config": policy.config, "enabled_by": BY});
+        let said = AdminClient::find(args).await?.post("/api/admin/policy/set", &order).await?;
+        return if said["success"] == true {
+            Ok("the gateway that runs has it now".to_owned())
+        } else {
+            Err(Failure::new(format!("the gateway does not take the policy: {}", said["error"])))
+        };
+    }
+    let Target::Record(importer) = target else { return Err(Failure::new("a dry run sets no policy")) };
+    let stored = StoredPolicy {
+        class_ref: policy.class_ref.clone(),
+        config: policy.config.clone(),
+        mode: None,
+        enabled_at: Clock::system().now(),
+        enabled_by: BY.to_owned(),
+    };
+    let version = importer.store().set_policy(&stored).await?;
+    Ok(format!("it is version {version}; the next start has it"))
+}
