@@ -1,6 +1,6 @@
 -- Raw HTTP where it is logged: the heads of each side of a transaction. Bodies and the rest are the transaction's, with which they go.
 CREATE TABLE request_logs (
-    transaction_id BLOB NOT NULL REFERENCES transactions (id) ON DELETE CASCADE,
+    transaction_id BLOB NOT NULL,
     -- `inbound` (client and gateway) or `outbound` (gateway and upstream).
     direction TEXT NOT NULL,
     http_method TEXT NOT NULL,
