@@ -81,6 +81,8 @@ async fn what_a_full_disk_does_not_take_waits_in_memory() {
     })
     .await;
     rig.is("degraded").await;
+    let failing = "failing; a kill would lose what is in flight";
+    until("word of the disk", async || (rig.health().await["checks"]["journal"] == failing).then_some(())).await;
     rig.mend();
     until("records", async || (on_record(&rig).await == asked).then_some(())).await;
     rig.is("healthy").await;

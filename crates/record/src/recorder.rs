@@ -137,6 +137,8 @@ pub struct RecorderHealth {
     pub dropped: u64,
     /// Whether the database takes what is written, and if not, why.
     pub database: Result<(), String>,
+    /// Whether the journal has what is in flight, and if not, why: a kill would lose it.
+    pub journal: Result<(), String>,
     /// Transactions can begin: they can be recorded, or need not be.
     pub accepting: bool,
 }
@@ -223,8 +225,9 @@ impl Recorder {
         let shared = &self.inner.shared;
         let (journal_bytes, dropped) = shared.journal.figures();
         let database = shared.away_because().clone().map_or(Ok(()), Err);
+        let journal = shared.unkept_because().clone().map_or(Ok(()), Err);
         let accepting = !shared.required || shared.can_record();
-        RecorderHealth { queued: shared.queue.len(), journal_bytes, dropped, database, accepting }
+        RecorderHealth { queued: shared.queue.len(), journal_bytes, dropped, database, journal, accepting }
     }
 
     /// Resolves when everything that was finished before the call can be read, or was dropped.

@@ -27,7 +27,8 @@ pub(super) fn status(
 ) -> &'static str {
     let stopped = live.panic.order.mode != PanicMode::Off;
     let linked = redis.is_none_or(|redis| redis.connected);
-    let whole = recorder.database.is_ok() && recorder.dropped == 0 && rejected(live).is_empty() && linked;
+    let recorded = recorder.database.is_ok() && recorder.journal.is_ok() && recorder.dropped == 0;
+    let whole = recorded && rejected(live).is_empty() && linked;
     let told = told.is_none_or(|told| told.dropped == 0 && told.failed == 0);
     if whole && !stopped && told { "healthy" } else { "degraded" }
 }
@@ -60,6 +61,7 @@ pub(super) async fn health(State(state): State<AdminState>) -> Json<Value> {
     let recorder = state.recorder.health();
     // Why the database does not answer may name hosts and paths; that is in the log.
     let database = if recorder.database.is_ok() { "ok" } else { "failing; the journal keeps the records" };
+    let journal = if recorder.journal.is_ok() { "ok" } else { "failing; a kill would lose what is in flight" };
     let live = state.policies.live().load();
     let rejected = rejected(&live);
     let policy = match (rejected.is_empty(), live.fail_mode()) {
@@ -77,6 +79,7 @@ pub(super) async fn health(State(state): State<AdminState>) -> Json<Value> {
         "version": VERSION,
         "checks": {
             "database": database,
+            "journal": journal,
             "policy": { "status": policy, "rejected": rejected },
             "panic": live.panic.order.mode,
             "redis": redis_check(redis.as_ref()),
@@ -130,7 +133,11 @@ mod tests {
 
     fn recorder(database: bool, dropped: u64, accepting: bool) -> RecorderHealth {
         let database = if database { Ok(()) } else { Err("away".to_owned()) };
-        RecorderHealth { queued: 0, journal_bytes: 0, dropped, database, accepting }
+        RecorderHealth { queued: 0, journal_bytes: 0, dropped, database, journal: Ok(()), accepting }
+    }
+
+    fn full_disk() -> RecorderHealth {
+        RecorderHealth { journal: Err("no space".to_owned()), ..recorder(true, 0, true) }
     }
 
     fn live(panic: PanicMode) -> std::sync::Arc<Live> {
@@ -151,6 +158,7 @@ mod tests {
     #[case(recorder(true, 0, true), "healthy")]
     #[case(recorder(false, 0, true), "degraded")]
     #[case(recorder(true, 1, true), "degraded")]
+    #[case(full_disk(), "degraded")]
     fn what_is_missing_degrades(#[case] recorder: RecorderHealth, #[case] expected: &str) {
         let linked = |connected| LinkHealth { connected, dropped: 9, ignored: 9 };
         let off = live(PanicMode::Off);

@@ -4,7 +4,7 @@ use std::str::FromStr as _;
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{ConnectOptions as _, Connection as _, PgConnection, PgPool};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _, PgConnection, PgPool};
 use tokio::time::timeout;
 
 use super::{DatabaseOptions, migrations};
@@ -40,15 +40,18 @@ impl Server {
 
     /// A connection, whatever the schema.
     pub(super) async fn open(&self) -> Result<PgConnection, OpenError> {
-        let failed = |source| OpenError::Database { url: self.shown.clone(), source };
         let connecting = timeout(self.options.connect_timeout, PgConnection::connect_with(&self.connect));
-        connecting.await.map_err(|_| failed(sqlx::Error::PoolTimedOut))?.map_err(failed)
+        connecting.await.map_err(|_| self.failed(sqlx::Error::PoolTimedOut))?.map_err(|error| self.failed(error))
     }
 
     pub(super) async fn connect(&self, migrate: bool) -> Result<PgConnection, OpenError> {
-        let late = |_| OpenError::Database { url: self.shown.clone(), source: sqlx::Error::PoolTimedOut };
+        let late = |_| self.failed(sqlx::Error::PoolTimedOut);
         let mut connection = self.open().await?;
         timeout(MIGRATING, migrations::of_postgres(&mut connection, &self.shown, migrate)).await.map_err(late)??;
+        // What nobody waits for any more would go on waiting for locks, once more with every attempt.
+        let limit = format!("SET statement_timeout = {}", self.limit());
+        let limited = timeout(self.options.connect_timeout, connection.execute(AssertSqlSafe(limit)));
+        limited.await.map_err(late)?.map_err(|error| self.failed(error))?;
         Ok(connection)
     }
 
@@ -63,8 +66,16 @@ impl Server {
     fn pool(&self, size: u32) -> PgPool {
         let pool = PgPoolOptions::new().max_connections(size).acquire_timeout(self.options.connect_timeout);
         // The server ends what nobody waits for any more.
-        let limit = self.options.query_timeout.as_millis().to_string();
-        pool.connect_lazy_with(self.connect.clone().options([("statement_timeout", limit)]))
+        pool.connect_lazy_with(self.connect.clone().options([("statement_timeout", self.limit().to_string())]))
+    }
+
+    fn failed(&self, source: sqlx::Error) -> OpenError {
+        OpenError::Database { url: self.shown.clone(), source }
+    }
+
+    /// How long the server may work on a statement, in milliseconds.
+    fn limit(&self) -> u128 {
+        self.options.query_timeout.as_millis()
     }
 }
 

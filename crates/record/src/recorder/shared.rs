@@ -40,6 +40,8 @@ pub(crate) struct Shared {
     pub(super) required: bool,
     /// Why the database takes nothing now.
     away: Mutex<Option<String>>,
+    /// Why the journal has not all that is in flight.
+    unkept: Mutex<Option<String>>,
 }
 
 impl Shared {
@@ -52,6 +54,7 @@ impl Shared {
             spooled: AtomicU64::new(0),
             required,
             away: Mutex::new(None),
+            unkept: Mutex::new(None),
         }
     }
 
@@ -100,6 +103,7 @@ impl Shared {
     /// Brings the journal up to date with what is in flight, and with what has ended and waits too long.
     pub(super) fn keep_in_flight(&self, patience: Duration) {
         let mut left_out = 0;
+        let mut unkept = None;
         for gather in self.registry.all() {
             let recent = gather.lock().finished.is_some_and(|finished| finished.elapsed() < patience);
             if recent {
@@ -109,13 +113,18 @@ impl Shared {
             match self.journal.keep(&gather) {
                 Ok(()) => {}
                 // A smaller one may fit.
-                Err(AppendError::Full) => left_out += 1,
+                Err(error @ AppendError::Full) => {
+                    left_out += 1;
+                    unkept = Some(error.to_string());
+                }
                 Err(error @ AppendError::Io(_)) => {
                     tracing::warn!(%error, "what is in flight is not in the journal");
-                    return;
+                    unkept = Some(error.to_string());
+                    break;
                 }
             }
         }
+        *self.unkept_because() = unkept;
         if left_out > 0 {
             tracing::warn!(count = left_out, "the journal has reached its limit and has not all that is in flight");
         }
@@ -130,6 +139,10 @@ impl Shared {
     pub(super) fn can_record(&self) -> bool {
         let memory = self.away_because().is_none() && !self.queue.is_full();
         !self.queue.is_closed() && (memory || !self.journal.failing())
+    }
+
+    pub(super) fn unkept_because(&self) -> MutexGuard<'_, Option<String>> {
+        self.unkept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn away_because(&self) -> MutexGuard<'_, Option<String>> {

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use sqlx::{Connection as _, SqliteConnection};
+use sqlx::{Connection as _, PgConnection, SqliteConnection};
 
+use crate::database::DatabaseOptions;
 use crate::recorder::{Full, Recorder, RecorderConfig};
-use crate::testing::{answered, config, decision, end, id, killed, recorder, start, stored};
+use crate::testing::{Db, Home, answered, config, decision, end, id, killed, recorder, start, stored};
 
 /// Waits until the writer has dealt with so many things, in whatever way.
 async fn processed(recorder: &Recorder, count: u64) {
@@ -156,15 +157,45 @@ async fn what_neither_database_nor_journal_takes_waits_in_memory() {
     }
     recorder.inner.shared.queue.flush();
     recorder.wait_until(|_| recorder.inner.shared.away_because().is_some()).await;
+    recorder.inner.shared.keep_in_flight(Duration::ZERO);
     let health = recorder.health();
     assert_eq!((health.queued, health.dropped), (3, 0));
+    assert!(health.journal.is_err());
 
     std::fs::rename(&aside, &journal).expect("moved back");
     sqlx::query("ROLLBACK").execute(&mut other).await.expect("unlocked");
     recorder.settled().await;
     assert_eq!(recorder.store().calls(1).await.expect("calls").total, 3);
+    recorder.inner.shared.tick();
     let health = recorder.health();
     assert_eq!((health.queued, health.dropped, health.journal_bytes), (0, 0, 0));
+    assert_eq!(health.journal, Ok(()));
+}
+
+#[tokio::test]
+async fn a_table_that_others_lock_gathers_no_crowd() {
+    let home = Home::new(Db::Postgres);
+    let options = DatabaseOptions { query_timeout: Duration::from_millis(100), ..DatabaseOptions::default() };
+    let config = RecorderConfig { options, ..home.config() };
+    let recorder = Recorder::open(config.clone()).await.expect("a recorder");
+    let mut other = PgConnection::connect(&config.database).await.expect("a connection");
+    let mut locked = other.begin().await.expect("begun");
+    sqlx::query("LOCK TABLE transactions").execute(&mut *locked).await.expect("locked");
+    answered(&recorder, start(1, None, "{}"), b"kept").finish(end(1));
+    recorder.inner.shared.queue.flush();
+    recorder.wait_until(|_| recorder.inner.shared.away_because().is_some()).await;
+    // Between two attempts nobody is left of the earlier ones.
+    let waiting = "SELECT count(*) FROM pg_stat_activity
+        WHERE datname = current_database() AND application_name = 'luthien' AND state <> 'idle'";
+    let gone = async {
+        while sqlx::query_scalar::<_, i64>(waiting).fetch_one(&mut *locked).await.expect("a count") > 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), gone).await.expect("they end while the table is locked");
+    locked.rollback().await.expect("unlocked");
+    recorder.settled().await;
+    assert!(stored(&recorder, 1).await.is_some());
 }
 
 #[tokio::test]
