@@ -19,6 +19,7 @@ use crate::{Failure, command, say};
 mod codecs;
 mod contender;
 mod policies;
+mod record;
 mod web;
 
 #[derive(clap::Args)]
@@ -35,7 +36,19 @@ pub(crate) struct Args {
     /// Only how long policies take to decide.
     #[arg(long)]
     policies: bool,
+    /// Only how much the record stores in a second, on SQLite and on PostgreSQL.
+    #[arg(long, conflicts_with_all = ["codecs", "policies", "history"])]
+    record: bool,
+    /// Only how long lists and searches take in a large record, on SQLite and on PostgreSQL.
+    #[arg(long, conflicts_with_all = ["codecs", "policies"])]
+    history: bool,
+    /// The turns of that record.
+    #[arg(long, default_value_t = 1_000_000, requires = "history", value_parser = clap::value_parser!(u32).range(1000..))]
+    turns: u32,
 }
+
+/// Transactions that are stored in one round.
+const STORED: u32 = 5_000;
 
 /// A kind of call, and what part of the yardstick's requests per second the gateway has to reach.
 struct Call {
@@ -62,6 +75,15 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let places = Places::find()?;
     let built =
         |package: &str| command::run(command::cargo(&places.root).args(["build", "--profile", "dist", "-p", package]));
+    if args.record || args.history {
+        built("luthien-bench-record")?;
+        let program = places.target.join("dist/bench-record");
+        return if args.history {
+            record::history(&program, args.turns, args.rounds)
+        } else {
+            record::write(&program, (STORED / args.fraction).max(1), args.rounds)
+        };
+    }
     if !args.policies {
         built("luthien-codecs")?;
         codecs::run(&places.target.join("dist/codecs"), args.rounds)?;

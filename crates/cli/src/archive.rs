@@ -43,7 +43,7 @@ pub(crate) async fn find(store: &Store, id: &str) -> Result<Found, Failure> {
     {
         return Ok(Found::Transaction(Box::new(call)));
     }
-    if store.session(id).await?.is_some() {
+    if store.cursor(id).await?.is_some() {
         return Ok(Found::Session(id.to_owned()));
     }
     by_start(store, id).await

@@ -5,9 +5,11 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub(crate) use filter::{ExportArgs, FilterArgs};
 pub(crate) use moving::{BackupArgs, ControlArgs, ImportCommand, MigrateArgs, MigrateCommand, ProxyArgs, RestoreArgs};
 pub(crate) use settings::SettingArgs;
 
+mod filter;
 mod moving;
 mod settings;
 
@@ -72,8 +74,16 @@ pub(crate) enum Command {
     Codex(AgentArgs),
 
     /// List the recorded sessions, newest first
-    #[command(after_help = "Example:\n  luthien sessions --limit 5")]
+    #[command(
+        after_help = "Examples:\n  luthien sessions --limit 5\n  luthien sessions --search '\"permission denied\" deploy*' --from 2026-11-01"
+    )]
     Sessions(SessionsArgs),
+
+    /// Write recorded sessions to a file, as Markdown, JSON or JSON lines
+    #[command(
+        after_help = "Examples:\n  luthien export 0199a1b2 --output session.md\n  luthien export 0199a1b2 --format json | jq .turns[0]\n  luthien export --from 2026-11-01 --changed --output changed.jsonl"
+    )]
+    Export(ExportArgs),
 
     /// Print a recorded session or transaction, with what was changed beside what came
     #[command(after_help = "Example:\n  luthien show 0199a1b2      the start of an id is enough where it is unique")]
@@ -177,6 +187,13 @@ pub(crate) struct SessionsArgs {
     /// How many, newest first
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(crate) limit: u32,
+
+    /// After so many of the newest
+    #[arg(long, default_value_t = 0, value_name = "NUMBER")]
+    pub(crate) offset: u32,
+
+    #[command(flatten)]
+    pub(crate) filter: FilterArgs,
 
     /// Print JSON
     #[arg(long)]

@@ -15,6 +15,7 @@ mod assembly;
 mod backup;
 mod compare;
 mod demo;
+mod export;
 mod failure;
 mod handles;
 mod import;
@@ -64,6 +65,7 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Claude(agent) => assembly::runtime(None)?.block_on(agent::claude(agent.args)),
         Command::Codex(agent) => assembly::runtime(None)?.block_on(agent::codex(agent.args)),
         Command::Sessions(args) => assembly::runtime(Some(1))?.block_on(sessions::run(args)),
+        Command::Export(args) => assembly::runtime(Some(1))?.block_on(export::run(args)),
         Command::Show(args) => assembly::runtime(Some(1))?.block_on(show::run(args)),
         Command::Approvals(args) => assembly::runtime(Some(1))?.block_on(approvals::run(args)),
         Command::Policy(command) => policy::run(command),

@@ -5,7 +5,6 @@ use std::process::ExitCode;
 
 use jiff::tz::TimeZone;
 use luthien_record::history::{self, SessionSummary, Sessions};
-use luthien_record::store::SessionFilter;
 use unicode_width::UnicodeWidthStr;
 
 use crate::archive;
@@ -20,22 +19,30 @@ mod tests;
 
 /// Prints the list.
 pub(crate) async fn run(args: SessionsArgs) -> Result<ExitCode, Failure> {
-    let filter = SessionFilter { limit: args.limit, ..SessionFilter::default() };
     let page = match archive::open(&args.record).await? {
-        Some(store) => history::sessions(&store, &filter).await?,
+        Some(store) => history::sessions(&store, &args.filter.page(args.limit, args.offset)).await?,
         None => Sessions { sessions: Vec::new(), total: 0, offset: 0, has_more: false },
     };
     if args.json {
         let text = serde_json::to_string_pretty(&page).map_err(|e| Failure::new(e.to_string()))?;
         print(&format!("{text}\n"))?;
     } else if page.sessions.is_empty() {
-        print(
-            "Nothing has been recorded yet. Start the gateway with `luthien` and send something through it, or run `luthien claude`.\n",
-        )?;
+        print(nothing(&args, page.total))?;
     } else {
         print(&table(&page, &TimeZone::system(), width(), Palette::for_stdout()))?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Why there is nothing in the list.
+fn nothing(args: &SessionsArgs, total: u64) -> &'static str {
+    if total > 0 {
+        "There are no more sessions: --offset is beyond the last.\n"
+    } else if args.filter.is_empty() {
+        "Nothing has been recorded yet. Start the gateway with `luthien` and send something through it, or run `luthien claude`.\n"
+    } else {
+        "No session matches.\n"
+    }
 }
 
 const GAP: &str = "  ";
@@ -62,8 +69,8 @@ fn table(page: &Sessions, zone: &TimeZone, columns: usize, palette: Palette) -> 
         let _ = writeln!(out, "{}{GAP}{}", line.join(GAP), clip(&visible_line(title), left));
     }
     if page.has_more {
-        let shown = page.sessions.len();
-        out.push_str(&palette.dim(&format!("{shown} of {}; more with --limit", page.total)));
+        let shown = page.offset + page.sessions.len() as u64;
+        out.push_str(&palette.dim(&format!("{shown} of {}; more with --limit or --offset", page.total)));
         out.push('\n');
     }
     out.push_str(&palette.dim("Look at one with: luthien show SESSION"));

@@ -12,6 +12,7 @@ mod form;
 mod halt;
 mod health;
 mod history;
+mod labels;
 mod page;
 mod params;
 mod policy;
@@ -83,6 +84,9 @@ pub fn router(state: AdminState) -> Router {
         .route("/history/sessions/{id}/export/json", get(history::export_json))
         .route("/request-logs", get(request_logs::list))
         .route("/request-logs/{id}", get(request_logs::one))
+        .route("/history/users", get(labels::users))
+        .route("/history/user-labels", get(labels::list))
+        .route("/history/user-labels/{user_id}", get(labels::one).put(labels::set).delete(labels::remove))
         .route("/debug/calls", get(calls::calls))
         .route("/debug/calls/{id}", get(calls::call))
         .route("/debug/calls/{id}/diff", get(calls::diff))

@@ -12,6 +12,7 @@ pub(crate) mod assignments;
 pub(crate) mod bodies;
 pub(crate) mod calls;
 pub(crate) mod insert;
+pub(crate) mod labels;
 pub(crate) mod panics;
 pub(crate) mod policies;
 mod query;
@@ -117,7 +118,6 @@ impl Pool {
         })
     }
 
-    #[cfg_attr(not(test), expect(dead_code, reason = "what deletes comes to use it"))]
     /// Begins to write: all of it is kept at [`Work::commit`], or nothing.
     pub(crate) async fn begin(&self) -> Result<Work, sqlx::Error> {
         Ok(match self {
@@ -157,7 +157,6 @@ pub(crate) enum Work {
     Postgres(Transaction<'static, Postgres>, Duration),
 }
 
-#[cfg_attr(not(test), expect(dead_code, reason = "what deletes comes to use it"))]
 impl Work {
     pub(crate) fn sql(&mut self) -> Sql<'_> {
         match self {

@@ -9,21 +9,23 @@ use uuid::Uuid;
 
 use crate::database::{Database, DatabaseOptions};
 use crate::recorder::OpenError;
-use crate::sql::{self, Pool};
+use crate::sql::sessions::ListedSession;
+use crate::sql::{self, Pool, Sql};
 
+mod cursor;
+mod labels;
 mod names;
 mod policies;
 pub(crate) mod rebuild;
 mod request_logs;
 
-pub use crate::words::SearchError;
+pub use cursor::Cursor;
 pub use policies::{StoredAssignment, StoredPanic, StoredPolicy};
-use rebuild::Rebuild;
+use rebuild::{Pieces, Rebuild};
 pub use request_logs::{RequestLog, RequestLogDetail, RequestLogFilter, RequestLogPage};
 
-use crate::words::Search;
-
 use crate::model::{Decision, Evaluation, Event, Headers, Status, TransactionId};
+pub use crate::words::{Search, SearchError};
 
 /// What has been recorded, over read connections of its own. Cloning shares them.
 #[derive(Clone, Debug)]
@@ -38,9 +40,6 @@ pub enum StoreError {
     /// The database did not answer, or refused.
     #[error("the database failed: {0}")]
     Database(#[from] sqlx::Error),
-    /// What is searched for cannot be.
-    #[error(transparent)]
-    Search(#[from] SearchError),
     /// What it holds cannot be read back.
     #[error("the record of {what} is damaged: {why}")]
     Damaged {
@@ -66,8 +65,8 @@ pub struct SessionFilter {
     pub from: Option<Timestamp>,
     /// With a turn before this time.
     pub to: Option<Timestamp>,
-    /// With a turn in which these words were said: words, `"phrases"`, `-without`, `begin*`.
-    pub q: Option<String>,
+    /// With a turn that has what is searched for, in the request's new part or the answer.
+    pub q: Option<Search>,
     /// With (`true`) or without (`false`) an intervention of a policy.
     pub policy_intervention: Option<bool>,
 }
@@ -252,19 +251,23 @@ impl Store {
     pub async fn sessions(&self, filter: &SessionFilter) -> Result<SessionPage, StoreError> {
         let mut connection = self.readers.acquire().await?;
         let mut sql = connection.sql();
-        let search = filter.q.as_deref().map(Search::parse).transpose()?;
-        let total = unsigned(sql::sessions::count(&mut sql, filter, search.as_ref()).await?);
-        let rows = sql::sessions::list(&mut sql, filter, search.as_ref()).await?;
+        let total = unsigned(sql::sessions::count(&mut sql, filter).await?);
+        let rows = sql::sessions::list(&mut sql, filter).await?;
+        Ok(SessionPage { sessions: Self::listed(&mut sql, rows).await?, total })
+    }
+
+    /// Rows with what lists show beside them.
+    async fn listed(sql: &mut Sql<'_>, rows: Vec<ListedSession>) -> Result<Vec<SessionRow>, StoreError> {
         let keys: Vec<Uuid> = rows.iter().map(|row| row.key).collect();
-        let tags = sql::sessions::tags(&mut sql, &keys).await?;
-        let mut page = SessionPage { sessions: Vec::new(), total };
+        let tags = sql::sessions::tags(sql, &keys).await?;
+        let mut sessions = Vec::with_capacity(rows.len());
         for row in rows {
             let of = |wanted: &str| {
                 let these = tags.iter().filter(|(key, kind, _)| *key == row.key && kind == wanted);
                 these.map(|(_, _, value)| value.clone()).collect()
             };
-            page.sessions.push(SessionRow {
-                session_id: names::public(&mut sql, &row.session, &row.credential).await?,
+            sessions.push(SessionRow {
+                session_id: names::public(sql, &row.session, &row.credential).await?,
                 key: names::digits(&row.credential, row.credential.len()),
                 first: row.first,
                 last: row.last,
@@ -276,28 +279,17 @@ impl Store {
                 preview: row.preview,
             });
         }
-        Ok(page)
+        Ok(sessions)
     }
 
-    /// A session with all its transactions; none if the id is unknown.
+    /// A session with all its transactions; none if the id is unknown. [`Store::cursor`] gives them one at a time.
     pub async fn session(&self, id: &str) -> Result<Option<Session>, StoreError> {
-        let mut connection = self.readers.acquire().await?;
-        let mut sql = connection.sql();
-        let Some((session, credential)) = names::find(&mut sql, id).await? else { return Ok(None) };
-        let session_id = names::public(&mut sql, &session, &credential).await?;
-        let key = sql::sessions::session_key(&session, &credential);
+        let Some(mut cursor) = self.cursor(id).await? else { return Ok(None) };
         let mut transactions = Vec::new();
-        let mut rebuild = Rebuild::new(&mut sql);
-        let mut after = None;
-        loop {
-            let rows = rebuild.rows_of_session(key, after, ROWS_AT_ONCE).await?;
-            let Some(last) = rows.last() else { break };
-            after = Some((last.started_at, last.id));
-            for row in rows {
-                transactions.push(rebuild.detail(row, session_id.clone()).await?);
-            }
+        while let Some(call) = cursor.next().await? {
+            transactions.push(call);
         }
-        Ok(Some(Session { session_id, transactions }))
+        Ok(Some(Session { session_id: cursor.session().session_id.clone(), transactions }))
     }
 
     /// The latest `limit` calls.
@@ -330,12 +322,9 @@ impl Store {
         let mut sql = connection.sql();
         let Some(row) = sql::transactions::one(&mut sql, id.0).await? else { return Ok(None) };
         let session_id = names::public(&mut sql, &row.session, &row.credential).await?;
-        Rebuild::new(&mut sql).detail(row, session_id).await.map(Some)
+        Rebuild::new(&mut sql, &mut Pieces::default()).detail(row, session_id).await.map(Some)
     }
 }
-
-/// How many rows of a session are read at a time.
-const ROWS_AT_ONCE: u32 = 200;
 
 fn unsigned(number: i64) -> u64 {
     u64::try_from(number).unwrap_or_default()

@@ -11,8 +11,7 @@ use serde_json::Value;
 mod search;
 mod tokens;
 
-pub(crate) use search::Search;
-pub use search::SearchError;
+pub use search::{Search, SearchError};
 pub(crate) use tokens::{parts, tsvector};
 
 use crate::body::split::Outline;

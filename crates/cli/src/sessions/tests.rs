@@ -32,7 +32,7 @@ fn a_line_for_each_session() {
             "LAST              TURNS  CHANGED  MODEL            SESSION  TITLE",
             "2026-11-20 10:05  3      1        claude-opus-5-5  a1b2     clean up the\u{23ce}build folder \u{241b}[31m please",
             "2026-11-20 10:05  3      0        gpt-5 +1         c3       (no title)",
-            "2 of 7; more with --limit",
+            "2 of 7; more with --limit or --offset",
             "Look at one with: luthien show SESSION",
         ]
     );

@@ -37,6 +37,7 @@ fn turn(request: Vec<Message>, response: Vec<Message>) -> Turn {
     Turn {
         call_id: CALL.to_owned(),
         timestamp: "2026-11-20T10:05:09Z".parse().unwrap(),
+        user_id: None,
         model: "claude-opus-5-5".to_owned(),
         request_messages: request,
         response_messages: response,
@@ -71,6 +72,7 @@ fn conversation(turns: Vec<Turn>) -> Conversation {
         session_id: "a1b2".to_owned(),
         first_timestamp: "2026-11-20T10:05:09Z".parse().unwrap(),
         last_timestamp: "2026-11-20T10:05:09Z".parse().unwrap(),
+        user_ids: Vec::new(),
         turns,
         total_policy_interventions: 0,
         models_used: Vec::new(),

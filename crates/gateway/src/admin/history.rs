@@ -1,21 +1,29 @@
 //! Sessions: the list, one in full, and its exports.
 
 use axum::Json;
+use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use luthien_record::history::{self, Conversation, Sessions};
-use luthien_record::store::SessionFilter;
+use bytes::Bytes;
+use futures_util::stream;
+use luthien_record::history::{self, Export, Format, Sessions};
+use luthien_record::store::{Search, SessionFilter, StoreError};
 
 use super::AdminState;
-use super::error::ApiError;
+use super::error::{ApiError, Field};
 use super::params::Params;
 
 type Id = Result<Path<String>, PathRejection>;
 
 /// `GET /api/history/sessions`
 pub(super) async fn sessions(State(state): State<AdminState>, mut params: Params) -> Result<Json<Sessions>, ApiError> {
+    let q = params.text("q").map(|text| Search::parse(&text));
+    let q = q.transpose().unwrap_or_else(|error| {
+        params.refuse(Field::query("q", "search_parsing", error.to_string()));
+        None
+    });
     let filter = SessionFilter {
         limit: params.number("limit", 50, &(1..=1000)),
         offset: params.number("offset", 0, &(0..=u32::MAX)),
@@ -23,7 +31,7 @@ pub(super) async fn sessions(State(state): State<AdminState>, mut params: Params
         model: params.text("model"),
         from: params.time("from"),
         to: params.time("to"),
-        q: params.text("q"),
+        q,
         policy_intervention: params.switch("policy_intervention"),
     };
     params.finish()?;
@@ -31,38 +39,60 @@ pub(super) async fn sessions(State(state): State<AdminState>, mut params: Params
 }
 
 /// `GET /api/history/sessions/{id}`
-pub(super) async fn session(State(state): State<AdminState>, id: Id) -> Result<Json<Conversation>, ApiError> {
-    find(&state, id).await.map(Json)
+pub(super) async fn session(State(state): State<AdminState>, id: Id) -> Result<Response, ApiError> {
+    let export = find(&state, id, Format::Json).await?;
+    let kind = [(header::CONTENT_TYPE, Format::Json.media_type())];
+    Ok((kind, body(export).await?).into_response())
 }
 
 /// `GET /api/history/sessions/{id}/export`
 pub(super) async fn export_markdown(State(state): State<AdminState>, id: Id) -> Result<Response, ApiError> {
-    let conversation = find(&state, id).await?;
-    Ok(attachment(&conversation, "md", "text/markdown; charset=utf-8", history::markdown(&conversation)))
+    attachment(&state, id, Format::Markdown).await
 }
 
 /// `GET /api/history/sessions/{id}/export/jsonl`
 pub(super) async fn export_jsonl(State(state): State<AdminState>, id: Id) -> Result<Response, ApiError> {
-    let conversation = find(&state, id).await?;
-    Ok(attachment(&conversation, "jsonl", "application/x-ndjson", history::jsonl(&conversation)))
+    attachment(&state, id, Format::Jsonl).await
 }
 
 /// `GET /api/history/sessions/{id}/export/json`
 pub(super) async fn export_json(State(state): State<AdminState>, id: Id) -> Result<Response, ApiError> {
-    let conversation = find(&state, id).await?;
-    Ok(attachment(&conversation, "json", "application/json", history::json(&conversation)))
+    attachment(&state, id, Format::Json).await
 }
 
-async fn find(state: &AdminState, id: Id) -> Result<Conversation, ApiError> {
+async fn find(state: &AdminState, id: Id, format: Format) -> Result<Export, ApiError> {
     let unknown = || ApiError::NotFound("there is no such session".to_owned());
     let Path(id) = id.map_err(|_| unknown())?;
-    history::session(state.recorder.store(), &id).await?.ok_or_else(unknown)
+    Export::of(state.recorder.store(), &id, format).await?.ok_or_else(unknown)
 }
 
-fn attachment(conversation: &Conversation, ending: &str, kind: &'static str, text: String) -> Response {
-    let name = file_name(&conversation.session_id);
-    let disposition = format!("attachment; filename=\"session-{name}.{ending}\"");
-    ([(header::CONTENT_TYPE, kind.to_owned()), (header::CONTENT_DISPOSITION, disposition)], text).into_response()
+async fn attachment(state: &AdminState, id: Id, format: Format) -> Result<Response, ApiError> {
+    let export = find(state, id, format).await?;
+    let name = file_name(&export.session().session_id);
+    let disposition = format!("attachment; filename=\"session-{name}.{}\"", format.ending());
+    let headers = [(header::CONTENT_TYPE, format.media_type().to_owned()), (header::CONTENT_DISPOSITION, disposition)];
+    Ok((headers, body(export).await?).into_response())
+}
+
+/// The pieces as they are read. The first turn is waited for, so that a record that cannot be read is a plain error; what fails
+/// later breaks the body off, so that it is not taken for whole.
+async fn body(mut export: Export) -> Result<Body, ApiError> {
+    let mut begun = String::new();
+    while export.turns() == 0 {
+        let Some(piece) = export.next().await? else { break };
+        begun.push_str(&piece);
+    }
+    let rest = stream::try_unfold(export, |mut export| async move {
+        match export.next().await {
+            Ok(piece) => Ok(piece.map(|piece| (Bytes::from(piece), export))),
+            Err(error) => {
+                tracing::error!(%error, session = export.session().session_id, "a session could not be read to its end");
+                Err(error)
+            }
+        }
+    });
+    let begun = stream::once(std::future::ready(Ok::<_, StoreError>(Bytes::from(begun))));
+    Ok(Body::from_stream(futures_util::StreamExt::chain(begun, rest)))
 }
 
 /// A session's id as part of a file name. Clients choose their ids.

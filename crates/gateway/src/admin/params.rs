@@ -76,6 +76,11 @@ impl Params {
         .ok()
     }
 
+    /// Notes what is wrong with a parameter.
+    pub(super) fn refuse(&mut self, field: Field) {
+        self.wrong.push(field);
+    }
+
     /// Refuses the call if anything was wrong.
     pub(super) fn finish(self) -> Result<(), ApiError> {
         if self.wrong.is_empty() { Ok(()) } else { Err(ApiError::Unprocessable(self.wrong)) }

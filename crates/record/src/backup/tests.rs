@@ -101,7 +101,8 @@ async fn a_record_comes_back_on_either_database(
     assert_eq!(again.store().current_policy().await.expect("a query"), Some((1, policy())));
     assert_eq!(again.store().set_policy(&policy()).await.expect("set"), 2);
     for (words, found) in [("\"worth a content\"", 1), ("nowhere", 0)] {
-        let filter = SessionFilter { limit: 10, q: Some(words.into()), ..SessionFilter::default() };
+        let filter =
+            SessionFilter { limit: 10, q: crate::store::Search::parse(words).ok(), ..SessionFilter::default() };
         assert_eq!(again.store().sessions(&filter).await.expect("a query").total, found, "{words}");
     }
     // It goes on recording on what it has.

@@ -1,6 +1,6 @@
 //! One session, turn by turn.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -9,8 +9,9 @@ use serde_json::{Map, Value};
 use super::alike;
 use super::messages::{self, Message, MessageType};
 use super::notes::annotations;
+use super::reader::Reader;
 use crate::model::{Evaluation, Status};
-use crate::store::{Session, Store, StoreError, TransactionDetail};
+use crate::store::{Store, StoreError, TransactionDetail};
 
 /// A session in full.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -27,6 +28,8 @@ pub struct Conversation {
     pub total_policy_interventions: u64,
     /// The models asked for, sorted.
     pub models_used: Vec<String>,
+    /// The users, sorted.
+    pub user_ids: Vec<String>,
 }
 
 /// One turn.
@@ -38,6 +41,8 @@ pub struct Turn {
     pub timestamp: Timestamp,
     /// The model asked for.
     pub model: String,
+    /// The user, where known.
+    pub user_id: Option<String>,
     /// The whole request as the policies left it: what the upstream got, in the client's dialect.
     pub request_messages: Vec<Message>,
     /// The answer as the client got it.
@@ -77,28 +82,27 @@ pub struct Annotation {
     pub details: Value,
 }
 
-/// The session with this id; none if it is unknown.
+/// The session with this id, whole; none if it is unknown. A long one is large: exports read it turn by turn.
 pub async fn session(store: &Store, id: &str) -> Result<Option<Conversation>, StoreError> {
-    Ok(store.session(id).await?.map(|session| conversation(&session)))
-}
-
-fn conversation(session: &Session) -> Conversation {
-    let mut seen = Seen::default();
-    let turns: Vec<Turn> =
-        session.transactions.iter().filter(|call| call.turn).map(|call| turn(call, &mut seen)).collect();
-    let models: BTreeSet<_> = turns.iter().map(|turn| turn.model.clone()).filter(|model| !model.is_empty()).collect();
-    let times = || session.transactions.iter().filter(|call| call.turn || turns.is_empty());
-    Conversation {
-        session_id: session.session_id.clone(),
-        first_timestamp: times().map(|call| call.at).min().unwrap_or_default(),
-        last_timestamp: times().map(|call| call.ended).max().unwrap_or_default(),
-        total_policy_interventions: turns.iter().filter(|turn| turn.had_policy_intervention).count() as u64,
-        models_used: models.into_iter().collect(),
-        turns,
+    let Some(mut reader) = Reader::open(store, id).await? else { return Ok(None) };
+    let mut turns = Vec::new();
+    while let Some(turn) = reader.next().await? {
+        turns.push(turn);
     }
+    let summary = reader.summary();
+    Ok(Some(Conversation {
+        session_id: reader.session().session_id.clone(),
+        turns,
+        first_timestamp: summary.first_timestamp,
+        last_timestamp: summary.last_timestamp,
+        total_policy_interventions: summary.total_policy_interventions,
+        models_used: summary.models_used,
+        user_ids: summary.user_ids,
+    }))
 }
 
-fn turn(call: &TransactionDetail, seen: &mut Seen) -> Turn {
+/// The turn of a transaction, after those that have been seen.
+pub(super) fn turn(call: &TransactionDetail, seen: &mut Seen) -> Turn {
     let (request_messages, begins) = messages::of_request(call.dialect, call.final_request());
     let request_was_modified = call.edited_request.is_some();
     let response_messages = messages::of_answer(call.dialect, call.client_response());
@@ -113,6 +117,7 @@ fn turn(call: &TransactionDetail, seen: &mut Seen) -> Turn {
         call_id: call.id.to_string(),
         timestamp: call.at,
         model: call.model.clone(),
+        user_id: call.user_id.clone(),
         annotations: annotations(call),
         had_policy_intervention: call.evaluation == Evaluation::Intervened,
         request_was_modified,
@@ -129,8 +134,8 @@ fn turn(call: &TransactionDetail, seen: &mut Seen) -> Turn {
 }
 
 /// The histories of the turns so far.
-#[derive(Default)]
-struct Seen {
+#[derive(Debug, Default)]
+pub(super) struct Seen {
     /// Every message with all before it.
     histories: HashSet<[u8; 32]>,
     /// The last message of each turn, with all before it.

@@ -13,6 +13,7 @@ use crate::testing::{
 };
 
 mod dialects;
+mod exports;
 mod lists;
 
 fn user(text: &str) -> Value {
@@ -83,26 +84,6 @@ async fn a_conversation_is_shown_turn_by_turn(#[values(Db::Sqlite, Db::Postgres)
     let notes: Vec<_> = two.annotations.iter().map(|note| (note.policy_name.as_str(), note.summary.as_str())).collect();
     assert_eq!(notes, [("tool_call_judge", "block Bash: because"), ("judge", "tool call blocked")]);
     assert_eq!(session(recorder.store(), "t").await.expect("a query"), None);
-}
-
-#[rstest]
-#[tokio::test]
-async fn exports_hold_every_turn(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
-    let (_home, recorder) = recorder_on(db).await;
-    answered(&recorder, start(1, Some("s"), body(&[user("say ```")])), &answer("<b>*ok*</b>")).finish(end(1));
-    blocked(&recorder, start(2, Some("s"), body(&[user("say ```"), assistant("<b>*ok*</b>"), user("do")])));
-    recorder.settled().await;
-    let shown = session(recorder.store(), "s").await.expect("a query").expect("a session");
-    let whole: Value = serde_json::from_str(&json(&shown)).expect("JSON");
-    assert_eq!(whole["turns"][1]["original_response_messages"][1]["tool_name"], "Bash");
-    assert_eq!(whole["turns"][0]["request_messages"][0]["message_type"], "user");
-    let lines = jsonl(&shown);
-    let turns: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
-    assert_eq!(turns, *whole["turns"].as_array().expect("turns"));
-    let text = markdown(&shown);
-    assert!(text.contains("\n````text\nsay ```\n````\n"), "{text}");
-    assert_eq!(text.matches("say ```").count(), 1, "only what is new: {text}");
-    assert!(text.contains("As the model gave it") && text.contains("rm -rf /"), "{text}");
 }
 
 #[rstest]

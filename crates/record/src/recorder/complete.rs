@@ -14,7 +14,7 @@ use crate::sql::state::epoch_for_batch;
 use crate::sql::texts::{TextInserts, TextRow};
 use crate::sql::transactions::{TransactionRow, early_decisions, set_session, without_session};
 use crate::sql::{Connection, Kind, Query, Sql};
-use crate::store::rebuild::Rebuild;
+use crate::store::rebuild::{Pieces, Rebuild};
 use crate::store::{StoreError, TransactionDetail};
 
 /// How many rows are completed at a time.
@@ -106,7 +106,7 @@ async fn words_of(
     histories: &mut Histories,
 ) -> Result<Vec<TextRow>, StoreError> {
     let (id, session) = (row.id, row.session_key);
-    let detail = match Rebuild::new(sql).detail(row, String::new()).await {
+    let detail = match Rebuild::new(sql, &mut Pieces::default()).detail(row, String::new()).await {
         Ok(detail) => detail,
         // It is shown as damaged by whoever asks for it.
         Err(error @ StoreError::Damaged { .. }) => {

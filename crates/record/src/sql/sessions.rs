@@ -6,10 +6,10 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::insert::Insert;
+use super::texts::push_search;
 use super::transactions::TransactionRow;
 use super::{Kind, Query, Row, Sql, Value};
 use crate::store::SessionFilter;
-use crate::words::Search;
 
 /// The key of the session that a client names so and begins with this credential.
 pub(crate) fn session_key(name: &str, credential: &[u8]) -> Uuid {
@@ -209,16 +209,19 @@ pub(crate) struct ListedSession {
     pub(crate) preview: Option<String>,
 }
 
+const LISTED: &str =
+    "SELECT s.key, s.name, s.credential, s.first_at, s.last_at, s.turns, s.events, s.interventions, s.preview";
+
+/// The session of this key; none if there is none.
+pub(crate) async fn one(sql: &mut Sql<'_>, key: Uuid) -> Result<Option<ListedSession>, sqlx::Error> {
+    let row = sql.one(Query::new(format!("{LISTED} FROM sessions s WHERE s.key = ?")).bind(key)).await?;
+    row.as_ref().map(read).transpose()
+}
+
 /// The sessions with a turn that `filter` names, latest first.
-pub(crate) async fn list(
-    sql: &mut Sql<'_>,
-    filter: &SessionFilter,
-    search: Option<&Search>,
-) -> Result<Vec<ListedSession>, sqlx::Error> {
-    let mut query = Query::new(
-        "SELECT s.key, s.name, s.credential, s.first_at, s.last_at, s.turns, s.events, s.interventions, s.preview",
-    );
-    push_filter(&mut query, sql.kind(), filter, search);
+pub(crate) async fn list(sql: &mut Sql<'_>, filter: &SessionFilter) -> Result<Vec<ListedSession>, sqlx::Error> {
+    let mut query = Query::new(LISTED);
+    push_filter(&mut query, sql.kind(), filter);
     query.push(" ORDER BY s.last_started_at DESC, s.key DESC LIMIT ").push_value(filter.limit);
     query.push(" OFFSET ").push_value(filter.offset);
     sql.all(query).await?.iter().map(read).collect()
@@ -253,36 +256,18 @@ pub(crate) async fn tags(sql: &mut Sql<'_>, keys: &[Uuid]) -> Result<Vec<(Uuid, 
 }
 
 /// How many sessions `filter` names.
-pub(crate) async fn count(
-    sql: &mut Sql<'_>,
-    filter: &SessionFilter,
-    search: Option<&Search>,
-) -> Result<i64, sqlx::Error> {
+pub(crate) async fn count(sql: &mut Sql<'_>, filter: &SessionFilter) -> Result<i64, sqlx::Error> {
     let mut query = Query::new("SELECT COUNT(*)");
-    push_filter(&mut query, sql.kind(), filter, search);
+    push_filter(&mut query, sql.kind(), filter);
     sql.number(query).await
 }
 
-/// With a turn that has the words.
-fn push_search(query: &mut Query, kind: Kind, search: &Search) {
-    match kind {
-        Kind::Sqlite => query
-            .push(" AND s.key IN (SELECT t.session FROM words JOIN turn_texts t ON t.number = words.rowid WHERE words MATCH ")
-            .push_value(search.fts5())
-            .push(")"),
-        Kind::Postgres => query
-            .push(" AND s.key IN (SELECT session FROM turn_texts WHERE words @@ CAST(")
-            .push_value(search.tsquery())
-            .push(" AS tsquery))"),
-    };
-}
-
-fn push_filter(query: &mut Query, kind: Kind, filter: &SessionFilter, search: Option<&Search>) {
+fn push_filter(query: &mut Query, kind: Kind, filter: &SessionFilter) {
     // A request that could not be read has no model. It can be shown by its id, but nobody has to see a session in it.
     query.push(" FROM sessions s WHERE s.readable > 0");
-    for (kind, value) in [("user", &filter.user_id), ("model", &filter.model)] {
+    for (tagged, value) in [("user", &filter.user_id), ("model", &filter.model)] {
         if let Some(value) = value {
-            query.push(" AND s.key IN (SELECT session FROM session_tags WHERE kind = ").push_value(kind);
+            query.push(" AND s.key IN (SELECT session FROM session_tags WHERE kind = ").push_value(tagged);
             query.push(" AND value = ").push_value(tag(value)).push(")");
         }
     }
@@ -292,8 +277,10 @@ fn push_filter(query: &mut Query, kind: Kind, filter: &SessionFilter, search: Op
     if let Some(to) = filter.to {
         query.push(" AND s.first_turn_at < ").push_value(to);
     }
-    if let Some(search) = search {
+    if let Some(search) = &filter.q {
+        query.push(" AND s.key IN (");
         push_search(query, kind, search);
+        query.push(")");
     }
     match filter.policy_intervention {
         Some(true) => query.push(" AND s.interventions > 0"),

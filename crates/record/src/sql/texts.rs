@@ -3,8 +3,8 @@
 use uuid::Uuid;
 
 use super::insert::Insert;
-use super::{Kind, Sql};
-use crate::words::tsvector;
+use super::{Kind, Query, Sql};
+use crate::words::{Search, tsvector};
 
 /// A part of a transaction's text.
 #[derive(Clone, Debug)]
@@ -65,5 +65,19 @@ impl TextInserts {
         }
         words.run(sql, texts, |(number, text), values| values.extend([number.into(), text.into()])).await?;
         Ok(())
+    }
+}
+
+/// Pushes the query for the sessions with a turn that has what is searched for.
+pub(super) fn push_search(query: &mut Query, kind: Kind, search: &Search) {
+    match kind {
+        Kind::Sqlite => {
+            query.push("SELECT t.session FROM words w JOIN turn_texts t ON t.number = w.rowid WHERE w.text MATCH ");
+            query.push_value(search.fts5());
+        }
+        Kind::Postgres => {
+            query.push("SELECT t.session FROM turn_texts t WHERE t.words @@ CAST(").push_value(search.tsquery());
+            query.push(" AS tsquery)");
+        }
     }
 }

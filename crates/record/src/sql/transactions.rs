@@ -256,23 +256,6 @@ pub(crate) async fn known(sql: &mut Sql<'_>, ids: impl Iterator<Item = Uuid>) ->
     sql.all(query).await?.iter().map(|row| row.get(0)).collect()
 }
 
-/// A session's transactions after one that began then, in the order of their start, at most `most`. Imported ones have ids that do
-/// not sort by time.
-pub(crate) async fn of_session(
-    sql: &mut Sql<'_>,
-    session: Uuid,
-    after: Option<(Timestamp, Uuid)>,
-    most: u32,
-) -> Result<Vec<TransactionRow>, sqlx::Error> {
-    let mut query = Query::new("SELECT * FROM transactions WHERE session_key = ");
-    query.push_value(session);
-    if let Some((time, id)) = after {
-        query.push(" AND (started_at, id) > ").push_list([Value::from(time), Value::from(id)]);
-    }
-    query.push(" ORDER BY started_at, id LIMIT ").push_value(most);
-    sql.all(query).await?.iter().map(read).collect()
-}
-
 /// Transactions that have no session yet, the oldest first, with the key that it will have.
 pub(crate) async fn without_session(sql: &mut Sql<'_>, most: u32) -> Result<Vec<TransactionRow>, sqlx::Error> {
     let query = Query::new("SELECT * FROM transactions WHERE session_key IS NULL ORDER BY started_at, id LIMIT ?");
@@ -283,6 +266,19 @@ pub(crate) async fn without_session(sql: &mut Sql<'_>, most: u32) -> Result<Vec<
 pub(crate) async fn set_session(sql: &mut Sql<'_>, id: Uuid, session: Uuid) -> Result<(), sqlx::Error> {
     sql.run(Query::new("UPDATE transactions SET session_key = ? WHERE id = ?").bind(session).bind(id)).await?;
     Ok(())
+}
+
+/// A session's transactions, in the order of their start.
+pub(crate) async fn ids_of_session(sql: &mut Sql<'_>, session: Uuid) -> Result<Vec<Uuid>, sqlx::Error> {
+    let query = Query::new("SELECT id FROM transactions WHERE session_key = ? ORDER BY started_at, id");
+    sql.all(query.bind(session)).await?.iter().map(|row| row.get(0)).collect()
+}
+
+/// Those of these transactions that are there, in any order.
+pub(crate) async fn several(sql: &mut Sql<'_>, ids: &[Uuid]) -> Result<Vec<TransactionRow>, sqlx::Error> {
+    let mut query = Query::new("SELECT * FROM transactions WHERE id IN ");
+    query.push_list(ids.iter().copied());
+    sql.all(query).await?.iter().map(read).collect()
 }
 
 /// The late decisions of a transaction, as JSON, in the order they came.

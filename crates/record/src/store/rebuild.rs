@@ -3,9 +3,7 @@
 use std::collections::HashMap;
 
 use bytes::Bytes;
-use jiff::Timestamp;
 use luthien_wire::Dialect;
-use uuid::Uuid;
 
 use super::{StoreError, TransactionDetail, UpstreamRequest, damaged};
 use crate::body::manifest::{Piece, pieces};
@@ -14,38 +12,50 @@ use crate::body::{Hash, pack};
 use crate::model::{Decision, Evaluation, Headers, Status, TransactionId};
 use crate::sql::Sql;
 use crate::sql::bodies::{self, NodeBytes};
-use crate::sql::transactions::{TransactionRow, late_decisions, of_session};
+use crate::sql::transactions::{TransactionRow, late_decisions};
 
 /// How many nodes are read at a time: later turns need few that earlier ones did not.
 const NODES_AT_ONCE: u32 = 32;
 
-#[derive(Clone)]
+/// So many bytes of contents are remembered, and so many nodes.
+const MOST_BYTES: usize = 64 << 20;
+const MOST_NODES: usize = 100_000;
+
+#[derive(Clone, Debug)]
 struct Node {
     parent: Option<Hash>,
     identity: Hash,
     bytes: NodeBytes,
 }
 
-/// Puts bodies together, remembering pieces between them.
-pub(crate) struct Rebuild<'a, 'c> {
-    sql: &'a mut Sql<'c>,
+/// Pieces that were read: later turns of a session need few that earlier ones did not.
+#[derive(Debug, Default)]
+pub(crate) struct Pieces {
     contents: HashMap<Hash, Bytes>,
+    /// The bytes of the contents.
+    size: usize,
     nodes: HashMap<Hash, Node>,
 }
 
-impl<'a, 'c> Rebuild<'a, 'c> {
-    pub(crate) fn new(sql: &'a mut Sql<'c>) -> Self {
-        Self { sql, contents: HashMap::new(), nodes: HashMap::new() }
+impl Pieces {
+    /// Forgets everything where it is more than it may be.
+    fn bound(&mut self) {
+        if self.size > MOST_BYTES || self.nodes.len() > MOST_NODES {
+            *self = Self::default();
+        }
     }
+}
 
-    /// The next rows of a session, in the order of their start.
-    pub(crate) async fn rows_of_session(
-        &mut self,
-        session: Uuid,
-        after: Option<(Timestamp, Uuid)>,
-        most: u32,
-    ) -> Result<Vec<TransactionRow>, sqlx::Error> {
-        of_session(self.sql, session, after, most).await
+/// Puts bodies together, remembering pieces between them.
+pub(crate) struct Rebuild<'a, 'c> {
+    sql: &'a mut Sql<'c>,
+    pieces: &'a mut Pieces,
+}
+
+impl<'a, 'c> Rebuild<'a, 'c> {
+    pub(crate) fn new(sql: &'a mut Sql<'c>, pieces: &'a mut Pieces) -> Self {
+        pieces.bound();
+        Self { sql, pieces }
     }
 
     /// The transaction of a row.
@@ -159,13 +169,14 @@ impl<'a, 'c> Rebuild<'a, 'c> {
     }
 
     async fn content(&mut self, hash: Hash) -> Result<Bytes, StoreError> {
-        if let Some(known) = self.contents.get(&hash) {
+        if let Some(known) = self.pieces.contents.get(&hash) {
             return Ok(known.clone());
         }
         let packed = bodies::content(self.sql, &hash).await?;
         let packed = packed.ok_or_else(|| damaged("a body", "a content is missing"))?;
         let bytes = Bytes::from(pack::unpack(&packed).ok_or_else(|| damaged("a content", "it cannot be unpacked"))?);
-        self.contents.insert(hash, bytes.clone());
+        self.pieces.size += bytes.len();
+        self.pieces.contents.insert(hash, bytes.clone());
         Ok(bytes)
     }
 
@@ -174,12 +185,14 @@ impl<'a, 'c> Rebuild<'a, 'c> {
         let mut out = Vec::new();
         let mut next = Some(last);
         while let Some(hash) = next {
-            if !self.nodes.contains_key(&hash) {
+            if !self.pieces.nodes.contains_key(&hash) {
                 for row in bodies::chain(self.sql, &hash, NODES_AT_ONCE).await? {
-                    self.nodes.insert(row.hash, Node { parent: row.parent, identity: row.identity, bytes: row.bytes });
+                    self.pieces
+                        .nodes
+                        .insert(row.hash, Node { parent: row.parent, identity: row.identity, bytes: row.bytes });
                 }
             }
-            let node = self.nodes.get(&hash).ok_or_else(|| damaged("a body", "a message is missing"))?;
+            let node = self.pieces.nodes.get(&hash).ok_or_else(|| damaged("a body", "a message is missing"))?;
             next = node.parent;
             out.push(node.clone());
         }

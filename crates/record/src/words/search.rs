@@ -9,7 +9,7 @@ const MOST_WORDS: usize = 64;
 
 /// What to look for in a turn.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Search {
+pub struct Search {
     /// All of these; at least one.
     with: Vec<Term>,
     /// None of these.
@@ -43,7 +43,7 @@ pub enum SearchError {
 
 impl Search {
     /// Reads a query. Words are read as texts are: `/etc/passwd` is the phrase `"etc passwd"`.
-    pub(crate) fn parse(text: &str) -> Result<Self, SearchError> {
+    pub fn parse(text: &str) -> Result<Self, SearchError> {
         let (mut with, mut without) = (Vec::new(), Vec::new());
         let mut count = 0;
         let mut rest = text.trim_start();

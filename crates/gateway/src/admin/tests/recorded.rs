@@ -15,21 +15,26 @@ const SESSION: &str = "a session/\"<b>";
 
 /// Records one whole call.
 async fn record(fixture: &Fixture) {
-    let request = json!({"model": "m", "max_tokens": 900, "messages": [{"role": "user", "content": "what is asked"}]})
-        .to_string();
+    turn(fixture, ID, "what is asked").await;
+}
+
+/// Records a call with this id and question.
+async fn turn(fixture: &Fixture, id: &str, asked: &str) {
+    let request =
+        json!({"model": "m", "max_tokens": 900, "messages": [{"role": "user", "content": asked}]}).to_string();
     let answer = json!({
         "id": "msg_1", "type": "message", "role": "assistant", "model": "m", "stop_reason": "end_turn",
         "content": [{"type": "text", "text": "what is answered"}], "usage": {"input_tokens": 1, "output_tokens": 1},
     });
     let at: Timestamp = "2026-01-31T12:00:00Z".parse().unwrap();
     let start = Start {
-        id: TransactionId(Uuid::try_parse(ID).unwrap()),
+        id: TransactionId(Uuid::try_parse(id).unwrap()),
         at,
         dialect: Dialect::Messages,
         path: "/v1/messages".to_owned(),
         conversation: true,
         session_id: Some(SESSION.to_owned()),
-        user_id: None,
+        user_id: Some("u/1".to_owned()),
         credential: None,
         model: "m".to_owned(),
         streamed: false,
@@ -156,4 +161,69 @@ async fn logged(fixture: &Fixture, at: Timestamp) {
     let end = End { at, status: Status::Completed, http_status: Some(200), error: None, evaluation: Evaluation::None };
     flight.finish(end);
     fixture.state.recorder.settled().await;
+}
+
+#[tokio::test]
+async fn sessions_are_found_by_what_was_said() {
+    let fixture = Fixture::new().await;
+    record(&fixture).await;
+    for (q, total) in [("WHAT answered", 1), ("%22is+answered%22", 1), ("answ*", 1), ("what -asked", 0), ("nothing", 0)]
+    {
+        let found = fixture.get(&format!("/api/history/sessions?q={}", q.replace(' ', "+"))).await.json();
+        assert_eq!(found["total"], total, "{q}");
+    }
+    for q in ["-asked", "%3F!", "%22"] {
+        let refused = fixture.get(&format!("/api/history/sessions?q={q}&limit=x")).await;
+        assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "{q}");
+        let fields =
+            refused.json()["detail"].as_array().unwrap().iter().map(|field| field["loc"].clone()).collect::<Vec<_>>();
+        assert_eq!(fields, [json!(["query", "q"]), json!(["query", "limit"])], "{q}");
+    }
+}
+
+#[tokio::test]
+async fn users_have_names() {
+    let fixture = Fixture::new().await;
+    record(&fixture).await;
+    assert_eq!(fixture.get("/api/history/users").await.json(), json!({"users": ["u/1"], "labels": {}}));
+    let path = "/api/history/user-labels/u%2F1";
+    assert_eq!(fixture.get(path).await.status, StatusCode::NOT_FOUND);
+    let put = async |body: &str| fixture.call(Method::PUT, path, Some(KEY), body).await;
+    let named = put(r#"{"display_name": " Ada  L. "}"#).await;
+    assert_eq!(named.json(), json!({"user_id": "u/1", "display_name": "Ada  L."}));
+    assert_eq!(fixture.get(path).await.json(), named.json());
+    assert_eq!(put(r#"{"display_name": "Ada"}"#).await.status, StatusCode::OK);
+    for wrong in
+        ["{}", r#"{"display_name": "  "}"#, r#"{"display_name": 7}"#, r#"{"display_name": "a\nb"}"#, r#"{"name": "x"}"#]
+    {
+        assert_eq!(put(wrong).await.status, StatusCode::UNPROCESSABLE_ENTITY, "{wrong}");
+    }
+    assert_eq!(fixture.get("/api/history/users").await.json(), json!({"users": ["u/1"], "labels": {"u/1": "Ada"}}));
+    assert_eq!(fixture.get("/api/history/user-labels").await.json(), json!({"labels": {"u/1": "Ada"}}));
+    let id = listed(&fixture).await;
+    let export = fixture.get(&format!("/api/history/sessions/{id}/export")).await;
+    assert!(export.text.contains("- Users: Ada (u/1)"), "{}", export.text);
+    for _ in 0..2 {
+        let gone = fixture.call(Method::DELETE, path, Some(KEY), "").await;
+        assert_eq!((gone.status, gone.json()), (StatusCode::OK, json!({"deleted": true})));
+    }
+    assert_eq!(fixture.get("/api/history/user-labels").await.json(), json!({"labels": {}}));
+}
+
+#[tokio::test]
+async fn an_export_that_fails_on_its_way_is_broken_off() {
+    let fixture = Fixture::new().await;
+    for number in 1..=3 {
+        turn(&fixture, &format!("01938f00-0000-7000-8000-00000000000{number}"), "what is asked").await;
+    }
+    let id = listed(&fixture).await;
+    let path = format!("/api/history/sessions/{id}/export/jsonl");
+    let request = Request::get(path).header("authorization", format!("Bearer {KEY}")).body(Body::empty()).unwrap();
+    let response = fixture.router.clone().oneshot(request).await.unwrap();
+    assert_eq!(response.status(), StatusCode::OK);
+    let mut body = response.into_body();
+    let first = body.frame().await.unwrap().unwrap().into_data().unwrap();
+    assert_eq!(first.iter().filter(|byte| **byte == b'\n').count(), 1, "the first turn");
+    fixture.state.recorder.store().close().await;
+    assert!(body.collect().await.is_err());
 }

@@ -6,7 +6,7 @@ use rstest::rstest;
 use serde_json::{Value, json};
 
 use super::{assistant, calling, contents, user};
-use crate::history::{Conversation, MessageType, call, diff, markdown, session};
+use crate::history::{Conversation, MessageType, call, diff, session};
 use crate::model::{Event, Start};
 use crate::recorder::{InFlight, Recorder, SentRequest};
 use crate::store::SessionFilter;
@@ -204,7 +204,8 @@ async fn what_was_only_converted_is_no_change(#[values(Db::Sqlite, Db::Postgres)
     let note = &turn.annotations[0];
     let told = "converted from responses to messages; left out: tools[1], store; put in: messages[2] ([go on])";
     assert_eq!((note.policy_name.as_str(), note.summary.as_str()), ("gateway", told));
-    assert!(markdown(&shown).contains("> Gateway: converted from responses to messages"));
+    let text = super::exports::pieces(&recorder, "s", crate::history::Format::Markdown).await.concat();
+    assert!(text.contains("> Gateway: converted from responses to messages"), "{text}");
 
     let compared = diff(recorder.store(), id(1)).await.expect("a query").expect("a call");
     assert_eq!(compared.blocks.iter().map(|block| block.change).collect::<Vec<_>>(), ["unchanged", "unchanged"]);

@@ -7,7 +7,7 @@ use super::{assistant, blocked, user};
 use crate::history::{Sessions, session, sessions};
 use crate::model::{Evaluation, Start};
 use crate::recorder::Recorder;
-use crate::store::{SessionFilter, Store, StoredPolicy};
+use crate::store::{Search, SessionFilter, Store, StoredPolicy};
 use crate::testing::{Db, answer, answered, end, id, messages as body, recorder_on, second, start};
 
 fn page() -> SessionFilter {
@@ -78,7 +78,7 @@ async fn sessions_are_filtered(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
         (SessionFilter { model: Some("small".into()), ..page() }, &[]),
         (SessionFilter { from: Some(second(6)), ..page() }, &[&alone, "b"]),
         (SessionFilter { to: Some(second(4)), ..page() }, &["a"]),
-        (SessionFilter { q: Some("100% don*".into()), ..page() }, &["a"]),
+        (SessionFilter { q: Search::parse("100% don*").ok(), ..page() }, &["a"]),
         (SessionFilter { policy_intervention: Some(true), ..page() }, &["a"]),
         (SessionFilter { policy_intervention: Some(false), ..page() }, &[&alone, "b"]),
     ];

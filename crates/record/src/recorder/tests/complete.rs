@@ -6,7 +6,7 @@ use serde_json::json;
 use super::*;
 use crate::database::{Database, DatabaseOptions};
 use crate::sql::{Query, Sql};
-use crate::store::SessionFilter;
+use crate::store::{Search, SessionFilter};
 use crate::testing::{Db, Home, answer, answered, end, messages, recorder_on, start};
 
 async fn every(sql: &mut Sql<'_>, query: &str) -> Vec<String> {
@@ -39,7 +39,7 @@ async fn derived(home: &Home) -> Vec<Vec<String>> {
 }
 
 async fn found(recorder: &Recorder, words: &str) -> Vec<String> {
-    let filter = SessionFilter { limit: 50, q: Some(words.into()), ..SessionFilter::default() };
+    let filter = SessionFilter { limit: 50, q: Search::parse(words).ok(), ..SessionFilter::default() };
     let page = recorder.store().sessions(&filter).await.expect("a page");
     page.sessions.into_iter().map(|row| row.session_id).collect()
 }

@@ -1,0 +1,6 @@
+-- Names that people gave to users.
+CREATE TABLE user_labels (
+    user_id TEXT NOT NULL PRIMARY KEY,
+    display_name TEXT NOT NULL,
+    set_at TIMESTAMPTZ NOT NULL
+);
