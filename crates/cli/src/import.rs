@@ -6,10 +6,10 @@ use std::process::ExitCode;
 
 use luthien_gateway::clock::Clock;
 use luthien_policy::catalogue::PolicySpec;
-use luthien_record::Importer;
 use luthien_record::import::{Options, Summary, Target, Watch, luthien_proxy};
 use luthien_record::older::{LeftOut, OlderControl, OlderError, OlderPolicy, OlderRecord, Unreadable};
 use luthien_record::store::StoredPolicy;
+use luthien_record::{Importer, Store};
 use serde_json::json;
 
 use crate::admin_client::AdminClient;
@@ -41,13 +41,13 @@ async fn proxy(args: ProxyArgs) -> Result<ExitCode, Failure> {
     if let Some(policy) = policy.as_ref().filter(|_| args.with_policy) {
         check(&loaded, policy)?;
     }
-    let labels = from.labels().await.map_err(older)?.len();
+    let labels = from.labels().await.map_err(older)?;
     let left_out = from.left_out().await.map_err(older)?;
     let mut target = if args.dry_run {
         Target::Nowhere(archive::open(&args.record).await?)
     } else {
         loaded.open_folder()?;
-        let importer = Importer::open(&loaded.database(), loaded.database_options()).await;
+        let importer = Importer::open(&loaded.database(), loaded.database_options(), loaded.redactor()?).await;
         Target::Record(Box::new(importer.map_err(|e| Failure::new(e.to_string()))?))
     };
     let rejects = args.rejects.clone().unwrap_or_else(|| loaded.folder().join("import-rejects.jsonl"));
@@ -61,10 +61,14 @@ async fn proxy(args: ProxyArgs) -> Result<ExitCode, Failure> {
         Some(policy) => Some(set(&args.record, &target, policy).await?),
         None => None,
     };
+    let mut names = Names { there: labels.len(), taken: None };
     if let Target::Record(importer) = target {
+        if args.with_labels {
+            names.taken = Some(name_users(importer.store(), &labels).await?);
+        }
         importer.close().await;
     }
-    let told = Told { summary, policy, set, labels, left_out, rejects: watch.written(), dry_run: args.dry_run };
+    let told = Told { summary, policy, set, names, left_out, rejects: watch.written(), dry_run: args.dry_run };
     print(&if args.json { format!("{:#}\n", told.json()) } else { words::proxy(&told) })?;
     Ok(ExitCode::SUCCESS)
 }
@@ -81,7 +85,7 @@ async fn control(args: ControlArgs) -> Result<ExitCode, Failure> {
         let policy = named.ok_or_else(|| Failure::new(format!("there is no policy {name} there")))?;
         check(&loaded, policy)?;
         loaded.open_folder()?;
-        let importer = Importer::open(&loaded.database(), loaded.database_options()).await;
+        let importer = Importer::open(&loaded.database(), loaded.database_options(), loaded.redactor()?).await;
         let target = Target::Record(Box::new(importer.map_err(|e| Failure::new(e.to_string()))?));
         version = Some(set(&args.record, &target, policy).await?);
     }
@@ -100,17 +104,24 @@ struct Told {
     policy: Option<OlderPolicy>,
     /// What was said when the policy was set.
     set: Option<String>,
-    labels: usize,
+    names: Names,
     left_out: Vec<LeftOut>,
     rejects: Option<PathBuf>,
     dry_run: bool,
+}
+
+/// The names of users.
+struct Names {
+    there: usize,
+    /// How many were taken over, where that was asked for.
+    taken: Option<usize>,
 }
 
 impl Told {
     fn json(&self) -> serde_json::Value {
         json!({
             "dry_run": self.dry_run, "summary": self.summary, "policy": self.policy, "policy_set": self.set,
-            "labels_left_out": self.labels, "left_out": self.left_out, "rejects": self.rejects,
+            "labels": self.names.there, "labels_taken": self.names.taken, "left_out": self.left_out, "rejects": self.rejects,
         })
     }
 }
@@ -159,8 +170,20 @@ fn create(path: &Path) -> std::io::Result<std::fs::File> {
     options.open(path)
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it is given to map_err")]
 fn older(error: OlderError) -> Failure {
     Failure::new(error.to_string())
+}
+
+/// Gives users the names that they had there, where they have none here; gives how many.
+async fn name_users(store: &Store, labels: &[(String, String)]) -> Result<usize, Failure> {
+    let (known, at) = (store.labels().await?, Clock::system().now());
+    let mut taken = 0;
+    for (user, name) in labels.iter().filter(|(user, _)| !known.contains_key(user)) {
+        store.set_label(user, name, at).await?;
+        taken += 1;
+    }
+    Ok(taken)
 }
 
 /// Whether this version can load the policy.

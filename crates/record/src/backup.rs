@@ -6,6 +6,7 @@
 
 use std::fs::File;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -30,6 +31,14 @@ use pages::Pages;
 
 /// The key files' place among the rows: before the tables, a name and its bytes each.
 const KEY_CELLS: usize = 2;
+
+/// How long one statement may take: a large table is counted, or a large record's schema changed.
+const STATEMENT: Duration = Duration::from_hours(1);
+
+/// The options for that.
+fn patient(options: DatabaseOptions) -> DatabaseOptions {
+    DatabaseOptions { query_timeout: options.query_timeout.max(STATEMENT), ..options }
+}
 
 /// Why a backup could not be made or restored.
 #[derive(Debug, thiserror::Error)]
@@ -106,7 +115,7 @@ pub async fn backup(
     about: About,
     mut told: impl FnMut(u64, u64),
 ) -> Result<Header, BackupError> {
-    let database = Database::parse(url, options)?;
+    let database = Database::parse(url, patient(options))?;
     if database.path().is_some_and(|file| !file.is_file()) {
         return Err(BackupError::NoRecord(database.shown()));
     }

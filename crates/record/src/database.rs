@@ -10,7 +10,11 @@ pub(crate) mod migrations;
 mod postgres;
 mod sqlite;
 
+/// Tables by which an older proxy's database is known.
+const OLDER: [&str; 2] = ["conversation_calls", "client_api_keys"];
+
 pub use migrations::{MigrationStatus, SchemaStatus, Standing};
+pub(crate) use postgres::apart;
 pub(crate) use sqlite::{FileIdentity, file_identity};
 
 /// Connections and patience.

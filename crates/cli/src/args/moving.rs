@@ -103,6 +103,10 @@ pub(crate) struct ProxyArgs {
     #[arg(long, conflicts_with = "dry_run")]
     pub(crate) with_policy: bool,
 
+    /// Take over the names of users who have none here
+    #[arg(long, conflicts_with = "dry_run")]
+    pub(crate) with_labels: bool,
+
     /// Where to write down what cannot be read, as JSON lines [default: import-rejects.jsonl in the data folder]
     #[arg(long, value_name = "FILE")]
     pub(crate) rejects: Option<PathBuf>,

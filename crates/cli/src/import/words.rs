@@ -28,7 +28,10 @@ pub(super) fn proxy(told: &Told) -> String {
     line(sum.rejected, "calls could not be imported");
     line(sum.events_rejected, "events could not be read; their calls were imported without them");
     line(sum.orphans, "events belong to no call and were left out");
-    line(told.labels as u64, "names of users were left out: set them again");
+    match told.names.taken {
+        Some(taken) => line(taken as u64, "names of users were taken over"),
+        None => line(told.names.there as u64, "names of users were left out; --with-labels takes them over"),
+    }
     if let Some(path) = &told.rejects {
         let _ = writeln!(out, "  what could not be read is named in {}", path.display());
     }
@@ -91,6 +94,7 @@ mod tests {
     use luthien_record::older::LeftOut;
     use serde_json::json;
 
+    use super::super::Names;
     use super::*;
 
     #[test]
@@ -105,14 +109,22 @@ mod tests {
         };
         let summary = Summary { calls: 5, imported: 3, already: 1, under_way: 1, one_answer: 2, ..Summary::default() };
         let left_out = vec![LeftOut { table: "auth_config".into(), rows: 1, why: "set AUTH_MODE instead" }];
-        let mut told =
-            Told { summary, policy: Some(policy), set: None, labels: 0, left_out, rejects: None, dry_run: false };
+        let mut told = Told {
+            summary,
+            policy: Some(policy),
+            set: None,
+            names: Names { there: 3, taken: None },
+            left_out,
+            rejects: None,
+            dry_run: false,
+        };
         let text = proxy(&told);
         assert!(text.starts_with("5 calls: 3 imported, 1 in the record already\n  1 still under way there"), "{text}");
         assert!(text.contains("  2 streamed: ") && text.contains("without thinking"), "{text}");
         assert!(text.contains("Not imported: auth_config (1 rows): set AUTH_MODE instead\n"), "{text}");
         let class = "    class: \"luthien_proxy.policies.all_caps_policy:AllCapsPolicy\"\n    config: {}\n";
         assert!(text.ends_with(class), "{text}");
+        assert!(text.contains("  3 names of users were left out; --with-labels"), "{text}");
         told.dry_run = true;
         assert!(proxy(&told).contains("3 would be imported"));
     }

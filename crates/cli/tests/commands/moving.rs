@@ -19,6 +19,8 @@ db = sqlite3.connect(sys.argv[1])
 db.execute("CREATE TABLE conversation_calls (call_id TEXT PRIMARY KEY, model_name TEXT, provider TEXT, status TEXT, created_at TEXT, completed_at TEXT, session_id TEXT, user_id TEXT)")
 db.execute("CREATE TABLE conversation_events (id TEXT PRIMARY KEY, call_id TEXT, event_type TEXT, payload TEXT, created_at TEXT, session_id TEXT)")
 db.execute("CREATE TABLE current_policy (id INTEGER PRIMARY KEY, policy_class_ref TEXT, config TEXT, enabled_at TEXT, enabled_by TEXT)")
+db.execute("CREATE TABLE user_labels (user_id TEXT PRIMARY KEY, display_name TEXT)")
+db.execute("INSERT INTO user_labels VALUES ('u1', 'Ada')")
 db.execute("INSERT INTO current_policy VALUES (1, '{policy}', '{{}}', '2025-01-02 03:04:05', 'ada')")
 at = "2025-01-02 03:04:05"
 db.execute("INSERT INTO conversation_calls VALUES (?, 'claude-x', NULL, NULL, ?, NULL, 'imported-session', NULL)", ("{CALL}", at))
@@ -59,8 +61,11 @@ fn what_an_older_proxy_recorded_is_shown_here() {
     let shown = home.luthien(&["show", "imported-session"]).out;
     assert!(shown.contains("an old question") && shown.contains("an old answer"), "{shown}");
 
-    let again = json(&home.luthien(&["import", "luthien-proxy", &old, "--json"]));
+    let again = json(&home.luthien(&["import", "luthien-proxy", &old, "--json", "--with-labels"]));
     assert_eq!((&again["summary"]["imported"], &again["summary"]["already"]), (&0.into(), &1.into()));
+    assert_eq!((&again["labels"], &again["labels_taken"]), (&1.into(), &1.into()));
+    let again = json(&home.luthien(&["import", "luthien-proxy", &old, "--json", "--with-labels"]));
+    assert_eq!(again["labels_taken"], 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,8 +8,8 @@ use sqlx::Connection as _;
 use super::cell::Cell;
 use super::file::{Header, KeyFile, Reading};
 use super::tables::{SESSION, Table, made_anew, tables};
-use super::{BackupError, KEY_CELLS, newest};
-use crate::database::{Database, DatabaseOptions, migrations};
+use super::{BackupError, KEY_CELLS, newest, patient};
+use crate::database::{Database, DatabaseOptions, apart, migrations};
 use crate::recorder::complete::complete;
 use crate::sql::insert::Insert;
 use crate::sql::{Connection, Kind, Query, Sql, Value};
@@ -39,7 +39,7 @@ pub async fn restore(
     mut told: impl FnMut(u64, u64),
 ) -> Result<Restored, BackupError> {
     let mut reading = Reading::open(path)?;
-    let database = Database::parse(url, options)?;
+    let database = Database::parse(url, patient(options))?;
     let known = migrations::newest(database.kind());
     if reading.header.migration > known {
         let (found, version) = (reading.header.migration, reading.header.version.clone());
@@ -146,6 +146,7 @@ async fn into_server(
     told: &mut impl FnMut(u64, u64),
 ) -> Result<Option<String>, BackupError> {
     let Connection::Postgres(mut connection, within) = database.connect_bare().await? else { return Ok(None) };
+    apart(&mut connection).await?;
     let mut work = connection.begin().await?;
     let mut sql = Sql::Postgres(&mut work, within);
     let others = "SELECT COUNT(*) FROM pg_stat_activity WHERE application_name = 'luthien'
@@ -162,13 +163,14 @@ async fn into_server(
     if used {
         sql.run(Query::new(format!("CREATE SCHEMA {schema}"))).await?;
     }
-    for table in ours(&mut sql).await? {
-        sql.run(Query::new(if used {
-            format!("ALTER TABLE {table} SET SCHEMA {schema}")
-        } else {
-            format!("DROP TABLE {table}")
-        }))
-        .await?;
+    let old = ours(&mut sql).await?;
+    if used {
+        for table in old {
+            sql.run(Query::new(format!("ALTER TABLE {table} SET SCHEMA {schema}"))).await?;
+        }
+    } else if !old.is_empty() {
+        // Together: some refer to others.
+        sql.run(Query::new(format!("DROP TABLE {}", old.join(", ")))).await?;
     }
     migrations::postgres_to(&mut work, &database.shown(), reading.header.migration).await?;
     load(&mut Sql::Postgres(&mut work, within), reading, path, told).await?;

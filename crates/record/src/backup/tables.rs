@@ -1,5 +1,7 @@
 //! Which tables a backup holds, as the database itself tells them: new ones are in it without being named here.
 
+use std::collections::HashSet;
+
 use sqlx::error::BoxDynError;
 
 use super::cell::Kind;
@@ -52,8 +54,29 @@ impl Table {
     }
 }
 
-/// The tables of this database, sorted by name.
+/// The tables of this database, those that refer to others last.
 pub(super) async fn tables(sql: &mut Sql<'_>) -> Result<Vec<Table>, sqlx::Error> {
+    let referring = referring(sql).await?;
+    let mut tables = by_name(sql).await?;
+    tables.sort_by_key(|table| referring.contains(&table.name));
+    Ok(tables)
+}
+
+/// The tables with rows that need a row of another table.
+async fn referring(sql: &mut Sql<'_>) -> Result<HashSet<String>, sqlx::Error> {
+    let query = Query::new(match sql.kind() {
+        sql::Kind::Sqlite => {
+            "SELECT DISTINCT m.name FROM sqlite_master m JOIN pragma_foreign_key_list(m.name) f WHERE m.type = 'table'"
+        }
+        sql::Kind::Postgres => {
+            "SELECT DISTINCT CAST(table_name AS TEXT) FROM information_schema.table_constraints
+            WHERE constraint_type = 'FOREIGN KEY' AND table_schema = current_schema()"
+        }
+    });
+    sql.all(query).await?.iter().map(|row| row.get(0)).collect()
+}
+
+async fn by_name(sql: &mut Sql<'_>) -> Result<Vec<Table>, sqlx::Error> {
     let columns = match sql.kind() {
         // The index of words is a virtual table; what it holds is in plain ones beside it.
         sql::Kind::Sqlite => {

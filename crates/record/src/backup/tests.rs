@@ -47,6 +47,8 @@ async fn filled(db: Db) -> (Home, Recorder) {
             flight.decision(decision("tool_call_judge", "block"));
             flight.event(event("policy.judge.tool_call_blocked"));
         }
+        // A table that refers to another.
+        flight.heads(|kept| kept.inbound.url = format!("/v1/messages?{number}"));
         flight.finish(End { error: (number == 3).then(|| "why".into()), ..end(number) });
         said.push(json!({"role": "assistant", "content": "yes"}));
     }
@@ -98,6 +100,9 @@ async fn a_record_comes_back_on_either_database(
     assert_eq!(history::session(again.store(), "s").await.expect("a query"), session);
     let page = again.store().sessions(&SessionFilter { limit: 10, ..SessionFilter::default() }).await;
     assert_eq!(page.expect("a query"), sessions.expect("a query"));
+    let log = recorder.store().request_log(id(2)).await.expect("a query");
+    assert_eq!(again.store().request_log(id(2)).await.expect("a query"), log);
+    assert_eq!(log[0].log.url, "/v1/messages?2");
     assert_eq!(again.store().current_policy().await.expect("a query"), Some((1, policy())));
     assert_eq!(again.store().set_policy(&policy()).await.expect("set"), 2);
     for (words, found) in [("\"worth a content\"", 1), ("nowhere", 0)] {

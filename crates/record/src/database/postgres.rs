@@ -40,13 +40,21 @@ impl Server {
 
     /// A connection, whatever the schema.
     pub(super) async fn open(&self) -> Result<PgConnection, OpenError> {
-        let connecting = timeout(self.options.connect_timeout, PgConnection::connect_with(&self.connect));
+        let connecting = timeout(self.options.connect_timeout, async {
+            let mut connection = PgConnection::connect_with(&self.connect).await?;
+            look_in_own_schema(&mut connection).await?;
+            Ok(connection)
+        });
         connecting.await.map_err(|_| self.failed(sqlx::Error::PoolTimedOut))?.map_err(|error| self.failed(error))
     }
 
     pub(super) async fn connect(&self, migrate: bool) -> Result<PgConnection, OpenError> {
         let late = |_| self.failed(sqlx::Error::PoolTimedOut);
         let mut connection = self.open().await?;
+        if migrate {
+            let made = timeout(self.options.query_timeout, apart(&mut connection)).await.map_err(late)?;
+            made.map_err(|error| self.failed(error))?;
+        }
         timeout(MIGRATING, migrations::of_postgres(&mut connection, &self.shown, migrate)).await.map_err(late)??;
         // What nobody waits for any more would go on waiting for locks, once more with every attempt.
         let limit = format!("SET statement_timeout = {}", self.limit());
@@ -65,6 +73,7 @@ impl Server {
 
     fn pool(&self, size: u32) -> PgPool {
         let pool = PgPoolOptions::new().max_connections(size).acquire_timeout(self.options.connect_timeout);
+        let pool = pool.after_connect(|connection, _| Box::pin(look_in_own_schema(connection)));
         // The server ends what nobody waits for any more.
         pool.connect_lazy_with(self.connect.clone().options([("statement_timeout", self.limit().to_string())]))
     }
@@ -77,6 +86,29 @@ impl Server {
     fn limit(&self) -> u128 {
         self.options.query_timeout.as_millis()
     }
+}
+
+/// Where the record is when an older proxy's tables are in the database too.
+const OWN: &str = "luthien";
+
+/// Has a connection look for tables in the record's own schema first; where there is none, nothing changes.
+async fn look_in_own_schema(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    let path = "SELECT set_config('search_path', $1 || ', ' || current_setting('search_path'), false)";
+    sqlx::query(path).bind(OWN).execute(connection).await.map(|_| ())
+}
+
+/// Makes the record's own schema where an older proxy's tables are in the way: some have the names of ours.
+pub(crate) async fn apart(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    let tables = "SELECT COUNT(*) FILTER (WHERE tablename = ANY ($1)) > 0 AND COUNT(*) FILTER (WHERE tablename = '_sqlx_migrations') = 0
+        FROM pg_tables WHERE schemaname = current_schema()";
+    let theirs: bool = sqlx::query_scalar(tables).bind(super::OLDER.to_vec()).fetch_one(&mut *connection).await?;
+    if theirs {
+        tracing::info!(
+            "an older proxy's tables are in the database; the record is kept beside them, in the schema {OWN}"
+        );
+        sqlx::query(AssertSqlSafe(format!("CREATE SCHEMA IF NOT EXISTS {OWN}"))).execute(connection).await?;
+    }
+    Ok(())
 }
 
 /// A URL as it may be shown: its password, and one in its query, is left out.

@@ -57,8 +57,27 @@ impl File {
 
     pub(super) async fn connect(&self, create: bool, migrate: bool) -> Result<SqliteConnection, OpenError> {
         let mut connection = self.open(create).await?;
+        self.refuse_older(&mut connection).await?;
         migrations::of_sqlite(&mut connection, &self.url, migrate).await?;
         Ok(connection)
+    }
+
+    /// Refuses an older proxy's file: some of its tables have the names of ours.
+    async fn refuse_older(&self, connection: &mut SqliteConnection) -> Result<(), OpenError> {
+        let tables = "SELECT name FROM sqlite_master WHERE type = 'table'";
+        let tables: Vec<String> = sqlx::query_scalar(tables)
+            .fetch_all(connection)
+            .await
+            .map_err(|source| OpenError::Database { url: self.url.clone(), source })?;
+        let has = |name: &str| tables.iter().any(|table| table == name);
+        if has("_sqlx_migrations") || !super::OLDER.into_iter().any(has) {
+            return Ok(());
+        }
+        let path = self.path.display();
+        let why = format!(
+            "it is the database of an older proxy; give the gateway one of its own (without DATABASE_URL it is luthien.db in the data folder), and take over what was recorded by `luthien import luthien-proxy {path}`"
+        );
+        Err(OpenError::Schema { url: self.url.clone(), why })
     }
 
     /// The same, whatever the schema.

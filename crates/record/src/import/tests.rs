@@ -4,9 +4,11 @@ use rstest::rstest;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::DatabaseOptions;
 use crate::history;
 use crate::model::{Evaluation, Status};
 use crate::older::testing::OldDatabase;
+use crate::redact::Redactor;
 use crate::testing::{Db, Home};
 
 const FIRST: &str = "c3b1a2d4-0000-4000-8000-000000000001";
@@ -47,7 +49,7 @@ impl Here {
     async fn new(db: Db) -> Self {
         let home = Home::new(db);
         let config = home.config();
-        let importer = Importer::open(&config.database, config.options).await.expect("an importer");
+        let importer = Importer::open(&config.database, config.options, config.redactor).await.expect("an importer");
         Self { _home: home, into: Target::Record(Box::new(importer)) }
     }
 
@@ -320,4 +322,45 @@ async fn another_database_is_refused(#[values(Db::Sqlite, Db::Postgres)] db: Db)
     assert_eq!(refused, "this is no database of luthien-proxy: the table `conversation_events` is missing");
     let refused = OlderRecord::open("/nowhere/old.db").await.expect_err("refused").to_string();
     assert!(refused.starts_with("there is no database at `/nowhere/old.db`"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_record_is_kept_beside_an_older_proxys_on_the_same_server() {
+    let mut from = OldDatabase::new(Db::Postgres).await;
+    // In the way of tables of this record.
+    from.run("CREATE TABLE policies (name TEXT PRIMARY KEY)").await;
+    let (asked, said) = (request(&["one"]), answer("yes"));
+    whole(&mut from, FIRST, "2025-01-02 03:04:05", [&asked, &asked], [&said, &said]).await;
+    let importer =
+        Importer::open(&from.place, DatabaseOptions::default(), Redactor::default()).await.expect("an importer");
+    let mut into = Target::Record(Box::new(importer));
+    let (summary, _) = run(&from, &mut into, options()).await;
+    assert_eq!(summary, Summary { calls: 1, imported: 1, ..Summary::default() });
+    let again = Store::open(&from.place, DatabaseOptions::default()).await.expect("opened");
+    assert_eq!(again.calls(10).await.expect("a query").total, 1);
+    assert_eq!(again.current_policy().await.expect("a query"), None);
+}
+
+#[tokio::test]
+async fn an_older_proxys_file_is_not_recorded_to() {
+    let from = OldDatabase::new(Db::Sqlite).await;
+    let url = format!("sqlite://{}", from.place);
+    let refused =
+        Importer::open(&url, DatabaseOptions::default(), Redactor::default()).await.expect_err("refused").to_string();
+    assert!(refused.contains(&format!("luthien import luthien-proxy {}", from.place)), "{refused}");
+}
+
+#[tokio::test]
+async fn what_is_not_to_be_stored_is_not_imported_either() {
+    let mut from = OldDatabase::new(Db::Sqlite).await;
+    let (asked, said) = (request(&["my canary-12345"]), answer("a canary-12345"));
+    whole(&mut from, FIRST, "2025-01-02 03:04:05", [&asked, &asked], [&said, &said]).await;
+    from.event(FIRST, "policy.x.y", "2025-01-02 03:04:05", &json!({"said": "canary-12345"})).await;
+    let home = Home::new(Db::Sqlite);
+    let redactor = Redactor::new([("canary", r"\bcanary-\w{4,}")]).expect("a pattern");
+    let importer = Importer::open(&home.config().database, home.config().options, redactor).await.expect("an importer");
+    let mut here = Here { _home: home, into: Target::Record(Box::new(importer)) };
+    here.import(&from, options()).await;
+    let found = format!("{:?}", here.found(FIRST).await.expect("imported"));
+    assert!(!found.contains("canary-12345") && found.contains("my "), "{found}");
 }

@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use super::gather::Pieces;
+use super::gather::{Pieces, State};
 use super::writer::Writer;
 use super::{OpenError, WriteError};
 use crate::database::{Database, DatabaseOptions};
 use crate::import::ImportError;
 use crate::model::TransactionId;
+use crate::redact::Redactor;
 use crate::store::Store;
 
 /// How long a database that takes nothing is tried again: another writer may hold it.
@@ -33,14 +34,15 @@ pub struct Refused {
 pub struct Importer {
     writer: Writer,
     store: Store,
+    redactor: Redactor,
 }
 
 impl Importer {
-    /// Opens the database, made and migrated if needed.
-    pub async fn open(url: &str, options: DatabaseOptions) -> Result<Self, OpenError> {
+    /// Opens the database, made and migrated if needed. What `redactor` finds is not stored.
+    pub async fn open(url: &str, options: DatabaseOptions, redactor: Redactor) -> Result<Self, OpenError> {
         let database = Database::parse(url, options)?;
         let store = Store::new(&database);
-        Ok(Self { writer: Writer::open(database).await?, store })
+        Ok(Self { writer: Writer::open(database).await?, store, redactor })
     }
 
     /// What is recorded.
@@ -51,6 +53,7 @@ impl Importer {
     /// Stores transactions, all or none but those that the database refuses; those that are there already stay as they are.
     pub(crate) async fn import(&mut self, some: Vec<Pieces>) -> Result<Vec<Refused>, ImportError> {
         let until = Instant::now() + PATIENCE;
+        let some: Vec<_> = some.into_iter().map(|pieces| self.redacted(pieces)).collect();
         loop {
             let refused = RefCell::new(Vec::new());
             let told = |pieces: &Pieces| {
@@ -67,6 +70,12 @@ impl Importer {
                 }
             }
         }
+    }
+
+    fn redacted(&self, pieces: Pieces) -> Pieces {
+        let mut state = State::redacted(pieces, self.redactor.clone());
+        state.seal();
+        state.pieces
     }
 
     /// Closes the connections.
