@@ -12,6 +12,7 @@ use crate::recorder::OpenError;
 use crate::sql::sessions::ListedSession;
 use crate::sql::{self, Pool, Sql};
 
+mod client_keys;
 mod cursor;
 mod labels;
 mod names;
@@ -19,6 +20,7 @@ mod policies;
 pub(crate) mod rebuild;
 mod request_logs;
 
+pub use client_keys::StoredClientKey;
 pub use cursor::Cursor;
 pub use policies::{StoredAssignment, StoredPanic, StoredPolicy};
 use rebuild::{Pieces, Rebuild};
