@@ -7,6 +7,7 @@ mod approvals;
 mod assignments;
 mod auth;
 mod calls;
+mod client_keys;
 mod error;
 mod form;
 mod halt;
@@ -31,6 +32,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::activity::Activity;
 use crate::approvals::Approvals;
+use crate::client_keys::ClientKeys;
 use crate::notify::Notifier;
 use crate::policy_state::PolicyState;
 use crate::replicas::Link;
@@ -53,10 +55,21 @@ pub struct AdminState {
     pub redis: Option<Link>,
     /// The active policy.
     pub policies: Arc<PolicyState>,
+    /// The keys that clients were given.
+    pub client_keys: ClientKeys,
+    /// The key of the hash by which callers are known.
+    pub identity_key: [u8; 32],
     /// The key that opens the routes under `/api`.
     pub key: AdminKey,
     /// Cancelled when the gateway has been told to stop: from then on it is not ready.
     pub stopping: CancellationToken,
+}
+
+impl AdminState {
+    /// Puts in force what the database says of client keys now.
+    async fn changed_client_keys(&self) -> Result<(), ApiError> {
+        Ok(self.client_keys.take(self.recorder.store()).await?)
+    }
 }
 
 /// All routes that are no model traffic. What it does not know is answered 404.
@@ -75,6 +88,8 @@ pub fn router(state: AdminState) -> Router {
         .route("/admin/policy/assignments", get(assignments::list).post(assignments::add))
         .route("/admin/policy/assignments/ended", get(assignments::ended))
         .route("/admin/policy/assignments/{id}", get(assignments::one).delete(assignments::end))
+        .route("/admin/client-keys", get(client_keys::list).post(client_keys::create))
+        .route("/admin/client-keys/{id}", get(client_keys::one).delete(client_keys::revoke))
         .route("/admin/panic", get(halt::show).post(halt::turn))
         .route("/admin/panic/history", get(halt::history))
         .route("/history/sessions", get(history::sessions))

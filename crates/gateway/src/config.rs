@@ -7,6 +7,7 @@ use std::time::Duration;
 use luthien_wire::Dialect;
 use secrecy::SecretString;
 
+use crate::rates::{MOST_ACCOUNTS, Quota};
 use crate::redaction::SecretNames;
 
 mod models;
@@ -41,12 +42,31 @@ pub struct GatewayConfig {
     /// Other paths under `/v1/` that are passed on unseen by response policies (`ALLOWED_PATHS`); a `*` at the end
     /// stands for anything. The rest is refused.
     pub allowed_paths: Vec<String>,
+    /// How many requests callers may make.
+    pub rates: RateConfig,
     /// Overrides for all judges.
     pub judge: JudgeConfig,
     /// Which headers and parameters hold secrets.
     pub secret_names: Arc<SecretNames>,
     /// The heads of raw HTTP go on the record (`ENABLE_REQUEST_LOGGING`).
     pub log_raw_http: bool,
+}
+
+/// How many requests callers may make.
+#[derive(Clone, Debug)]
+pub struct RateConfig {
+    /// For callers whose key says nothing else; `None`: as many as they like.
+    pub usual: Option<Quota>,
+    /// How many callers are counted at once.
+    pub most_accounts: usize,
+    /// Where several gateways count together.
+    pub redis: Option<redis::Client>,
+}
+
+impl Default for RateConfig {
+    fn default() -> Self {
+        Self { usual: None, most_accounts: MOST_ACCOUNTS, redis: None }
+    }
 }
 
 /// What [`GatewayConfig::allowed_paths`] is unless the operator says otherwise: their answers are not a model's words.

@@ -2,14 +2,16 @@
 
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, HeaderValue};
+use jiff::Timestamp;
 use luthien_wire::Dialect;
 use memchr::memmem;
 use secrecy::{ExposeSecret, SecretString};
 use subtle::ConstantTimeEq;
 
+use crate::client_keys::{self, ClientKeys, KeyLimits, Known};
 use crate::config::{AuthMode, GatewayConfig};
 use crate::errors::GatewayError;
-use crate::headers::{API_KEY, FORWARD_KEY};
+use crate::headers::{API_KEY, FORWARD_KEY, GATEWAY_KEY};
 use crate::upstream::Upstream;
 
 /// The gateway's side of authentication.
@@ -17,6 +19,8 @@ use crate::upstream::Upstream;
 pub(crate) struct Keys {
     mode: AuthMode,
     client: Option<SecretString>,
+    /// Those that were given out.
+    issued: ClientKeys,
     admin: Option<SecretString>,
     identity: [u8; 32],
 }
@@ -26,8 +30,10 @@ pub(crate) struct Keys {
 pub(crate) struct Caller {
     /// The keyed hash of its credential.
     pub(crate) identity: [u8; 16],
-    /// It brought the gateway key.
+    /// It brought a gateway key.
     pub(crate) trusted: bool,
+    /// What its key may use, where it brought one that was given out.
+    pub(crate) limits: KeyLimits,
     /// What its requests carry upstream.
     pub(crate) forward: Forward,
 }
@@ -54,27 +60,43 @@ impl Forward {
 }
 
 impl Keys {
-    pub(crate) fn new(config: &GatewayConfig) -> Self {
+    pub(crate) fn new(config: &GatewayConfig, issued: ClientKeys) -> Self {
         Self {
             mode: config.auth_mode,
             client: config.client_key.clone(),
+            issued,
             admin: config.admin_key.clone(),
             identity: config.identity_key,
         }
     }
 
-    /// Decides who calls, from the headers alone.
-    pub(crate) fn authenticate(&self, headers: &HeaderMap) -> Result<Caller, GatewayError> {
-        let brought = [headers.get(API_KEY).map(HeaderValue::as_bytes), headers.get(AUTHORIZATION).map(bearer)];
-        let brought = brought.into_iter().flatten().filter(|key| !key.is_empty());
-        let (mut gateway, mut admin, mut own) = (None, false, None);
-        for key in brought {
+    /// Decides who calls, from the headers alone. A key of the gateway's that does not hold is refused, whatever else came: who
+    /// brings one means to be let in by it.
+    pub(crate) fn authenticate(&self, headers: &HeaderMap, now: Timestamp) -> Result<Caller, GatewayError> {
+        let apart = headers.get(GATEWAY_KEY).map(bearer);
+        let usual = [headers.get(API_KEY).map(HeaderValue::as_bytes), headers.get(AUTHORIZATION).map(bearer)];
+        let (mut gateway, mut admin, mut own, mut limits) = (None, false, None, KeyLimits::default());
+        for (key, apart) in [(apart, true), (usual[0], false), (usual[1], false)] {
+            let Some(key) = key.filter(|key| !key.is_empty()) else { continue };
             if same(self.client.as_ref(), key) {
-                gateway = Some(key);
-            } else if same(self.admin.as_ref(), key) {
-                admin = true;
-            } else {
-                own = own.or(Some(key));
+                gateway = gateway.or(Some(key));
+                continue;
+            }
+            match self.issued.find(key, now) {
+                Known::Key(known) => {
+                    if gateway.is_none() {
+                        limits = known.limits;
+                    }
+                    gateway = gateway.or(Some(key));
+                }
+                Known::Ended(why) => return Err(GatewayError::BadCredential(why)),
+                Known::Other if same(self.admin.as_ref(), key) => admin = true,
+                Known::Other if apart => {
+                    return Err(GatewayError::BadCredential(
+                        "what came as x-luthien-api-key is no key of this gateway",
+                    ));
+                }
+                Known::Other => own = own.or(Some(key)),
             }
         }
         let given =
@@ -102,14 +124,11 @@ impl Keys {
             (None, Some(own), _) => (Forward::AsBrought, own),
             (None, None, gateway) => (Forward::ServerKey, gateway.unwrap_or_default()),
         };
-        Ok(Caller { identity: self.identity(identity), trusted, forward })
+        Ok(Caller { identity: self.identity(identity), trusted, limits, forward })
     }
 
     fn identity(&self, credential: &[u8]) -> [u8; 16] {
-        let hash = blake3::keyed_hash(&self.identity, credential);
-        let mut short = [0; 16];
-        short.copy_from_slice(&hash.as_bytes()[..16]);
-        short
+        identity_of(&self.identity, credential)
     }
 
     /// Which credential goes with a caller's request to an upstream. `callers` says that the caller's own may: it is the
@@ -121,7 +140,7 @@ impl Keys {
             Ok(caller.forward.clone())
         } else if upstream.key.is_none() {
             Err(GatewayError::NoOwnKey(upstream.name.clone()))
-        } else if self.client.is_some() && !caller.trusted {
+        } else if (self.client.is_some() || self.issued.any()) && !caller.trusted {
             Err(GatewayError::NotForCaller(upstream.name.clone()))
         } else {
             Ok(Forward::ServerKey)
@@ -137,6 +156,7 @@ impl Keys {
         upstream: &Upstream,
     ) -> Result<(), GatewayError> {
         headers.remove(FORWARD_KEY);
+        headers.remove(GATEWAY_KEY);
         self.strip_gateway_keys(headers);
         if upstream.keyless {
             headers.remove(API_KEY);
@@ -175,7 +195,7 @@ impl Keys {
         [&self.client, &self.admin].into_iter().flatten().any(|key| {
             let key = key.expose_secret().as_bytes();
             text.len() >= key.len() && !key.is_empty() && memmem::find(text, key).is_some()
-        })
+        }) || client_keys::stands_in(text)
     }
 
     /// The query for the upstream: without pairs that hold a gateway key, else as it came.
@@ -187,6 +207,14 @@ impl Keys {
         let rest: Vec<&str> = query.split('&').filter(|pair| !holds(pair)).collect();
         rest.join("&")
     }
+}
+
+/// By which the holder of a credential is known: its keyed hash.
+pub(crate) fn identity_of(key: &[u8; 32], credential: &[u8]) -> [u8; 16] {
+    let hash = blake3::keyed_hash(key, credential);
+    let mut short = [0; 16];
+    short.copy_from_slice(&hash.as_bytes()[..16]);
+    short
 }
 
 /// Takes out what a caller proves itself with to its own vendor, by the names of headers and by the credentials' text: for

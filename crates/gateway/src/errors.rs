@@ -36,6 +36,14 @@ pub(crate) enum GatewayError {
         "the gateway has no server key for the upstream `{0}`: ask its operator to set one, or send a key of your own"
     )]
     NoServerKey(String),
+    /// The caller makes too many requests.
+    #[error("more than {per_minute} requests a minute: wait {} seconds", wait.as_secs() + 1)]
+    TooMany {
+        /// How many it may make.
+        per_minute: u32,
+        /// How long it has to wait.
+        wait: Duration,
+    },
     /// The body is not what the endpoint takes.
     #[error("{0}")]
     BadRequest(String),
@@ -181,6 +189,7 @@ impl GatewayError {
         match self {
             Self::NoCredential
             | Self::BadCredential(_)
+            | Self::TooMany { .. }
             | Self::BadRequest(_)
             | Self::Unconvertible { .. }
             | Self::NoUpstream(_)
@@ -223,6 +232,7 @@ impl GatewayError {
                 RefusalKind::Invalid => StatusCode::BAD_REQUEST,
             },
             Self::NoCredential | Self::BadCredential(_) | Self::NoServerKey(_) => StatusCode::UNAUTHORIZED,
+            Self::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::BadRequest(_)
             | Self::Unconvertible { .. }
             | Self::NoThreads
@@ -270,6 +280,7 @@ impl GatewayError {
             | Self::SlowBody(_)
             | Self::NoWebSocket
             | Self::BadMethod(_) => "invalid_request_error",
+            Self::TooMany { .. } => "rate_limit_error",
             Self::TooLarge(_) => "request_too_large",
             Self::NotFound(_) | Self::NoUpstream(_) => "not_found_error",
             Self::PathNotAllowed(_)
@@ -292,6 +303,7 @@ impl GatewayError {
         matches!(
             self,
             Self::SlowBody(_)
+                | Self::TooMany { .. }
                 | Self::BodyBroken
                 | Self::UnderReview
                 | Self::Unreachable { .. }

@@ -13,6 +13,7 @@ use tokio_util::task::TaskTracker;
 use crate::activity::Activity;
 use crate::admin_runtime::AdminService;
 use crate::approvals::Approvals;
+use crate::client_keys::ClientKeys;
 use crate::clock::Clock;
 use crate::config::GatewayConfig;
 use crate::credentials::Keys;
@@ -20,6 +21,7 @@ use crate::fates::Fates;
 use crate::live::LiveState;
 use crate::notify::Notifier;
 use crate::open_calls::OpenCalls;
+use crate::rates::Rates;
 use crate::server::{Stopping, serve};
 use crate::transaction::Keeping;
 use crate::upstream::{UpstreamError, Upstreams};
@@ -57,6 +59,8 @@ pub struct Common {
     pub approvals: Approvals,
     /// Who is told what happens.
     pub notifier: Notifier,
+    /// The keys that were given to clients.
+    pub client_keys: ClientKeys,
 }
 
 impl Common {
@@ -70,7 +74,7 @@ impl Common {
         let (clock, redactor) = (Clock::system(), recorder.redactor().clone());
         let activity = Activity::redacting(&replica(&clock), redactor.clone());
         let approvals = Approvals::telling(activity.clone(), clock, notifier.clone(), redactor);
-        Self { recorder, live, activity, approvals, notifier }
+        Self { recorder, live, activity, approvals, notifier, client_keys: ClientKeys::default() }
     }
 }
 
@@ -114,7 +118,8 @@ impl Gateway {
         let core = Arc::new(Core {
             limits: config.limits,
             timeouts: config.timeouts,
-            keys: Arc::new(Keys::new(&config)),
+            keys: Arc::new(Keys::new(&config, common.client_keys)),
+            rates: Rates::new(config.rates.usual, config.rates.most_accounts, config.rates.redis),
             allowed_paths: config.allowed_paths,
             trust_user_id_header: config.trust_user_id_header,
             judge: Arc::new(config.judge),

@@ -30,6 +30,8 @@ pub(crate) const USE_POLICY: HeaderName = HeaderName::from_static("x-luthien-use
 pub(crate) const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 /// The credential to forward, beside the one a client authenticates with.
 pub(crate) const FORWARD_KEY: HeaderName = HeaderName::from_static("x-anthropic-api-key");
+/// A gateway key, beside a credential of the upstream's in its usual place.
+pub(crate) const GATEWAY_KEY: HeaderName = HeaderName::from_static("x-luthien-api-key");
 /// The Anthropic SDKs' credential header.
 pub(crate) const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");

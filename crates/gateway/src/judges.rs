@@ -18,6 +18,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::body::SourceError;
 use crate::body::watchdog::Watchdog;
+use crate::client_keys::ClientKeys;
 use crate::config::{GatewayConfig, JudgeConfig};
 use crate::credentials::{Forward, Keys, put};
 use crate::errors::GatewayError;
@@ -69,7 +70,7 @@ impl fmt::Debug for Judges {
 /// connections need. Questions that would be asked with the caller's credential go like a Messages caller's.
 pub fn without_caller(config: &GatewayConfig, tasks: &TaskTracker) -> Result<Arc<dyn JudgeClient>, UpstreamError> {
     let upstreams = Arc::new(Upstreams::new(config, tasks)?);
-    let (keys, judge) = (Arc::new(Keys::new(config)), Arc::new(config.judge.clone()));
+    let (keys, judge) = (Arc::new(Keys::new(config, ClientKeys::default())), Arc::new(config.judge.clone()));
     let dialect = Dialect::Messages;
     Ok(Arc::new(Judges::with(upstreams, keys, judge, dialect, HeaderMap::new(), &Forward::ServerKey)))
 }

@@ -117,6 +117,11 @@ impl PolicyState {
         self.source
     }
 
+    /// The clock that it goes by.
+    pub fn clock(&self) -> Clock {
+        self.clock
+    }
+
     /// The time.
     pub fn now(&self) -> Timestamp {
         self.clock.now()

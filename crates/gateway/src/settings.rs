@@ -188,6 +188,14 @@ definition::settings! {
     /// How long notifications that wait may take after a stop signal; then they are given up.
     webhook_shutdown_drain_seconds: Duration = "5s", at "notifications.shutdown_drain", env ["WEBHOOK_SHUTDOWN_DRAIN_SECONDS"], from "0s" to "5m";
 
+    /// Requests that a caller may make in a minute, told apart by its credential; 0: as many as it likes. Beyond it it gets 429 with
+    /// `Retry-After`. Counting tokens and reading are free. With `REDIS_URL` several gateways count together.
+    rate_limit_rpm: u32 = "0", at "limits.rate_limit_rpm", env ["RATE_LIMIT_RPM"];
+    /// How many of them may come at once; 0: all of a minute's.
+    rate_limit_burst: u32 = "0", at "limits.rate_limit_burst", env ["RATE_LIMIT_BURST"];
+    /// How many callers are counted at once; the one that has been silent longest is forgotten first. Bounds memory, some 100 bytes each.
+    rate_limit_max_keys: usize = "100000", at "limits.rate_limit_max_keys", env ["RATE_LIMIT_MAX_KEYS"], from "1" to "10000000";
+
     /// A Redis server that several gateways share, `redis://` or `rediss://` (TLS); its URL may hold a password. Over it they tell each
     /// other what happens, and that something was changed. Without it they find changes in the database they share, within a second.
     redis_url: Option<RedisUrl> = "", at "replicas.redis_url", env ["REDIS_URL"];

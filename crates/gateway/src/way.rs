@@ -39,6 +39,7 @@ use crate::live::{InForce, Live, LiveState};
 use crate::models;
 use crate::open_calls::{CallWatch, Of, OpenCalls};
 use crate::panic_switch::Interrupt;
+use crate::rates::Rates;
 use crate::receive::{Received, receive};
 use crate::routes::{self, Kind, Route};
 use crate::send::{Asking, send};
@@ -55,6 +56,7 @@ pub(crate) struct Core {
     pub(crate) trust_user_id_header: bool,
     pub(crate) judge: Arc<JudgeConfig>,
     pub(crate) keys: Arc<Keys>,
+    pub(crate) rates: Rates,
     pub(crate) upstreams: Arc<Upstreams>,
     pub(crate) open_calls: Arc<OpenCalls>,
     pub(crate) fates: Arc<Fates>,
@@ -244,20 +246,24 @@ fn accept(
 /// Authenticates the caller, reads the body within its limits, and reads what the body asks for.
 async fn read(
     core: &Arc<Core>,
-    transaction: &Transaction,
+    transaction: &mut Transaction,
     route: &Route,
     request: HttpRequest<Incoming>,
 ) -> Result<Asked, GatewayError> {
     let (head, mut body) = request.into_parts();
-    let caller = match core.keys.authenticate(&head.headers) {
+    let caller = match core.keys.authenticate(&head.headers, core.clock.now()) {
         Ok(caller) => caller,
         Err(error) => {
             drain(core, body);
             return Err(error);
         }
     };
+    transaction.recording().with(|record| record.set_start(|start| start.credential = Some(caller.identity)));
+    if let Err(error) = limit(core, transaction, route, &head.method, &caller).await {
+        drain(core, body);
+        return Err(error);
+    }
     let recording = transaction.recording();
-    recording.with(|record| record.set_start(|start| start.credential = Some(caller.identity)));
     let received = match receive(&head.headers, &mut body, core.limits.request_bytes, core.timeouts.body_read).await {
         Ok(received) => received,
         // Who is too slow is not waited for any longer.
@@ -293,6 +299,29 @@ async fn read(
         return Err(GatewayError::BadRequest(format!("`{field}` has more than {most} entries (MAX_MESSAGES)")));
     }
     Ok(Asked { head, caller, received, request: Some(request) })
+}
+
+/// Counts the request against its caller's quota. Counting tokens and reading are free: agents do both at every turn.
+async fn limit(
+    core: &Core,
+    transaction: &mut Transaction,
+    route: &Route,
+    method: &Method,
+    caller: &Caller,
+) -> Result<(), GatewayError> {
+    if route.kind == Kind::CountTokens || method.is_safe() {
+        return Ok(());
+    }
+    let Some(standing) = core.rates.take(&caller.identity, caller.limits, core.clock.now()).await else {
+        return Ok(());
+    };
+    for (name, value) in &standing.headers() {
+        transaction.mark(name.clone(), value.clone());
+    }
+    match standing.wait {
+        Some(wait) => Err(GatewayError::TooMany { per_minute: standing.quota.per_minute, wait }),
+        None => Ok(()),
+    }
 }
 
 /// Opens the reviews of this request; `None` where no policy would be asked anything.

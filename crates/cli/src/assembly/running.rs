@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use luthien_gateway::admin::{self, AdminKey, AdminState};
 use luthien_gateway::admin_runtime::AdminRuntime;
+use luthien_gateway::client_keys::ClientKeys;
 use luthien_gateway::clock::Clock;
 use luthien_gateway::config::UpstreamConfig;
 use luthien_gateway::data_dir::{self, DataDir, Keys, RunningFile};
@@ -109,7 +110,8 @@ impl Running {
         let (policies, tending, done) = (Arc::new(policies), TaskTracker::new(), CancellationToken::new());
         let live = Arc::clone(policies.live());
         let stopping = CancellationToken::new();
-        let common = Common::telling(recorder.clone(), Arc::clone(&live), notifier.clone());
+        let mut common = Common::telling(recorder.clone(), Arc::clone(&live), notifier.clone());
+        common.client_keys = ClientKeys::stored(recorder.store()).await.map_err(|e| clear(&e))?;
         let link = |url: &RedisUrl| Link::new(&url.0, common.activity.clone(), Hints::default());
         let redis = settings.redis_url.as_ref().map(link).transpose().map_err(|e| clear(&e))?;
         let admin = admin::router(AdminState {
@@ -119,6 +121,8 @@ impl Running {
             notifier: notifier.clone(),
             redis: redis.clone(),
             policies: Arc::clone(&policies),
+            client_keys: common.client_keys.clone(),
+            identity_key: keys.identity,
             key: AdminKey::new(&keys.admin),
             stopping: stopping.clone(),
         });

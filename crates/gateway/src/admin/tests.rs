@@ -1,5 +1,6 @@
 //! Every route with no key, a wrong key and the right one, and the shapes of what it answers.
 
+mod client_keys;
 mod policy;
 mod recorded;
 mod round_trip;
@@ -21,6 +22,7 @@ use tower::ServiceExt;
 use super::*;
 use crate::activity::Activity;
 use crate::approvals::Approvals;
+use crate::client_keys::ClientKeys;
 use crate::clock::Clock;
 use crate::policy_state::PolicyOptions;
 use crate::settings::{PolicySource, Settings, Sources};
@@ -106,6 +108,8 @@ async fn state(folder: &Path) -> AdminState {
         activity,
         notifier: Notifier::default(),
         redis: None,
+        client_keys: ClientKeys::default(),
+        identity_key: [7; 32],
         policies: Arc::new(policies),
         key: AdminKey::new(&SecretString::from(KEY)),
         stopping: CancellationToken::new(),

@@ -11,7 +11,13 @@ fn upstream(key: Option<&str>, keyless: bool) -> Upstream {
 }
 
 fn keys(mode: AuthMode) -> Keys {
-    Keys { mode, client: Some("gateway-key".into()), admin: Some("admin-key".into()), identity: [7; 32] }
+    Keys {
+        mode,
+        client: Some("gateway-key".into()),
+        issued: ClientKeys::default(),
+        admin: Some("admin-key".into()),
+        identity: [7; 32],
+    }
 }
 
 fn map(pairs: &[(&'static str, &str)]) -> HeaderMap {
@@ -19,7 +25,7 @@ fn map(pairs: &[(&'static str, &str)]) -> HeaderMap {
 }
 
 fn sent(keys: &Keys, mut headers: HeaderMap, dialect: Dialect) -> Result<HeaderMap, GatewayError> {
-    let caller = keys.authenticate(&headers)?;
+    let caller = keys.authenticate(&headers, Timestamp::UNIX_EPOCH)?;
     keys.apply(&mut headers, &caller.forward, dialect, &upstream(Some("server-key"), false))?;
     Ok(headers)
 }
@@ -58,7 +64,7 @@ fn gateway_keys_leave_in_no_header_and_no_query() {
 
 #[test]
 fn what_is_missing_or_of_the_wrong_kind_is_refused() {
-    let refused = |mode, headers: &HeaderMap| keys(mode).authenticate(headers).unwrap_err();
+    let refused = |mode, headers: &HeaderMap| keys(mode).authenticate(headers, Timestamp::UNIX_EPOCH).unwrap_err();
     assert_eq!(refused(AuthMode::Both, &HeaderMap::new()), GatewayError::NoCredential);
     assert_eq!(refused(AuthMode::Both, &map(&[("authorization", "Bearer ")])), GatewayError::NoCredential);
     let admin = refused(AuthMode::Both, &map(&[("x-api-key", "admin-key")]));
@@ -79,9 +85,9 @@ fn without_a_server_key_the_gateway_key_is_worth_nothing() {
 #[test]
 fn credentials_are_told_apart_by_a_hash_that_hides_them() {
     let keys = keys(AuthMode::Both);
-    let one = keys.authenticate(&map(&[("x-api-key", "sk-1")])).unwrap().identity;
-    let same = keys.authenticate(&map(&[("authorization", "Bearer sk-1")])).unwrap().identity;
-    let other = keys.authenticate(&map(&[("x-api-key", "sk-2")])).unwrap().identity;
+    let one = keys.authenticate(&map(&[("x-api-key", "sk-1")]), Timestamp::UNIX_EPOCH).unwrap().identity;
+    let same = keys.authenticate(&map(&[("authorization", "Bearer sk-1")]), Timestamp::UNIX_EPOCH).unwrap().identity;
+    let other = keys.authenticate(&map(&[("x-api-key", "sk-2")]), Timestamp::UNIX_EPOCH).unwrap().identity;
     assert_eq!(one, same);
     assert_ne!(one, other);
 }
@@ -89,8 +95,10 @@ fn credentials_are_told_apart_by_a_hash_that_hides_them() {
 #[test]
 fn another_upstream_gets_a_key_of_its_own_or_nothing_and_never_the_callers() {
     let keys = keys(AuthMode::Both);
-    let own = keys.authenticate(&map(&[("x-api-key", "sk-1")])).unwrap();
-    let trusted = keys.authenticate(&map(&[("x-api-key", "sk-1"), ("authorization", "Bearer gateway-key")])).unwrap();
+    let own = keys.authenticate(&map(&[("x-api-key", "sk-1")]), Timestamp::UNIX_EPOCH).unwrap();
+    let trusted = keys
+        .authenticate(&map(&[("x-api-key", "sk-1"), ("authorization", "Bearer gateway-key")]), Timestamp::UNIX_EPOCH)
+        .unwrap();
     let with_key = upstream(Some("server-key"), false);
     assert_eq!(keys.forward(&own, &with_key, true), Ok(Forward::AsBrought));
     assert_eq!(keys.forward(&trusted, &with_key, true), Ok(Forward::AsBrought));
@@ -146,7 +154,7 @@ fn an_upstream_that_asks_for_no_key_gets_none() {
 fn nobody_is_another_caller_by_a_name_of_its_own_making() {
     let identity = |headers: &[(&'static str, &str)]| {
         let open = Keys { client: None, ..keys(AuthMode::Both) };
-        open.authenticate(&map(headers)).unwrap().identity
+        open.authenticate(&map(headers), Timestamp::UNIX_EPOCH).unwrap().identity
     };
     let own = identity(&[("x-api-key", "sk-1")]);
     for junk in ["Bearer junk-1", "Bearer junk-2"] {

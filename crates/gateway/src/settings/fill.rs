@@ -5,12 +5,14 @@ use std::sync::Arc;
 use luthien_record::redact::{PatternError, Redactor};
 use secrecy::ExposeSecret;
 
-use crate::config::{GatewayConfig, JudgeConfig, Limits, Network, Timeouts};
+use crate::config::{GatewayConfig, JudgeConfig, Limits, Network, RateConfig, Timeouts};
 use crate::data_dir::Keys;
 use crate::notify::PostConfig;
+use crate::rates::Quota;
 use crate::redaction::{SecretNames, redactor};
 
 use super::Settings;
+use super::value::RedisUrl;
 
 impl Settings {
     /// What the gateway runs on, with the keys of the data folder.
@@ -33,6 +35,11 @@ impl Settings {
             identity_key: keys.identity,
             trust_user_id_header: self.trust_user_id_header,
             allowed_paths: self.allowed_paths.0.clone(),
+            rates: RateConfig {
+                usual: Quota::new(self.rate_limit_rpm, self.rate_limit_burst),
+                most_accounts: self.rate_limit_max_keys,
+                redis: self.redis_url.as_ref().and_then(RedisUrl::client),
+            },
             judge: JudgeConfig {
                 model: self.llm_judge_model.clone(),
                 api_base: self.llm_judge_api_base.as_ref().map(ToString::to_string),

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 
 use super::definition::Kind;
 use crate::config::AuthMode;
@@ -57,6 +57,13 @@ impl Value for SecretString {
 #[derive(Clone, Debug)]
 pub struct RedisUrl(pub SecretString);
 
+impl RedisUrl {
+    /// The way to that server.
+    pub(crate) fn client(&self) -> Option<redis::Client> {
+        crate::replicas::client(self.0.expose_secret()).ok()
+    }
+}
+
 impl Value for RedisUrl {
     const KIND: Kind = Kind::Secret;
 
@@ -106,7 +113,7 @@ macro_rules! numbers {
     )+};
 }
 
-numbers!(u16, usize);
+numbers!(u16, u32, usize);
 
 /// A number of bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

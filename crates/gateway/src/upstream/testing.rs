@@ -3,7 +3,7 @@
 use luthien_wire::Dialect;
 
 use crate::config::{
-    AuthMode, GatewayConfig, JudgeConfig, Limits, Network, Timeouts, UpstreamConfig, UpstreamTimeouts,
+    AuthMode, GatewayConfig, JudgeConfig, Limits, Network, RateConfig, Timeouts, UpstreamConfig, UpstreamTimeouts,
 };
 
 /// An upstream of this name that speaks these dialects and is nowhere.
@@ -36,6 +36,7 @@ pub(crate) fn config(upstreams: Vec<UpstreamConfig>) -> GatewayConfig {
         identity_key: [0; 32],
         trust_user_id_header: false,
         allowed_paths: Vec::new(),
+        rates: RateConfig::default(),
         judge: JudgeConfig::default(),
         secret_names: std::sync::Arc::default(),
         log_raw_http: false,

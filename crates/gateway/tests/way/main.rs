@@ -7,6 +7,7 @@ mod broken;
 #[cfg(test)]
 mod bytes;
 #[cfg(test)]
+mod client_keys;
 mod converted;
 #[cfg(test)]
 mod converted_streams;

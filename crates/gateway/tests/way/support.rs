@@ -7,8 +7,9 @@ use jiff::Timestamp;
 use luthien_gateway::activity::Activity;
 use luthien_gateway::admin_runtime::AdminRuntime;
 use luthien_gateway::approvals::Approvals;
+use luthien_gateway::client_keys::ClientKeys;
 use luthien_gateway::clock::Clock;
-use luthien_gateway::config::{GatewayConfig, Limits, Network, Timeouts, UpstreamConfig, UpstreamTimeouts};
+use luthien_gateway::config::{GatewayConfig, Limits, Network, RateConfig, Timeouts, UpstreamConfig, UpstreamTimeouts};
 use luthien_gateway::live::{ActivePolicy, LiveState};
 use luthien_gateway::notify::Notifier;
 use luthien_gateway::policy_state::{PolicyOptions, PolicyState};
@@ -40,6 +41,7 @@ pub(crate) struct Rig {
     pub(crate) activity: Activity,
     pub(crate) gateway: Running,
     pub(crate) live: Arc<LiveState>,
+    pub(crate) client_keys: ClientKeys,
     admin: AdminRuntime,
     pub(crate) folder: TempDir,
 }
@@ -70,6 +72,7 @@ pub(crate) fn config(upstream: &str) -> GatewayConfig {
         identity_key: [1; 32],
         trust_user_id_header: false,
         allowed_paths: vec!["/v1/embeddings".to_owned()],
+        rates: RateConfig::default(),
         judge: luthien_gateway::config::JudgeConfig::default(),
         secret_names: Arc::default(),
         log_raw_http: false,
@@ -164,8 +167,8 @@ impl Rig {
         let mut config = config(&upstream.base_url());
         change(&mut config);
         let started = Gateway::start(config, common.clone(), admin.service(), CancellationToken::new()).await;
-        let Common { recorder, live, approvals, activity, .. } = common;
-        Self { upstream, recorder, approvals, activity, gateway: started.unwrap(), live, admin, folder }
+        let Common { recorder, live, approvals, activity, client_keys, .. } = common;
+        Self { upstream, recorder, approvals, activity, gateway: started.unwrap(), live, client_keys, admin, folder }
     }
 
     pub(crate) fn url(&self, path: &str) -> String {

@@ -3,6 +3,8 @@ CREATE TABLE client_keys (
     id BLOB NOT NULL PRIMARY KEY,
     -- The key itself is not kept.
     hash BLOB NOT NULL UNIQUE,
+    -- By which its sessions and assignments know it: its keyed hash.
+    caller BLOB NOT NULL,
     -- Its first characters, for people.
     start TEXT NOT NULL,
     name TEXT NOT NULL,

@@ -11,6 +11,7 @@ use crate::body::Hash;
 pub(crate) struct ClientKeyRow {
     pub(crate) id: Uuid,
     pub(crate) hash: Hash,
+    pub(crate) caller: Vec<u8>,
     pub(crate) start: String,
     pub(crate) name: String,
     pub(crate) limits: String,
@@ -21,20 +22,22 @@ pub(crate) struct ClientKeyRow {
     pub(crate) revoked: Option<(Timestamp, String)>,
 }
 
-const SELECT: &str = "SELECT id, hash, start, name, limits, created_at, created_by, expires_at, revoked_at, revoked_by
+const SELECT: &str =
+    "SELECT id, hash, caller, start, name, limits, created_at, created_by, expires_at, revoked_at, revoked_by
     FROM client_keys";
 
 fn read(row: &Row) -> Result<ClientKeyRow, sqlx::Error> {
-    let (revoked_at, revoked_by): (Option<Timestamp>, Option<String>) = (row.get(8)?, row.get(9)?);
+    let (revoked_at, revoked_by): (Option<Timestamp>, Option<String>) = (row.get(9)?, row.get(10)?);
     Ok(ClientKeyRow {
         id: row.get(0)?,
         hash: row.get(1)?,
-        start: row.get(2)?,
-        name: row.get(3)?,
-        limits: row.get(4)?,
-        created_at: row.get(5)?,
-        created_by: row.get(6)?,
-        expires_at: row.get(7)?,
+        caller: row.get(2)?,
+        start: row.get(3)?,
+        name: row.get(4)?,
+        limits: row.get(5)?,
+        created_at: row.get(6)?,
+        created_by: row.get(7)?,
+        expires_at: row.get(8)?,
         revoked: revoked_at.zip(revoked_by),
     })
 }
@@ -48,10 +51,10 @@ pub(crate) async fn all(sql: &mut Sql<'_>) -> Result<Vec<ClientKeyRow>, sqlx::Er
 /// Adds one.
 pub(crate) async fn add(sql: &mut Sql<'_>, row: ClientKeyRow) -> Result<(), sqlx::Error> {
     let query = Query::new(
-        "INSERT INTO client_keys (id, hash, start, name, limits, created_at, created_by, expires_at)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO client_keys (id, hash, caller, start, name, limits, created_at, created_by, expires_at)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
     );
-    let query = query.bind(row.id).bind(row.hash).bind(row.start).bind(row.name).bind(row.limits);
+    let query = query.bind(row.id).bind(row.hash).bind(row.caller).bind(row.start).bind(row.name).bind(row.limits);
     sql.run(query.bind(row.created_at).bind(row.created_by).bind(row.expires_at)).await?;
     Ok(())
 }

@@ -15,6 +15,8 @@ pub struct StoredClientKey {
     pub id: Uuid,
     /// The BLAKE3 hash of the key.
     pub hash: [u8; 32],
+    /// By which its sessions and assignments know it: its keyed hash.
+    pub caller: [u8; 16],
     /// The key's first characters, for people.
     pub start: String,
     /// What it is called.
@@ -43,6 +45,7 @@ impl Store {
         let row = ClientKeyRow {
             id: key.id,
             hash: key.hash,
+            caller: key.caller.to_vec(),
             start: key.start.clone(),
             name: key.name.clone(),
             limits: key.limits.to_string(),
@@ -66,9 +69,10 @@ impl Store {
 }
 
 fn key(row: ClientKeyRow) -> Result<StoredClientKey, StoreError> {
-    let limits = serde_json::from_str(&row.limits);
+    let what = format!("the client key {}", row.id);
     Ok(StoredClientKey {
-        limits: limits.map_err(|error| damaged(&format!("the client key {}", row.id), error))?,
+        limits: serde_json::from_str(&row.limits).map_err(|error| damaged(&what, error))?,
+        caller: row.caller.try_into().map_err(|_| damaged(&what, "its caller is none"))?,
         id: row.id,
         hash: row.hash,
         start: row.start,
@@ -96,6 +100,7 @@ mod tests {
         let key = StoredClientKey {
             id: Uuid::from_u128(5),
             hash: [3; 32],
+            caller: [4; 16],
             start: "lth-abcd".into(),
             name: "ada's laptop".into(),
             limits: json!({"requests_per_minute": 60}),
