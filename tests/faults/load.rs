@@ -106,7 +106,7 @@ impl Load {
     pub(crate) fn script(&self) -> Script {
         let pace = Arc::clone(&self.pace);
         Script::new(move |asked: &Asked| {
-            let number = said::number(&asked.last_user_text());
+            let number = said::number(&asked.last_user_text()).expect("a numbered request");
             let gates = match asked.model() {
                 "stream" => pace.ahead(SHORT),
                 "endless" => pace.ahead(LONG),

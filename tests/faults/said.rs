@@ -26,10 +26,13 @@ pub(crate) fn request(number: u64, model: &str, dialect: Dialect, stream: bool) 
     body
 }
 
-/// The number of a request, from its text.
-pub(crate) fn number(text: &str) -> u64 {
+/// The number of a request, from its text; none without a text.
+pub(crate) fn number(text: &str) -> Option<u64> {
+    if text.is_empty() {
+        return None;
+    }
     let (_, rest) = text.split_once(ASKS).unwrap_or_else(|| panic!("no numbered request: {text}"));
-    rest.split(':').next().and_then(|number| number.parse().ok()).expect("a number")
+    Some(rest.split(':').next().and_then(|number| number.parse().ok()).expect("a number"))
 }
 
 const ASKS: &str = "request ";
