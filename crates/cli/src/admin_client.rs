@@ -47,6 +47,11 @@ impl AdminClient {
         self.call(Method::POST, path, Some(body)).await
     }
 
+    /// The same for what is to go.
+    pub(crate) async fn delete(&self, path: &str) -> Result<Value, Failure> {
+        self.call(Method::DELETE, path, None).await
+    }
+
     async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, Failure> {
         let request = Request::builder()
             .method(method)

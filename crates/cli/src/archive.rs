@@ -21,7 +21,11 @@ pub(crate) enum Found {
 
 /// Opens the record for reading; none if nothing has been recorded there yet.
 pub(crate) async fn open(args: &RecordArgs) -> Result<Option<Store>, Failure> {
-    let loaded = Loaded::for_record(args)?;
+    open_loaded(&Loaded::for_record(args)?).await
+}
+
+/// Opens the record of these settings; none if nothing has been recorded there yet.
+pub(crate) async fn open_loaded(loaded: &Loaded) -> Result<Option<Store>, Failure> {
     let url = loaded.database();
     if file_of(&url).is_some_and(|file| !file.exists()) {
         return Ok(None);

@@ -6,10 +6,12 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use filter::{ExportArgs, FilterArgs};
+pub(crate) use keeping::{DeleteArgs, DeleteCommand, RetentionArgs, RetentionCommand};
 pub(crate) use moving::{BackupArgs, ControlArgs, ImportCommand, MigrateArgs, MigrateCommand, ProxyArgs, RestoreArgs};
 pub(crate) use settings::SettingArgs;
 
 mod filter;
+mod keeping;
 mod moving;
 mod settings;
 
@@ -125,6 +127,18 @@ pub(crate) enum Command {
         after_help = "A gateway may run meanwhile. A second import takes only what is new.\n\nExamples:\n  luthien import luthien-proxy ~/.luthien/local.db --dry-run\n  luthien import luthien-proxy postgres://luthien@localhost/luthien_control --since 2025-06-01"
     )]
     Import(ImportCommand),
+
+    /// Say what is kept how long, and remove what is too old or too much
+    #[command(
+        after_help = "What a gateway that runs does by itself, this does now, with the same settings.\n\nExamples:\n  luthien retention\n  luthien retention run --dry-run\n  luthien retention run"
+    )]
+    Retention(RetentionArgs),
+
+    /// Delete a session, or all of a user, from the record
+    #[command(
+        after_help = "What only they refer to goes with them. Archives and backups are not touched.\n\nExamples:\n  luthien delete session 0199a1b2-...\n  luthien delete user ann@example.com --yes"
+    )]
+    Delete(DeleteArgs),
 }
 
 /// `panic`.

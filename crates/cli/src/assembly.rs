@@ -22,7 +22,7 @@ use crate::args::{RecordArgs, SettingArgs};
 use crate::failure::Failure;
 use crate::loopback;
 
-pub(crate) use running::{Running, StartFailure};
+pub(crate) use running::{Running, StartFailure, recorder_config};
 
 mod running;
 
@@ -47,6 +47,13 @@ impl Loaded {
         let folder = std::path::absolute(folder)?;
         let flags = BTreeMap::from([("data_dir".to_owned(), folder.to_string_lossy().into_owned())]);
         Self::from(Sources { flags, folder, config: args.config.clone(), ..Sources::default() })
+    }
+
+    /// The settings of this process, for its record or for the one in a data folder that is given.
+    pub(crate) fn for_keeping(args: &RecordArgs) -> Result<Self, Failure> {
+        let folder = args.data_dir.as_ref().map(|folder| folder.to_string_lossy().into_owned());
+        let flags = folder.map(|folder| ("data_dir".to_owned(), folder)).into_iter().collect();
+        Self::from(Sources::of_process(flags, args.config.clone()))
     }
 
     /// The settings of these sources.

@@ -14,6 +14,7 @@ mod args;
 mod assembly;
 mod backup;
 mod compare;
+mod delete;
 mod demo;
 mod export;
 mod failure;
@@ -27,6 +28,7 @@ mod panic;
 mod policy;
 mod policy_eval;
 mod progress;
+mod retention;
 mod serve;
 mod sessions;
 mod show;
@@ -69,6 +71,8 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Show(args) => assembly::runtime(Some(1))?.block_on(show::run(args)),
         Command::Approvals(args) => assembly::runtime(Some(1))?.block_on(approvals::run(args)),
         Command::Policy(command) => policy::run(command),
+        Command::Retention(args) => assembly::runtime(Some(1))?.block_on(retention::run(args)),
+        Command::Delete(args) => assembly::runtime(Some(1))?.block_on(delete::run(args)),
         Command::Panic(args) => assembly::runtime(Some(1))?.block_on(panic::run(args)),
         Command::Migrate(args) => assembly::runtime(Some(1))?.block_on(migrate::run(args)),
         Command::Backup(args) => assembly::runtime(Some(1))?.block_on(backup::backup(args)),

@@ -8,6 +8,7 @@ mod assignments;
 mod auth;
 mod calls;
 mod client_keys;
+mod erasure;
 mod error;
 mod form;
 mod halt;
@@ -18,6 +19,7 @@ mod page;
 mod params;
 mod policy;
 mod request_logs;
+mod retention;
 
 use std::sync::Arc;
 
@@ -26,8 +28,9 @@ use axum::extract::Request;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use luthien_record::Recorder;
+use luthien_record::retention::Retention;
 use tokio_util::sync::CancellationToken;
 
 use crate::activity::Activity;
@@ -59,6 +62,8 @@ pub struct AdminState {
     pub client_keys: ClientKeys,
     /// The key of the hash by which callers are known.
     pub identity_key: [u8; 32],
+    /// What becomes of old transactions.
+    pub retention: Retention,
     /// The key that opens the routes under `/api`.
     pub key: AdminKey,
     /// Cancelled when the gateway has been told to stop: from then on it is not ready.
@@ -93,7 +98,9 @@ pub fn router(state: AdminState) -> Router {
         .route("/admin/panic", get(halt::show).post(halt::turn))
         .route("/admin/panic/history", get(halt::history))
         .route("/history/sessions", get(history::sessions))
-        .route("/history/sessions/{id}", get(history::session))
+        .route("/history/sessions/{id}", get(history::session).delete(erasure::session))
+        .route("/history/users/{user_id}", delete(erasure::user))
+        .route("/admin/retention", get(retention::standing))
         .route("/history/sessions/{id}/export", get(history::export_markdown))
         .route("/history/sessions/{id}/export/jsonl", get(history::export_jsonl))
         .route("/history/sessions/{id}/export/json", get(history::export_json))

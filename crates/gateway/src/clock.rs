@@ -28,6 +28,11 @@ impl Clock {
         (self.now)()
     }
 
+    /// What tells the time.
+    pub(crate) fn source(&self) -> fn() -> Timestamp {
+        self.now
+    }
+
     /// A fresh id, later than all before it.
     pub fn transaction_id(&self) -> TransactionId {
         TransactionId((self.id)())

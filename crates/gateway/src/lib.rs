@@ -39,6 +39,7 @@ pub mod posture;
 pub mod rates;
 pub mod redaction;
 pub mod replicas;
+pub mod retention;
 pub mod scopes;
 pub mod settings;
 

@@ -31,7 +31,8 @@ use sources::user_data_dir;
 pub use sources::{Problem, SettingsError, Sources};
 pub(crate) use value::parse_duration;
 pub use value::{
-    BaseUrl, ByteSize, LogFormat, LogLevel, Names, Paths, PolicyFailMode, PolicySource, RedisUrl, SecretUrl,
+    BaseUrl, ByteSize, Days, LogFormat, LogLevel, Names, Paths, PolicyFailMode, PolicySource, RedisUrl, S3Encryption,
+    SecretUrl,
 };
 
 definition::settings! {
@@ -199,6 +200,33 @@ definition::settings! {
     /// A Redis server that several gateways share, `redis://` or `rediss://` (TLS); its URL may hold a password. Over it they tell each
     /// other what happens, and that something was changed. Without it they find changes in the database they share, within a second.
     redis_url: Option<RedisUrl> = "", at "replicas.redis_url", env ["REDIS_URL"];
+
+    /// How long transactions are kept: a number of days such as `90` or `0.5`, or a time such as `36h`. Without it, no age removes them.
+    conversation_retention_days: Option<Days> = "", at "retention.days", env ["CONVERSATION_RETENTION_DAYS"], from "1s" to "36500";
+    /// How large the record may grow before its oldest transactions go: space in use, not the size of the file. Without it, no size removes them.
+    retention_max_bytes: Option<ByteSize> = "", at "retention.max_bytes", env ["RETENTION_MAX_BYTES"], from "1MiB" to "1024TiB";
+    /// How often the gateway looks for what has to go.
+    retention_interval: Duration = "1h", at "retention.interval", env ["RETENTION_INTERVAL"], from "1s" to "24h";
+    /// A folder for what age or size removes: it is written there first, and only then removed. Not together with a bucket.
+    archive_dir: Option<PathBuf> = "", at "retention.archive_dir", env ["ARCHIVE_DIR"];
+    /// A bucket of S3, or of storage that speaks its protocol, for the same.
+    archive_s3_bucket: Option<String> = "", at "retention.s3_bucket", env ["ARCHIVE_S3_BUCKET"];
+    /// What the names of the files in the bucket begin with.
+    archive_s3_prefix: String = "luthien/", at "retention.s3_prefix", env ["ARCHIVE_S3_PREFIX"];
+    /// Where the bucket is, for storage other than Amazon's; the bucket is then a part of the path.
+    archive_s3_endpoint: Option<BaseUrl> = "", at "retention.s3_endpoint", env ["ARCHIVE_S3_ENDPOINT", "AWS_ENDPOINT_URL_S3"];
+    /// The bucket's region.
+    archive_s3_region: String = "us-east-1", at "retention.s3_region", env ["ARCHIVE_S3_REGION", "AWS_REGION", "AWS_DEFAULT_REGION"];
+    /// The id of the key that may write to the bucket.
+    aws_access_key_id: Option<SecretString> = "", at "retention.s3_access_key_id", env ["AWS_ACCESS_KEY_ID"];
+    /// That key's secret.
+    aws_secret_access_key: Option<SecretString> = "", at "retention.s3_secret_access_key", env ["AWS_SECRET_ACCESS_KEY"];
+    /// The token of a key that is valid for a time. It is read once, at the start.
+    aws_session_token: Option<SecretString> = "", at "retention.s3_session_token", env ["AWS_SESSION_TOKEN"];
+    /// How the bucket encrypts what is written there. Without it, as the bucket itself is set up.
+    retention_s3_encryption: Option<S3Encryption> = "", at "retention.s3_encryption", env ["RETENTION_S3_ENCRYPTION"];
+    /// The key for `aws:kms`. Without it, the account's own.
+    retention_s3_kms_key_id: Option<String> = "", at "retention.s3_kms_key_id", env ["RETENTION_S3_KMS_KEY_ID"];
 
     /// How much is logged.
     log_level: LogLevel = "info", at "logging.level", env ["LOG_LEVEL"];

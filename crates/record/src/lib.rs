@@ -3,6 +3,7 @@
 //! The way of a transaction: `recorder` gathers its pieces, `journal` keeps them safe until they are stored, the writer
 //! in `recorder` splits (`body`) and stores them (`sql`, in the `database`), `store` gives them back whole, and `history` shows them to people.
 
+pub mod archive;
 pub mod backup;
 mod body;
 mod database;
@@ -14,6 +15,7 @@ pub mod older;
 mod private;
 pub mod recorder;
 pub mod redact;
+pub mod retention;
 pub mod schema;
 mod sql;
 pub mod store;

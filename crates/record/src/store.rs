@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use luthien_wire::Dialect;
 use uuid::Uuid;
 
+use crate::archive::Archived;
 use crate::database::{Database, DatabaseOptions};
 use crate::recorder::OpenError;
 use crate::sql::sessions::ListedSession;
@@ -22,8 +23,10 @@ mod request_logs;
 
 pub use client_keys::StoredClientKey;
 pub use cursor::Cursor;
+pub(crate) use names::find;
 pub use policies::{StoredAssignment, StoredPanic, StoredPolicy};
-use rebuild::{Pieces, Rebuild};
+pub(crate) use rebuild::Pieces;
+use rebuild::Rebuild;
 pub use request_logs::{RequestLog, RequestLogDetail, RequestLogFilter, RequestLogPage};
 
 use crate::model::{Decision, Evaluation, Event, Headers, Status, TransactionId};
@@ -249,6 +252,16 @@ impl Store {
         self.editor.close().await;
     }
 
+    /// Connections for queries.
+    pub(crate) fn readers(&self) -> &Pool {
+        &self.readers
+    }
+
+    /// A connection for what is rarely written.
+    pub(crate) fn editor(&self) -> &Pool {
+        &self.editor
+    }
+
     /// The sessions that `filter` names, latest first.
     pub async fn sessions(&self, filter: &SessionFilter) -> Result<SessionPage, StoreError> {
         let mut connection = self.readers.acquire().await?;
@@ -325,6 +338,24 @@ impl Store {
         let Some(row) = sql::transactions::one(&mut sql, id.0).await? else { return Ok(None) };
         let session_id = names::public(&mut sql, &row.session, &row.credential).await?;
         Rebuild::new(&mut sql, &mut Pieces::default()).detail(row, session_id).await.map(Some)
+    }
+
+    /// A transaction as an archive keeps it, and how many late decisions it holds at least; none if it is not there. `pieces` are
+    /// those that were read for others.
+    pub(crate) async fn archived(&self, id: Uuid, pieces: &mut Pieces) -> Result<Option<(Archived, i64)>, StoreError> {
+        let mut connection = self.readers.acquire().await?;
+        let mut sql = connection.sql();
+        // Counted first: what comes meanwhile is then one too many, and keeps the transaction from being removed.
+        let late = sql::transactions::late_decisions(&mut sql, id).await?.len();
+        let Some(row) = sql::transactions::one(&mut sql, id).await? else { return Ok(None) };
+        let (session, credential) = (row.session.clone(), row.credential.clone());
+        let line = match Rebuild::new(&mut sql, pieces).detail(row, session.clone()).await {
+            Ok(detail) => Archived::new(detail, session, &credential),
+            // Deleted meanwhile.
+            Err(_) if sql::transactions::one(&mut sql, id).await?.is_none() => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        Ok(Some((line, i64::try_from(late).unwrap_or(i64::MAX))))
     }
 }
 

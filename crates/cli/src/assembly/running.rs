@@ -16,6 +16,7 @@ use luthien_gateway::policy_servers::HttpPolicyServers;
 use luthien_gateway::policy_state::{PolicyOptions, PolicyState};
 use luthien_gateway::posture::{self, Note};
 use luthien_gateway::replicas::{Hints, Link};
+use luthien_gateway::retention::Keeper;
 use luthien_gateway::settings::RedisUrl;
 use luthien_gateway::{Common, Gateway};
 use luthien_policy::breakers::Breakers;
@@ -38,6 +39,7 @@ pub(crate) struct Running {
     redis: Option<Link>,
     servers: Arc<HttpPolicyServers>,
     post: Option<Post>,
+    keeper: Keeper,
     /// What looks after policies that end by themselves.
     tending: TaskTracker,
     done: CancellationToken,
@@ -114,7 +116,10 @@ impl Running {
         common.client_keys = ClientKeys::stored(recorder.store()).await.map_err(|e| clear(&e))?;
         let link = |url: &RedisUrl| Link::new(&url.0, common.activity.clone(), Hints::default());
         let redis = settings.redis_url.as_ref().map(link).transpose().map_err(|e| clear(&e))?;
+        let keeper = Keeper::new(settings, recorder.store().clone(), Clock::system()).map_err(|e| clear(&e))?;
+        keeper.erase_again().await;
         let admin = admin::router(AdminState {
+            retention: keeper.retention().clone(),
             recorder: recorder.clone(),
             activity: common.activity.clone(),
             approvals: common.approvals.clone(),
@@ -140,12 +145,13 @@ impl Running {
         }
         let drain = settings.drain_timeout;
         tending.spawn(policies.tend(done.clone()));
+        keeper.start(settings.retention_interval, admin.service().threads());
         tending.close();
         if let Some(post) = &post {
             post.watch(recorder.clone(), Arc::clone(&live), Clock::system());
         }
         let recorder = recorder.clone();
-        let running = Self { gateway, admin, recorder, live, redis, tending, done, servers, post, keys, drain };
+        let running = Self { gateway, admin, recorder, live, redis, keeper, tending, done, servers, post, keys, drain };
         notifier.found_at(&running.base());
         running.unless_itself(&settings.upstreams).await
     }
@@ -225,6 +231,8 @@ impl Running {
         if let Some(redis) = &self.redis {
             redis.shutdown(LAST_EVENTS).await;
         }
+        // It works on the admin's threads.
+        self.keeper.shutdown(ADMIN).await;
         self.admin.shutdown(ADMIN).await;
         self.done.cancel();
         if tokio::time::timeout(ADMIN, self.tending.wait()).await.is_err() {
@@ -238,7 +246,8 @@ impl Running {
     }
 }
 
-fn recorder_config(loaded: &Loaded, folder: &DataDir) -> Result<RecorderConfig, Failure> {
+/// How this process records.
+pub(crate) fn recorder_config(loaded: &Loaded, folder: &DataDir) -> Result<RecorderConfig, Failure> {
     let redactor = loaded.redactor()?;
     Ok(RecorderConfig {
         redactor,

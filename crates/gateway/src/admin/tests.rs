@@ -1,6 +1,7 @@
 //! Every route with no key, a wrong key and the right one, and the shapes of what it answers.
 
 mod client_keys;
+mod erasure;
 mod policy;
 mod recorded;
 mod round_trip;
@@ -102,7 +103,14 @@ async fn state(folder: &Path) -> AdminState {
     options.env.variables = Variables::Given(owned.into());
     let policies = PolicyState::start(options, recorder.store().clone(), Clock::system()).await.unwrap();
     let activity = Activity::default();
+    let retention = crate::retention::from_settings(
+        &settings,
+        recorder.store().clone(),
+        Clock::system(),
+        &tokio_util::task::TaskTracker::new(),
+    );
     AdminState {
+        retention: retention.unwrap(),
         recorder,
         approvals: Approvals::new(activity.clone(), Clock::system()),
         activity,

@@ -9,7 +9,7 @@ use serde_json::Value as Json;
 
 use super::definition::{Definition, Kind};
 use super::file::{self, Contents};
-use super::value::Value;
+use super::value::{S3Encryption, Value};
 use super::{DEFINITIONS, Settings, models, upstreams};
 use crate::config::AuthMode;
 
@@ -198,12 +198,35 @@ fn together(settings: &Settings, found: &mut Found) {
             "must be `sqlite://` and a path, or `postgres://` and a server; no other database is known",
         );
     }
+    archive(settings, found);
     for (path, key) in
         [("auth.client_api_key", &settings.client_api_key), ("auth.admin_api_key", &settings.admin_api_key)]
     {
         if key.as_ref().is_some_and(|key| key.expose_secret().len() < SHORTEST_KEY) {
             found.problem(path.to_owned(), format!("must have at least {SHORTEST_KEY} characters"));
         }
+    }
+}
+
+/// Checks where the archive is.
+fn archive(settings: &Settings, found: &mut Found) {
+    let bucket = settings.archive_s3_bucket.is_some();
+    if bucket && settings.archive_dir.is_some() {
+        found.problem(
+            "retention.archive_dir".to_owned(),
+            "`archive_dir` and `s3_bucket` are both set; keep one of them",
+        );
+    }
+    let key = (&settings.aws_access_key_id, &settings.aws_secret_access_key);
+    if bucket && !matches!(key, (Some(_), Some(_))) {
+        found.problem(
+            "retention.s3_bucket".to_owned(),
+            "needs a key that may write to it: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+        );
+    }
+    let kms = settings.retention_s3_encryption == Some(S3Encryption::Kms);
+    if settings.retention_s3_kms_key_id.is_some() && !kms {
+        found.problem("retention.s3_kms_key_id".to_owned(), "is for `s3_encryption: aws:kms` alone");
     }
 }
 

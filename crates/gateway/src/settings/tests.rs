@@ -76,6 +76,17 @@ fn a_flag_wins_over_the_environment_over_the_file_over_the_default() {
     assert_eq!(Settings::load(&sources).unwrap().port, 8004);
 }
 
+#[rstest]
+#[case("90", 90 * 24 * 3600)]
+#[case("0.5", 12 * 3600)]
+#[case("36h", 36 * 3600)]
+fn retention_is_given_in_days(#[case] given: &str, #[case] seconds: u64) {
+    let settings = Settings::load(&with_environment(&[("CONVERSATION_RETENTION_DAYS", given)])).unwrap();
+    assert_eq!(settings.conversation_retention_days, Some(Days(Duration::from_secs(seconds))));
+    let (sources, _folder) = sources(&format!("retention: {{ days: {given} }}"));
+    assert_eq!(Settings::load(&sources).unwrap().conversation_retention_days, Some(Days(Duration::from_secs(seconds))));
+}
+
 #[test]
 fn an_empty_variable_counts_as_not_set() {
     let (mut sources, _folder) = sources("server: { port: 8001 }");
@@ -136,6 +147,18 @@ fn the_users_file_is_read_when_the_folder_has_none() {
 #[case(
     "auth: { client_api_key: \"${NOT_SET}\" }",
     "auth.client_api_key: the environment variable `NOT_SET` is not set"
+)]
+#[case("retention: { days: 0 }", "retention.days: `0` is not between 1s and 36500")]
+#[case("retention: { days: soon }", "retention.days: `soon` is not a number of days such as `90` or `0.5`")]
+#[case("retention: { s3_encryption: rot13 }", "retention.s3_encryption: `rot13` is not one of `AES256`, `aws:kms`")]
+#[case(
+    "retention: { archive_dir: a, s3_bucket: b }",
+    "retention.archive_dir: `archive_dir` and `s3_bucket` are both set"
+)]
+#[case("retention: { s3_bucket: b }", "retention.s3_bucket: needs a key that may write to it")]
+#[case(
+    "retention: { s3_kms_key_id: k, s3_encryption: aes256 }",
+    "retention.s3_kms_key_id: is for `s3_encryption: aws:kms`"
 )]
 #[case("server: [1]", "must hold settings")]
 #[case("- a", "it must hold sections")]

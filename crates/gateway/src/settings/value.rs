@@ -191,6 +191,29 @@ impl Value for Duration {
     }
 }
 
+/// A time that is mostly given in days.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Days(pub Duration);
+
+impl Value for Days {
+    const KIND: Kind = Kind::Duration;
+
+    fn parse(text: &str) -> Result<Self, String> {
+        const A_DAY: f64 = 86_400.0;
+        let text = text.trim();
+        let bare = text.chars().all(|c| c.is_ascii_digit() || c == '.').then(|| text.parse::<f64>().ok()).flatten();
+        let time = match bare {
+            Some(days) => Duration::try_from_secs_f64(days * A_DAY).ok(),
+            None => Duration::parse(text).ok(),
+        };
+        time.map(Self).ok_or_else(|| "a number of days such as `90` or `0.5`, or a time such as `36h`".to_owned())
+    }
+
+    fn magnitude(&self) -> Option<u128> {
+        Some(self.0.as_millis())
+    }
+}
+
 /// The digits at the start, and what follows them.
 fn split_unit(text: &str) -> (&str, &str) {
     let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
@@ -301,8 +324,8 @@ macro_rules! choice {
             const KIND: Kind = Kind::Choice(&[$($word),+]);
 
             fn parse(text: &str) -> Result<Self, String> {
-                match text.to_ascii_lowercase().as_str() {
-                    $( $word => Ok(Self::$item), )+
+                match text {
+                    $( text if text.eq_ignore_ascii_case($word) => Ok(Self::$item), )+
                     _ => Err(format!("one of {}", [$(concat!("`", $word, "`")),+].join(", "))),
                 }
             }
@@ -385,6 +408,16 @@ impl Value for AuthMode {
             "both" => Ok(Self::Both),
             _ => Err("one of `client_key`, `passthrough`, `both`".to_owned()),
         }
+    }
+}
+
+choice! {
+    /// How a bucket encrypts what is written to it.
+    S3Encryption {
+        /// With the storage's own keys.
+        Aes256 = "AES256",
+        /// With a key of the key management service.
+        Kms = "aws:kms",
     }
 }
 

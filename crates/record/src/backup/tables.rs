@@ -7,8 +7,8 @@ use sqlx::error::BoxDynError;
 use super::cell::Kind;
 use crate::sql::{self, Query, Sql};
 
-/// The schema's own.
-const LEFT_OUT: [&str; 2] = ["record_state", "_sqlx_migrations"];
+/// The schema's own, and who is at work on the other one.
+const LEFT_OUT: [&str; 3] = ["record_state", "retention", "_sqlx_migrations"];
 
 /// Which session a transaction is in.
 pub(super) const SESSION: &str = "session_key";

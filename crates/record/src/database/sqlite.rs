@@ -106,7 +106,8 @@ impl File {
 
     pub(super) fn editor(&self) -> SqlitePool {
         let pool = SqlitePoolOptions::new().max_connections(1).acquire_timeout(self.options.connect_timeout);
-        pool.connect_lazy_with(self.connect_options())
+        // What it deletes is overwritten: somebody may have asked for that.
+        pool.connect_lazy_with(self.connect_options().pragma("secure_delete", "1"))
     }
 }
 

@@ -13,7 +13,6 @@ pub(crate) async fn epoch_for_batch(sql: &mut Sql<'_>) -> Result<i64, sqlx::Erro
     sql.number(Query::new("SELECT epoch FROM record_state")).await
 }
 
-#[expect(dead_code, reason = "what deletes comes to use it")]
 /// Begins a deletion within the current database transaction: waits for the batches under way, keeps others out, and makes every
 /// writer forget what it believes to be stored.
 pub(crate) async fn begin_deletion(sql: &mut Sql<'_>) -> Result<(), sqlx::Error> {

@@ -19,7 +19,7 @@ pub(super) async fn public(sql: &mut Sql<'_>, session: &str, credential: &[u8]) 
 }
 
 /// The session and credential of a name.
-pub(super) async fn find(sql: &mut Sql<'_>, name: &str) -> Result<Option<(String, Vec<u8>)>, sqlx::Error> {
+pub(crate) async fn find(sql: &mut Sql<'_>, name: &str) -> Result<Option<(String, Vec<u8>)>, sqlx::Error> {
     if let Some(first) = credentials(sql, name).await?.into_iter().next() {
         return Ok(Some((name.to_owned(), first)));
     }

@@ -14,7 +14,7 @@ const ID: &str = "01938f00-0000-7000-8000-000000000001";
 const SESSION: &str = "a session/\"<b>";
 
 /// Records one whole call.
-async fn record(fixture: &Fixture) {
+pub(super) async fn record(fixture: &Fixture) {
     turn(fixture, ID, "what is asked").await;
 }
 
@@ -54,7 +54,7 @@ async fn turn(fixture: &Fixture, id: &str, asked: &str) {
 }
 
 /// The session's id as the list gives it, as a step of a path.
-async fn listed(fixture: &Fixture) -> String {
+pub(super) async fn listed(fixture: &Fixture) -> String {
     let list = fixture.get("/api/history/sessions").await.json();
     assert_eq!((&list["total"], &list["has_more"]), (&json!(1), &json!(false)));
     let id = list["sessions"][0]["session_id"].as_str().unwrap().to_owned();

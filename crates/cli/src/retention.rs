@@ -1,0 +1,174 @@
+//! `luthien retention`: says what is kept how long, and removes what is too old or too much.
+
+use std::fmt::Write as _;
+use std::process::ExitCode;
+
+use jiff::tz::TimeZone;
+use luthien_gateway::clock::Clock;
+use luthien_gateway::retention;
+use luthien_record::retention::{Report, Retention, Rule, Standing};
+use serde_json::json;
+use tokio_util::task::TaskTracker;
+
+use crate::archive;
+use crate::args::{RetentionArgs, RetentionCommand};
+use crate::assembly::Loaded;
+use crate::failure::Failure;
+use crate::output::print;
+use crate::when;
+
+/// Runs the command.
+pub(crate) async fn run(args: RetentionArgs) -> Result<ExitCode, Failure> {
+    let loaded = Loaded::for_keeping(&args.record)?;
+    let Some(store) = archive::open_loaded(&loaded).await? else {
+        return Err(Failure::new("nothing has been recorded yet"));
+    };
+    let (clock, tasks) = (Clock::system(), TaskTracker::new());
+    let retention =
+        retention::from_settings(&loaded.settings, store, clock, &tasks).map_err(|e| Failure::new(e.to_string()))?;
+    let done = match args.command {
+        Some(RetentionCommand::Run { dry_run: false }) => remove(&retention, clock, args.json).await,
+        Some(RetentionCommand::Shrink) => shrink(&retention).await,
+        Some(RetentionCommand::Run { dry_run: true }) | None => tell(&retention, args.json).await,
+    };
+    retention.store.close().await;
+    done.map(|()| ExitCode::SUCCESS)
+}
+
+async fn remove(retention: &Retention, clock: Clock, json: bool) -> Result<(), Failure> {
+    if retention.rule == Rule::default() {
+        return Err(Failure::new("nothing says what is to go: set CONVERSATION_RETENTION_DAYS or RETENTION_MAX_BYTES"));
+    }
+    let report = retention.run(clock.transaction_id().0).await.map_err(|e| Failure::new(e.to_string()))?;
+    let Report { transactions, sessions, files, unreadable, bytes_before, bytes_after } = report;
+    let told = json!({
+        "transactions": transactions, "sessions": sessions, "files": files, "unreadable": unreadable,
+        "bytes_before": bytes_before, "bytes_after": bytes_after,
+    });
+    print(&if json { format!("{told:#}\n") } else { sentence(&report.in_words()) })
+}
+
+async fn shrink(retention: &Retention) -> Result<(), Failure> {
+    print(if retention.shrink().await? {
+        "The file holds no free space any more.\n"
+    } else {
+        "PostgreSQL uses free space again by itself (autovacuum); nothing was done.\n"
+    })
+}
+
+async fn tell(retention: &Retention, json: bool) -> Result<(), Failure> {
+    let standing = retention.standing().await?;
+    let archive = retention.archive.as_ref().map(|archive| archive.place());
+    if !json {
+        return print(&in_words(&retention.rule, archive.as_deref(), &standing, &TimeZone::system()));
+    }
+    let told = json!({
+        "max_age_seconds": retention.rule.max_age.map(|age| age.as_secs()),
+        "max_bytes": retention.rule.max_bytes,
+        "archive": archive,
+        "transactions": standing.transactions,
+        "oldest": standing.oldest,
+        "bytes": standing.bytes,
+        "transactions_too_old": standing.too_old,
+        "bytes_too_many": standing.too_many,
+        "running": standing.running,
+        "last_run": standing.last.map(|(at, outcome)| json!({"ended_at": at, "outcome": outcome})),
+    });
+    print(&format!("{told:#}\n"))
+}
+
+fn in_words(rule: &Rule, archive: Option<&str>, standing: &Standing, zone: &TimeZone) -> String {
+    let mut out = String::new();
+    let oldest = standing.oldest.map(|at| format!(", the oldest from {}", when::minute(at, zone))).unwrap_or_default();
+    let _ = writeln!(out, "{} transactions, {} in use{oldest}", standing.transactions, bytes(standing.bytes));
+    match rule.max_age {
+        Some(age) => {
+            let _ = writeln!(out, "Older than {}: {} transactions go", days(age.as_secs()), standing.too_old);
+        }
+        None => out.push_str("No age removes any (CONVERSATION_RETENTION_DAYS is not set)\n"),
+    }
+    match rule.max_bytes {
+        Some(most) => {
+            let _ = writeln!(out, "More than {}: {} go, the oldest first", bytes(most), bytes(standing.too_many));
+        }
+        None => out.push_str("No size removes any (RETENTION_MAX_BYTES is not set)\n"),
+    }
+    if *rule != Rule::default() {
+        let _ = match archive {
+            Some(place) => writeln!(out, "They are archived first: {place}"),
+            None => writeln!(out, "They are not archived (ARCHIVE_DIR and ARCHIVE_S3_BUCKET are not set)"),
+        };
+    }
+    if standing.running {
+        out.push_str("A run is under way\n");
+    }
+    if let Some((at, outcome)) = &standing.last {
+        let _ = writeln!(out, "Last run, {}: {outcome}", when::minute(*at, zone));
+    }
+    out
+}
+
+fn sentence(words: &str) -> String {
+    let mut rest = words.chars();
+    rest.next().map(|first| format!("{}{}\n", first.to_uppercase(), rest.as_str())).unwrap_or_default()
+}
+
+/// `90 days`, `36 hours`, `50 seconds`: the largest unit that says it exactly.
+fn days(seconds: u64) -> String {
+    match seconds {
+        s if s.is_multiple_of(86_400) => format!("{} days", s / 86_400),
+        s if s.is_multiple_of(3600) => format!("{} hours", s / 3600),
+        s => format!("{s} seconds"),
+    }
+}
+
+/// `1.5 GiB`.
+#[expect(clippy::cast_precision_loss, reason = "shown with one decimal")]
+fn bytes(count: u64) -> String {
+    match count {
+        0..1024 => format!("{count} bytes"),
+        1024..1_048_576 => format!("{:.1} KiB", count as f64 / 1024.0),
+        1_048_576..1_073_741_824 => format!("{:.1} MiB", count as f64 / 1_048_576.0),
+        _ => format!("{:.1} GiB", count as f64 / 1_073_741_824.0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn what_would_go_is_said_with_the_settings_that_say_so() {
+        let mut standing = Standing {
+            transactions: 12,
+            oldest: Some("2026-11-20T14:05:09Z".parse().unwrap()),
+            too_old: 3,
+            bytes: 3 << 19,
+            too_many: 0,
+            running: true,
+            last: None,
+        };
+        let rule = Rule { max_age: Some(Duration::from_secs(36 * 3600)), max_bytes: None };
+        assert_eq!(
+            in_words(&rule, Some("/a"), &standing, &TimeZone::UTC),
+            "12 transactions, 1.5 MiB in use, the oldest from 2026-11-20 14:05\n\
+             Older than 36 hours: 3 transactions go\n\
+             No size removes any (RETENTION_MAX_BYTES is not set)\n\
+             They are archived first: /a\n\
+             A run is under way\n"
+        );
+        standing = Standing { oldest: None, running: false, too_many: 2048, ..standing };
+        standing.last = Some(("2026-11-20T14:05:09Z".parse().unwrap(), "removed 0 transactions".into()));
+        let rule = Rule { max_age: None, max_bytes: Some(1 << 30) };
+        assert_eq!(
+            in_words(&rule, None, &standing, &TimeZone::UTC),
+            "12 transactions, 1.5 MiB in use\n\
+             No age removes any (CONVERSATION_RETENTION_DAYS is not set)\n\
+             More than 1.0 GiB: 2.0 KiB go, the oldest first\n\
+             They are not archived (ARCHIVE_DIR and ARCHIVE_S3_BUCKET are not set)\n\
+             Last run, 2026-11-20 14:05: removed 0 transactions\n"
+        );
+    }
+}
