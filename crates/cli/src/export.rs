@@ -48,8 +48,8 @@ pub(crate) async fn run(args: ExportArgs) -> Result<ExitCode, Failure> {
         Err(Stopped::Unreadable(failure)) => return Err(failure),
         Ok(()) => {
             if let Some(file) = &args.output {
-                let (turns, name) = (progress.turns(), visible_line(&file.display().to_string()));
-                say(&format!("{} with {turns} turns written to {name}", count(sessions.len(), "session")));
+                let (sessions, turns) = (count(sessions.len() as u64, "session"), count(progress.turns(), "turn"));
+                say(&format!("{sessions} with {turns} written to {}", visible_line(&file.display().to_string())));
             }
         }
     }
@@ -164,7 +164,7 @@ impl Output {
 }
 
 /// `1 session`, `2 sessions`.
-fn count(number: usize, what: &str) -> String {
+fn count(number: u64, what: &str) -> String {
     if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
 }
 

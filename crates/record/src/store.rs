@@ -266,9 +266,8 @@ impl Store {
     pub async fn sessions(&self, filter: &SessionFilter) -> Result<SessionPage, StoreError> {
         let mut connection = self.readers.acquire().await?;
         let mut sql = connection.sql();
-        let total = unsigned(sql::sessions::count(&mut sql, filter).await?);
-        let rows = sql::sessions::list(&mut sql, filter).await?;
-        Ok(SessionPage { sessions: Self::listed(&mut sql, rows).await?, total })
+        let (rows, total) = sql::sessions::list(&mut sql, filter).await?;
+        Ok(SessionPage { sessions: Self::listed(&mut sql, rows).await?, total: unsigned(total) })
     }
 
     /// Rows with what lists show beside them.

@@ -61,6 +61,7 @@ impl Progress {
 
     pub(super) fn line(&self) -> String {
         let size = self.bytes / 1_000_000;
-        format!("{} of {}, {} turns, {size} MB", self.sessions, count(self.of, "session"), self.turns)
+        let of = count(self.of as u64, "session");
+        format!("{} of {of}, {}, {size} MB", self.sessions, count(self.turns, "turn"))
     }
 }

@@ -9,11 +9,12 @@ fn help_shows_the_commands_and_an_example_each() {
     let home = Home::new();
     let all = home.luthien(&["--help"]);
     assert_eq!(all.code, 0);
-    for command in ["serve", "demo", "claude", "codex", "sessions", "show", "policy"] {
+    for command in ["serve", "demo", "claude", "codex", "sessions", "export", "show", "policy"] {
         assert!(all.out.contains(&format!("\n  {command}")), "{command} is not in the help:\n{}", all.out);
         let one = home.luthien(&["help", command]);
         assert_eq!(one.code, 0);
-        assert!(one.out.contains("Example:\n  luthien "), "{command} has no example:\n{}", one.out);
+        let example = ["Example:\n  luthien ", "Examples:\n  luthien "].iter().any(|text| one.out.contains(text));
+        assert!(example, "{command} has no example:\n{}", one.out);
     }
     assert_eq!(home.luthien(&["--version"]).out, format!("luthien {}\n", env!("CARGO_PKG_VERSION")));
 }

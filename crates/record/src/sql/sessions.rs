@@ -218,13 +218,22 @@ pub(crate) async fn one(sql: &mut Sql<'_>, key: Uuid) -> Result<Option<ListedSes
     row.as_ref().map(read).transpose()
 }
 
-/// The sessions with a turn that `filter` names, latest first.
-pub(crate) async fn list(sql: &mut Sql<'_>, filter: &SessionFilter) -> Result<Vec<ListedSession>, sqlx::Error> {
+/// The sessions with a turn that `filter` names, latest first, and how many there are in all.
+pub(crate) async fn list(sql: &mut Sql<'_>, filter: &SessionFilter) -> Result<(Vec<ListedSession>, i64), sqlx::Error> {
+    // A search is the dear part: it is done once for both.
+    let search = filter.q.is_some();
     let mut query = Query::new(LISTED);
+    query.push(if search { ", COUNT(*) OVER ()" } else { "" });
     push_filter(&mut query, sql.kind(), filter);
     query.push(" ORDER BY s.last_started_at DESC, s.key DESC LIMIT ").push_value(filter.limit);
     query.push(" OFFSET ").push_value(filter.offset);
-    sql.all(query).await?.iter().map(read).collect()
+    let rows = sql.all(query).await?;
+    let total = match rows.first() {
+        Some(row) if search => row.get(9)?,
+        None if filter.offset == 0 => 0,
+        _ => count(sql, filter).await?,
+    };
+    Ok((rows.iter().map(read).collect::<Result<_, _>>()?, total))
 }
 
 fn read(row: &Row) -> Result<ListedSession, sqlx::Error> {
@@ -256,7 +265,7 @@ pub(crate) async fn tags(sql: &mut Sql<'_>, keys: &[Uuid]) -> Result<Vec<(Uuid, 
 }
 
 /// How many sessions `filter` names.
-pub(crate) async fn count(sql: &mut Sql<'_>, filter: &SessionFilter) -> Result<i64, sqlx::Error> {
+async fn count(sql: &mut Sql<'_>, filter: &SessionFilter) -> Result<i64, sqlx::Error> {
     let mut query = Query::new("SELECT COUNT(*)");
     push_filter(&mut query, sql.kind(), filter);
     sql.number(query).await
