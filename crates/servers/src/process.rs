@@ -1,7 +1,7 @@
 //! A server's processes: started, waited for, signalled together, ended.
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
@@ -18,6 +18,8 @@ const PATIENCE: Duration = Duration::from_mins(1);
 #[derive(Debug)]
 pub(crate) struct Process {
     child: Child,
+    /// Ends the server when this process is gone without a word, as when it is killed.
+    guard: Option<Child>,
     last: Signal,
     log: PathBuf,
 }
@@ -31,7 +33,9 @@ impl Process {
         let child = command.spawn().map_err(|error| {
             io::Error::new(error.kind(), format!("{} does not start: {error}", command.get_program().display()))
         })?;
-        Ok(Self { child, last, log })
+        let mut process = Self { child, guard: None, last, log };
+        process.guard = Some(guard(process.child.id(), last)?);
+        Ok(process)
     }
 
     /// Waits until `ready` finds something, while the server runs.
@@ -113,11 +117,26 @@ impl Process {
 impl Drop for Process {
     fn drop(&mut self) {
         // Nobody is left to be told. Killed only if all else fails: orphans are collected by nobody in some containers.
-        let asked = self.resume().and_then(|()| send(self.child.id(), self.last));
-        if asked.and_then(|()| self.wait()).is_err() {
-            let _ = self.kill();
+        // Of one that has ended the id may be another's by now.
+        if matches!(self.child.try_wait(), Ok(None)) {
+            let asked = self.resume().and_then(|()| send(self.child.id(), self.last));
+            if asked.and_then(|()| self.wait()).is_err() {
+                let _ = self.kill();
+            }
+        }
+        if let Some(mut guard) = self.guard.take() {
+            let _ = guard.stdin.take().map(|mut word| word.write_all(b"\n"));
+            let _ = guard.wait();
         }
     }
+}
+
+/// Starts what waits for a word from here and sends the signal if its input ends without one.
+fn guard(id: u32, signal: Signal) -> io::Result<Child> {
+    let script = "trap '' INT TERM; read -r _ || kill \"$1\" \"$2\"";
+    let mut command = Command::new("sh");
+    command.args(["-c", script, "sh", &format!("-{}", signal.as_raw()), &id.to_string()]);
+    command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()
 }
 
 /// Asks again and again until there is something, for at most [`PATIENCE`].
@@ -187,4 +206,21 @@ fn stat(id: u32) -> Option<(char, u32)> {
     // The name, in parentheses, may hold anything; what follows may not.
     let mut rest = stat.rsplit_once(')')?.1.split_whitespace();
     Some((rest.next()?.chars().next()?, rest.next()?.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_ends_when_nobody_is_left_to_end_it() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut sleep = Command::new("sleep");
+        let log = folder.path().join("output.log");
+        let mut process = Process::start(sleep.arg("600"), Signal::KILL, log).expect("a process");
+        assert_eq!(process.child.try_wait().expect("its state"), None);
+        // As the end of this process would.
+        drop(process.guard.as_mut().and_then(|guard| guard.stdin.take()).expect("its input"));
+        assert!(!process.wait().expect("an end").success());
+    }
 }
