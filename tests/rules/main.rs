@@ -13,6 +13,7 @@ mod limits;
 mod mutations;
 mod odd_requests;
 mod record;
+mod redacted;
 mod rewriting;
 mod secrets;
 mod support;

@@ -11,10 +11,13 @@ use axum::routing::post;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
+use luthien_gateway::approvals::Reply;
 use luthien_gateway::clock::Clock;
 use luthien_gateway::config::Network;
 use luthien_gateway::notify::{Notifier, Post, PostConfig};
+use luthien_gateway::panic_switch::{PanicMode, PanicOrder};
 use luthien_gateway::settings::{Settings, Sources};
+use luthien_policy::breakers::{BreakerChange, BreakerWatch};
 use luthien_testkit::{Answer, Gate};
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -233,6 +236,54 @@ async fn the_end_does_not_wait_for_a_receiver_beyond_its_time() {
     tokio::time::timeout(Duration::from_secs(30), post.shutdown()).await.expect("an end");
     assert_eq!(notifier.health().unwrap().delivered, 0);
     rig.stop().await;
+}
+
+#[tokio::test]
+async fn a_question_to_a_person_and_the_panic_switch_are_told() {
+    let hook = Hook::new(&[]).await;
+    let (post, notifier) = hook.post(|config| config.wanted = wanted("alerts"));
+    let asks = json!({"rules": [{"name": "ask", "when": "tool.name == \"Bash\"", "action": "ask", "message": "a person decides"}]});
+    let mut options = options();
+    options.inline = Some((json!({"class": "rules", "config": asks}), "the test".to_owned()));
+    let call = Answer::tool("Bash", &json!({"command": "ls"}));
+    let rig = Rig::told(call, options, notifier.clone()).await;
+    notifier.found_at(&rig.url(""));
+    post.watch(rig.recorder.clone(), Arc::clone(&rig.live), Clock::system());
+    let url = rig.url("/v1/messages");
+    let body = turn(false).to_string();
+    let mut asking = JoinSet::new();
+    asking.spawn(async move { luthien_testkit::client::post(&url, &[crate::support::KEY], body).await });
+    let asked = hook.got(1).await;
+    assert_eq!((&asked[0].1["kind"], &asked[0].1["data"]["target"]["name"]), (&json!("policy.ask"), &json!("Bash")));
+    assert_eq!(asked[0].1["links"]["approvals"], rig.url("/api/admin/approvals"));
+    let approval = asked[0].1["data"]["approval"].as_str().expect("an id").to_owned();
+    let yes = Reply { allow: true, message: None, by: "ada".to_owned() };
+    rig.approvals.answer(&approval, yes).expect("an answer");
+    asking.join_next().await.expect("a task").expect("its end").expect("an answer").rest().await.unwrap();
+
+    let order = PanicOrder { mode: PanicMode::ToolCalls, by: "ada".to_owned(), ..PanicOrder::default() };
+    rig.live.halt(&order, Clock::system().now());
+    let told = hook.got(2).await;
+    assert_eq!((&told[1].1["kind"], &told[1].1["data"]["mode"]), (&json!("panic"), &json!("tool_calls")));
+    assert_eq!(told[1].1["data"]["by"], "ada");
+    post.shutdown().await;
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn a_breaker_is_told_when_it_opens_and_when_it_closes() {
+    let hook = Hook::new(&[]).await;
+    let (post, notifier) = hook.post(|config| config.wanted = wanted("breaker.opened,breaker.closed"));
+    let watch = notifier.breakers(Clock::system());
+    let change = |opened| BreakerChange { what: "judge", name: "a-model".to_owned(), opened };
+    watch.changed(change(Some((Duration::from_secs(15), "status 500".to_owned()))));
+    let opened = hook.got(1).await[0].1.clone();
+    watch.changed(change(None));
+    let closed = hook.got(2).await[1].1.clone();
+    assert_eq!((&opened["kind"], &closed["kind"]), (&json!("breaker.opened"), &json!("breaker.closed")));
+    let data = json!({"what": "judge", "name": "a-model", "seconds": 15.0, "failure": "status 500"});
+    assert_eq!((&opened["data"], &closed["data"]), (&data, &json!({"what": "judge", "name": "a-model"})));
+    post.shutdown().await;
 }
 
 fn wanted(words: &str) -> luthien_gateway::notify::Wanted {

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::super::testing::{Move, Played, away};
 use super::*;
+use crate::breakers::{BreakerChange, BreakerWatch};
 
 const BOUNDS: Bounds =
     Bounds { timeout: Duration::from_secs(2), at_once: 1, retries: 2, failures: 2, open: Duration::from_secs(10) };
@@ -55,6 +56,33 @@ async fn a_server_that_is_away_is_left_alone_and_then_found_again() {
     tokio::time::advance(BOUNDS.open).await;
     assert!(ask(&caller).await.0.is_ok());
     assert_eq!(server.sent().len(), 7);
+}
+
+/// Remembers what it hears.
+#[derive(Debug, Default)]
+struct Heard(std::sync::Mutex<Vec<BreakerChange>>);
+
+impl BreakerWatch for Heard {
+    fn changed(&self, change: BreakerChange) {
+        self.0.lock().unwrap().push(change);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_watches_hears_when_a_server_is_left_alone_and_when_it_is_asked_again() {
+    let heard = Arc::new(Heard::default());
+    let away = [away(), away(), away(), away(), away(), away()];
+    let caller = Caller::new(Played::new(away.into_iter().chain([pass(), pass()])), BOUNDS)
+        .named("http://rules".to_owned(), Breakers::watched_by(heard.clone()));
+    for _ in 0..2 {
+        assert!(ask(&caller).await.0.is_err());
+    }
+    tokio::time::advance(BOUNDS.open).await;
+    assert!(ask(&caller).await.0.is_ok() && ask(&caller).await.0.is_ok());
+    let heard = heard.0.lock().unwrap();
+    let opened: Vec<_> = heard.iter().map(|change| change.opened.as_ref().map(|(open, _)| *open)).collect();
+    assert_eq!(opened, [Some(BOUNDS.open), None]);
+    assert!(heard.iter().all(|change| (change.what, change.name.as_str()) == ("policy_server", "http://rules")));
 }
 
 #[tokio::test(start_paused = true)]
