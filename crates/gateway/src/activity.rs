@@ -4,6 +4,7 @@
 //! from there. A reader that is slower than the ring turns misses what was overwritten, and is told how much.
 
 pub(crate) mod bounds;
+mod drops;
 pub(crate) mod note;
 pub(crate) mod teller;
 
@@ -18,6 +19,8 @@ use serde_json::Value;
 use tokio::sync::Notify;
 
 use self::note::{Note, What};
+
+pub use self::drops::tell_of_drops;
 
 /// How many events are kept for late readers, and how many a slow reader may be behind before it misses some.
 const KEPT: u64 = 4096;

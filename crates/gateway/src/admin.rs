@@ -20,6 +20,7 @@ mod params;
 mod policy;
 mod request_logs;
 mod retention;
+mod system;
 
 use std::sync::Arc;
 
@@ -73,6 +74,8 @@ pub struct AdminState {
 impl AdminState {
     /// Puts in force what the database says of client keys now.
     async fn changed_client_keys(&self) -> Result<(), ApiError> {
+        // Others are told also where this gateway cannot read them itself now.
+        self.policies.hints().give();
         Ok(self.client_keys.take(self.recorder.store()).await?)
     }
 }
@@ -82,6 +85,7 @@ pub fn router(state: AdminState) -> Router {
     let admin = Router::new()
         .route("/admin/policy/current", get(policy::current))
         .route("/admin/policy/set", post(policy::set))
+        .route("/admin/system-status", get(system::status))
         .route("/admin/policy/list", get(policy::list))
         .route("/admin/approvals", get(approvals::list))
         .route("/admin/approvals/{id}", get(approvals::one).post(approvals::answer))

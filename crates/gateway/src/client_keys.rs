@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
@@ -13,6 +14,9 @@ use luthien_record::store::{StoreError, StoredClientKey};
 use memchr::memmem;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::credentials::identity_of;
@@ -25,6 +29,9 @@ const SHOWN: usize = PREFIX.len() + 6;
 
 /// How many characters a key has behind the prefix: 32 bytes in hexadecimal digits.
 const DIGITS: usize = 64;
+
+/// How long to wait before what could not be read is read again.
+const AGAIN: Duration = Duration::from_millis(500);
 
 /// What the holder of a key may use. Where nothing is said the gateway's own limits hold.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,6 +86,18 @@ impl ClientKeys {
         let stored = store.client_keys().await?;
         self.keys.store(Arc::new(stored.into_iter().map(issued).collect()));
         Ok(())
+    }
+
+    /// Until `stop`: takes over what the database holds whenever `number` says that it was changed.
+    pub async fn follow(self, mut number: watch::Receiver<u64>, store: Store, stop: CancellationToken) {
+        while let Some(Ok(())) = stop.run_until_cancelled(number.changed()).await {
+            while let Err(error) = self.take(&store).await {
+                tracing::warn!(%error, "the keys of clients cannot be read; trying again");
+                if stop.run_until_cancelled(sleep(AGAIN)).await.is_none() {
+                    return;
+                }
+            }
+        }
     }
 
     /// What this text is.

@@ -40,6 +40,7 @@ pub mod rates;
 pub mod redaction;
 pub mod replicas;
 pub mod retention;
+pub mod revisions;
 pub mod scopes;
 pub mod settings;
 

@@ -223,12 +223,16 @@ impl LiveState {
         self.current.load_full()
     }
 
-    /// Puts another policy in force for all requests from now on. Callers take turns.
-    pub(crate) fn swap(&self, standing: Standing) {
+    /// Puts another policy in force for all requests from now on, where `when` is true of the one in force. True if it was.
+    pub(crate) fn swap(&self, standing: Standing, when: impl Fn(&Arc<Standing>) -> bool) -> bool {
         let standing = Arc::new(standing);
-        self.change(|live| {
+        let before = self.change(|live| {
+            if !when(&live.standing) {
+                return live.clone();
+            }
             Live::new(standing.clone(), live.assignments.clone(), live.panic.clone(), live.rules.clone())
         });
+        when(&before.standing)
     }
 
     /// Changes the assignments for all requests from now on.
@@ -245,6 +249,23 @@ impl LiveState {
         if let (_, Some(told)) = before.panic.after(order.clone(), at) {
             before.panic.generation.end(told);
         }
+    }
+
+    /// The same for an order that was given elsewhere at `at`, unless a later one counts already. The number of the order, if it
+    /// counts now.
+    pub(crate) fn halt_later(&self, order: &PanicOrder, at: Timestamp) -> Option<u64> {
+        let is_later = |live: &Live| live.panic.at.is_none_or(|last| last < at);
+        let before = self.change(|live| {
+            if is_later(live) { live.with_panic(live.panic.after(order.clone(), at).0) } else { live.clone() }
+        });
+        if !is_later(&before) {
+            return None;
+        }
+        let (now, told) = before.panic.after(order.clone(), at);
+        if let Some(told) = told {
+            before.panic.generation.end(told);
+        }
+        Some(now.number)
     }
 
     /// Gives what was before. Changes of others meanwhile are kept.

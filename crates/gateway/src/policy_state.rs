@@ -4,6 +4,7 @@
 //! goes the other way round: it counts at once, and is kept as soon as that is possible.
 
 mod assign;
+mod follow;
 mod halt;
 mod source;
 
@@ -23,6 +24,8 @@ use tokio::time::timeout;
 use crate::clock::Clock;
 use crate::live::{ActivePolicy, Live, LiveState, Rules, Standing};
 use crate::panic_switch::PanicMode;
+use crate::replicas::Hints;
+use crate::revisions::Watched;
 use crate::scopes::{Ready, Rejection};
 use crate::settings::PolicySource;
 
@@ -52,6 +55,7 @@ pub struct PolicyState {
     keeping: Mutex<()>,
     /// Something is to be done by [`PolicyState::tend`].
     changed: Notify,
+    watched: Watched,
 }
 
 /// A change was not made; what was in force still is.
@@ -86,6 +90,8 @@ impl PolicyState {
     /// follows the fail mode: nothing runs unguarded because of a slip in a configuration.
     pub async fn start(options: PolicyOptions, store: Store, clock: Clock) -> Result<Self, StartError> {
         let guard = guard(&options).map_err(StartError::Guard)?;
+        // First, so that what is set meanwhile is followed.
+        let watched = Watched::start(store.clone()).await?;
         let chosen = source::choose(&options, &store, &clock).await?;
         let standing = standing(chosen, &options.env).await;
         let assignments = assign::stored(&options, &store, &clock).await?;
@@ -102,6 +108,7 @@ impl PolicyState {
             kept: AtomicU64::new(0),
             keeping: Mutex::new(()),
             changed: Notify::new(),
+            watched,
         };
         state.tell();
         Ok(state)
@@ -125,6 +132,11 @@ impl PolicyState {
     /// The time.
     pub fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// By what other gateways are told that something was set here.
+    pub fn hints(&self) -> &Hints {
+        self.watched.hints()
     }
 
     /// Says in the log what is not as it should be.
@@ -165,7 +177,10 @@ impl PolicyState {
         let version = in_time(self.store.set_policy(&kept)).await?;
         let active = active(ready.name, spec, by.to_owned(), enabled_at);
         let loaded = Ok(ready.plan);
-        self.live.swap(Standing { active: active.clone(), origin: BY_API.to_owned(), version, loaded });
+        let standing = Standing { active: active.clone(), origin: BY_API.to_owned(), version, loaded };
+        // Another gateway may have set a later one meanwhile.
+        self.live.swap(standing, |now| now.version < version);
+        self.hints().give();
         tracing::info!(policy = %active.policy, version, by = %active.enabled_by, "policy changed");
         Ok(active)
     }

@@ -96,6 +96,8 @@ struct Inner {
     state: Mutex<State>,
     dropped: AtomicU64,
     ignored: AtomicU64,
+    /// How long the last answer took, in microseconds.
+    latency: AtomicU64,
     stop: CancellationToken,
     tasks: TaskTracker,
 }
@@ -129,6 +131,7 @@ impl Link {
             state: Mutex::new(State::Connecting),
             dropped: AtomicU64::new(0),
             ignored: AtomicU64::new(0),
+            latency: AtomicU64::new(0),
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
         };
@@ -147,6 +150,15 @@ impl Link {
             connected: *self.inner.state() == State::Connected,
             dropped: self.inner.dropped.load(Ordering::Relaxed),
             ignored: self.inner.ignored.load(Ordering::Relaxed),
+        }
+    }
+
+    /// How long Redis took to answer last, or why it does not.
+    pub fn answers(&self) -> Result<Duration, String> {
+        match &*self.inner.state() {
+            State::Connected => Ok(Duration::from_micros(self.inner.latency.load(Ordering::Relaxed))),
+            State::Connecting => Err("not connected yet".to_owned()),
+            State::Away(why) => Err(why.clone()),
         }
     }
 

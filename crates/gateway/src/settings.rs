@@ -200,6 +200,9 @@ definition::settings! {
     /// A Redis server that several gateways share, `redis://` or `rediss://` (TLS); its URL may hold a password. Over it they tell each
     /// other what happens, and that something was changed. Without it they find changes in the database they share, within a second.
     redis_url: Option<RedisUrl> = "", at "replicas.redis_url", env ["REDIS_URL"];
+    /// The key by which the record and assignments tell credentials apart, of 8 characters or more: several gateways on one database
+    /// need the same. Without it, one is made at the first start and kept in the data folder.
+    identity_key: Option<SecretString> = "", at "replicas.identity_key", env ["IDENTITY_KEY"];
 
     /// How long transactions are kept: a number of days such as `90` or `0.5`, or a time such as `36h`. Without it, no age removes them.
     conversation_retention_days: Option<Days> = "", at "retention.days", env ["CONVERSATION_RETENTION_DAYS"], from "1s" to "36500";

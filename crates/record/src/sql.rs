@@ -23,6 +23,7 @@ mod query;
 pub(crate) mod references;
 pub(crate) mod request_logs;
 pub(crate) mod retention;
+pub(crate) mod revisions;
 mod row;
 pub(crate) mod sessions;
 pub(crate) mod state;

@@ -20,6 +20,7 @@ mod names;
 mod policies;
 pub(crate) mod rebuild;
 mod request_logs;
+mod revisions;
 
 pub use client_keys::StoredClientKey;
 pub use cursor::Cursor;
@@ -28,6 +29,7 @@ pub use policies::{StoredAssignment, StoredPanic, StoredPolicy};
 pub(crate) use rebuild::Pieces;
 use rebuild::Rebuild;
 pub use request_logs::{RequestLog, RequestLogDetail, RequestLogFilter, RequestLogPage};
+pub use revisions::{Revisions, Topic};
 
 use crate::model::{Decision, Evaluation, Event, Headers, Status, TransactionId};
 pub use crate::words::{Search, SearchError};

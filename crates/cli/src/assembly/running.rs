@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use luthien_gateway::activity::tell_of_drops;
 use luthien_gateway::admin::{self, AdminKey, AdminState};
 use luthien_gateway::admin_runtime::AdminRuntime;
 use luthien_gateway::client_keys::ClientKeys;
@@ -15,13 +16,14 @@ use luthien_gateway::notify::{Notifier, Post};
 use luthien_gateway::policy_servers::HttpPolicyServers;
 use luthien_gateway::policy_state::{PolicyOptions, PolicyState};
 use luthien_gateway::posture::{self, Note};
-use luthien_gateway::replicas::{Hints, Link};
+use luthien_gateway::replicas::Link;
 use luthien_gateway::retention::Keeper;
 use luthien_gateway::settings::RedisUrl;
 use luthien_gateway::{Common, Gateway};
 use luthien_policy::breakers::Breakers;
 use luthien_policy::catalogue::Servers;
 use luthien_policy::remote::PolicyServers;
+use luthien_record::store::Topic;
 use luthien_record::{Recorder, RecorderConfig};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -114,7 +116,7 @@ impl Running {
         let stopping = CancellationToken::new();
         let mut common = Common::telling(recorder.clone(), Arc::clone(&live), notifier.clone());
         common.client_keys = ClientKeys::stored(recorder.store()).await.map_err(|e| clear(&e))?;
-        let link = |url: &RedisUrl| Link::new(&url.0, common.activity.clone(), Hints::default());
+        let link = |url: &RedisUrl| Link::new(&url.0, common.activity.clone(), policies.hints().clone());
         let redis = settings.redis_url.as_ref().map(link).transpose().map_err(|e| clear(&e))?;
         let keeper = Keeper::new(settings, recorder.store().clone(), Clock::system()).map_err(|e| clear(&e))?;
         keeper.erase_again().await;
@@ -127,7 +129,7 @@ impl Running {
             redis: redis.clone(),
             policies: Arc::clone(&policies),
             client_keys: common.client_keys.clone(),
-            identity_key: keys.identity,
+            identity_key: settings.identity_key(&keys),
             key: AdminKey::new(&keys.admin),
             stopping: stopping.clone(),
         });
@@ -135,6 +137,9 @@ impl Running {
         let mut config = settings.gateway_config(&keys);
         config.judge.token = servers.token();
         config.limits.connections = handles::connections(config.limits.connections);
+        let keys_changed = policies.watched().watch(Topic::ClientKeys);
+        let client_keys = common.client_keys.clone().follow(keys_changed, recorder.store().clone(), done.clone());
+        let drops = tell_of_drops(recorder.clone(), common.activity.clone(), Clock::system(), done.clone());
         let started = Gateway::start(config, common, admin.service(), stopping).await;
         let gateway = started.map_err(|e| match e {
             luthien_gateway::StartError::Listen { .. } => StartFailure::Listen(clear(&e)),
@@ -144,6 +149,9 @@ impl Running {
             redis.start(admin.service().threads());
         }
         let drain = settings.drain_timeout;
+        tending.spawn(drops);
+        tending.spawn(client_keys);
+        tending.spawn(Arc::clone(&policies).follow(done.clone()));
         tending.spawn(policies.tend(done.clone()));
         keeper.start(settings.retention_interval, admin.service().threads());
         tending.close();

@@ -15,8 +15,8 @@ use super::Activity;
 use super::bounds::{self, NAME, TEXT, short};
 use super::note::{Ended, Facts, Happening, Note, Settled, Step, What};
 
-/// The largest message that is looked into for a preview, in bytes.
-const LOOKED_INTO: usize = 64 << 10;
+/// The largest message that is looked into for a preview, in bytes: reading it is work on the way of the request.
+const LOOKED_INTO: usize = 4 << 10;
 
 /// The most bytes of a preview.
 const PREVIEW: usize = 200;
@@ -201,6 +201,6 @@ mod tests {
         let cut = format!("{}… (100 more bytes)", "x".repeat(200));
         assert_eq!(preview_of(Dialect::Chat, &words(&long)).as_deref(), Some(&*cut));
         assert_eq!(preview_of(Dialect::Responses, r#"{"model":"m","input":"just so"}"#).as_deref(), Some("just so"));
-        assert_eq!(preview_of(Dialect::Chat, &words(&format!("\"{}\"", "x".repeat(70_000)))), None);
+        assert_eq!(preview_of(Dialect::Chat, &words(&format!("\"{}\"", "x".repeat(5000)))), None);
     }
 }

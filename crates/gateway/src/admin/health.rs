@@ -1,5 +1,7 @@
 //! Health for machines, without authentication and without data.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -18,19 +20,37 @@ use crate::settings::PolicyFailMode;
 /// The version of this build.
 pub(super) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// `healthy`, or `degraded` when something that the gateway can do without for a while is missing.
-pub(super) fn status(
-    recorder: &RecorderHealth,
-    live: &Live,
+/// How everything fares that the health tells of.
+#[derive(Debug)]
+pub(super) struct Signs {
+    recorder: RecorderHealth,
+    live: Arc<Live>,
     told: Option<NotifierHealth>,
-    redis: Option<&LinkHealth>,
-) -> &'static str {
-    let stopped = live.panic.order.mode != PanicMode::Off;
-    let linked = redis.is_none_or(|redis| redis.connected);
-    let recorded = recorder.database.is_ok() && recorder.journal.is_ok() && recorder.dropped == 0;
-    let whole = recorded && rejected(live).is_empty() && linked;
-    let told = told.is_none_or(|told| told.dropped == 0 && told.failed == 0);
-    if whole && !stopped && told { "healthy" } else { "degraded" }
+    redis: Option<LinkHealth>,
+    /// What other processes set is seen.
+    follows: bool,
+}
+
+impl Signs {
+    pub(super) fn of(state: &AdminState) -> Self {
+        Self {
+            recorder: state.recorder.health(),
+            live: state.policies.live().load(),
+            told: state.notifier.health(),
+            redis: state.redis.as_ref().map(Link::health),
+            follows: state.policies.watched().sees(),
+        }
+    }
+
+    /// `healthy`, or `degraded` when something that the gateway can do without for a while is missing.
+    pub(super) fn status(&self) -> &'static str {
+        let Self { recorder, live, told, redis, follows } = self;
+        let stopped = live.panic.order.mode != PanicMode::Off;
+        let recorded = recorder.database.is_ok() && recorder.journal.is_ok() && recorder.dropped == 0 && *follows;
+        let told = told.is_none_or(|told| told.dropped == 0 && told.failed == 0);
+        let linked = redis.as_ref().is_none_or(|redis| redis.connected);
+        if recorded && rejected(live).is_empty() && !stopped && told && linked { "healthy" } else { "degraded" }
+    }
 }
 
 /// The policies that did not load, each with where its fields are wrong. What stands in them may be a secret, and is in the log.
@@ -50,39 +70,42 @@ fn rejected(live: &Live) -> Vec<Value> {
 }
 
 /// What health says of Redis.
-fn redis_check(redis: Option<&LinkHealth>) -> Value {
+fn redis_check(redis: Option<LinkHealth>) -> Value {
     let Some(LinkHealth { connected, dropped, ignored }) = redis else { return json!({"status": "off"}) };
-    let status = if *connected { "ok" } else { "failing; events of other gateways are missing" };
+    let status = if connected { "ok" } else { "failing; events of other gateways are missing" };
     json!({"status": status, "dropped": dropped, "ignored": ignored})
 }
 
 /// `GET /health`
 pub(super) async fn health(State(state): State<AdminState>) -> Json<Value> {
-    let recorder = state.recorder.health();
+    let signs = Signs::of(&state);
+    let status = signs.status();
+    let Signs { recorder, live, told, redis, follows } = signs;
     // Why the database does not answer may name hosts and paths; that is in the log.
-    let database = if recorder.database.is_ok() { "ok" } else { "failing; the journal keeps the records" };
+    let database = match (recorder.database.is_ok(), follows) {
+        (true, true) => "ok",
+        (true, false) => "failing; what other gateways set comes into force once it is back",
+        (false, _) => "failing; the journal keeps the records",
+    };
     let journal = if recorder.journal.is_ok() { "ok" } else { "failing; a kill would lose what is in flight" };
-    let live = state.policies.live().load();
     let rejected = rejected(&live);
     let policy = match (rejected.is_empty(), live.fail_mode()) {
         (true, _) => "ok",
         (false, PolicyFailMode::Closed) => "rejected; what it should check is refused",
         (false, PolicyFailMode::Open) => "rejected; what it should check passes unchecked",
     };
-    let told = state.notifier.health();
     let webhook = told.map(|told| {
         json!({"pending": told.pending, "delivered": told.delivered, "dropped": told.dropped, "failed": told.failed})
     });
-    let redis = state.redis.as_ref().map(Link::health);
     Json(json!({
-        "status": status(&recorder, &live, told, redis.as_ref()),
+        "status": status,
         "version": VERSION,
         "checks": {
             "database": database,
             "journal": journal,
             "policy": { "status": policy, "rejected": rejected },
             "panic": live.panic.order.mode,
-            "redis": redis_check(redis.as_ref()),
+            "redis": redis_check(redis),
             "activity": state.activity.health(),
             "recorder": { "queued": recorder.queued, "journal_bytes": recorder.journal_bytes, "dropped": recorder.dropped },
             "webhook": webhook,
@@ -140,7 +163,13 @@ mod tests {
         RecorderHealth { journal: Err("no space".to_owned()), ..recorder(true, 0, true) }
     }
 
-    fn live(panic: PanicMode) -> std::sync::Arc<Live> {
+    /// Nothing is missing.
+    fn whole() -> Signs {
+        let live = live(PanicMode::Off);
+        Signs { recorder: recorder(true, 0, true), live, told: None, redis: None, follows: true }
+    }
+
+    fn live(panic: PanicMode) -> Arc<Live> {
         let active = ActivePolicy {
             policy: String::new(),
             class_ref: String::new(),
@@ -160,12 +189,13 @@ mod tests {
     #[case(recorder(true, 1, true), "degraded")]
     #[case(full_disk(), "degraded")]
     fn what_is_missing_degrades(#[case] recorder: RecorderHealth, #[case] expected: &str) {
-        let linked = |connected| LinkHealth { connected, dropped: 9, ignored: 9 };
-        let off = live(PanicMode::Off);
-        assert_eq!(status(&recorder, &off, None, None), expected);
-        assert_eq!(status(&recorder, &off, None, Some(&linked(true))), expected);
-        assert_eq!(status(&recorder, &off, None, Some(&linked(false))), "degraded");
-        assert_eq!(status(&recorder, &live(PanicMode::Traffic), None, None), "degraded");
+        let signs = || Signs { recorder: recorder.clone(), ..whole() };
+        let linked = |connected| Some(LinkHealth { connected, dropped: 9, ignored: 9 });
+        assert_eq!(signs().status(), expected);
+        assert_eq!(Signs { redis: linked(true), ..signs() }.status(), expected);
+        assert_eq!(Signs { redis: linked(false), ..signs() }.status(), "degraded");
+        assert_eq!(Signs { follows: false, ..signs() }.status(), "degraded");
+        assert_eq!(Signs { live: live(PanicMode::Traffic), ..signs() }.status(), "degraded");
     }
 
     #[rstest]
@@ -174,7 +204,7 @@ mod tests {
     #[case(0, 1, "degraded")]
     fn what_nobody_was_told_degrades(#[case] dropped: u64, #[case] failed: u64, #[case] expected: &str) {
         let told = NotifierHealth { dropped, failed, pending: 3, delivered: 9 };
-        assert_eq!(status(&recorder(true, 0, true), &live(PanicMode::Off), Some(told), None), expected);
+        assert_eq!(Signs { told: Some(told), ..whole() }.status(), expected);
     }
 
     #[rstest]

@@ -5,8 +5,7 @@ use axum::http::{HeaderName, HeaderValue, header};
 use axum::response::{Html, IntoResponse, Response};
 
 use super::AdminState;
-use super::health::{VERSION, status};
-use crate::replicas::Link;
+use super::health::{Signs, VERSION};
 
 const HEADERS: [(HeaderName, HeaderValue); 4] = [
     (
@@ -52,8 +51,6 @@ policies of whoever runs it have decided, and records every call.</p>
 
 /// `GET /`
 pub(super) async fn front(State(state): State<AdminState>) -> Response {
-    let redis = state.redis.as_ref().map(Link::health);
-    let live = state.policies.live().load();
-    let status = status(&state.recorder.health(), &live, state.notifier.health(), redis.as_ref());
+    let status = Signs::of(&state).status();
     (HEADERS, Html(PAGE.replace("{version}", VERSION).replace("{status}", status))).into_response()
 }

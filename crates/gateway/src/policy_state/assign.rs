@@ -63,10 +63,12 @@ impl PolicyState {
         };
         assigned.id = in_time(self.store.assign(&to_store(&assigned))).await?;
         let assigned = Arc::new(assigned);
-        self.live.assign(|assignments| assignments.with(Arc::clone(&assigned)));
+        // It may have been found in the database already.
+        self.live.assign(|assignments| assignments.without(assigned.id).with(Arc::clone(&assigned)));
         let (id, scope, policy, by) = (assigned.id, assigned.scope.kind(), assigned.name(), &assigned.set_by);
         tracing::info!(assignment = id, scope, policy, %by, "policy assigned");
         self.changed.notify_one();
+        self.hints().give();
         Ok(assigned)
     }
 
@@ -79,6 +81,7 @@ impl PolicyState {
         };
         in_time(self.store.end_assignment(id, kept_time(&self.clock), by)).await?;
         self.live.assign(|assignments| assignments.without(id));
+        self.hints().give();
         tracing::info!(assignment = id, by, "policy assignment ended");
         Ok(Some(Arc::clone(assigned)))
     }
@@ -128,10 +131,10 @@ impl PolicyState {
         let ActivePolicy { class_ref, config, mode, .. } = rejected.active.clone();
         let Ok(ready) = self.load(&PolicySpec { class: class_ref, config, mode }).await else { return false };
         let _turn = self.turn.lock().await;
+        let active = ActivePolicy { policy: ready.name, ..rejected.active.clone() };
+        let standing = Standing { active, loaded: Ok(ready.plan), ..(**rejected).clone() };
         // Somebody may have set another one meanwhile.
-        if Arc::ptr_eq(&self.live.load().standing, rejected) {
-            let active = ActivePolicy { policy: ready.name, ..rejected.active.clone() };
-            self.live.swap(Standing { active, loaded: Ok(ready.plan), ..(**rejected).clone() });
+        if self.live.swap(standing, |now| Arc::ptr_eq(now, rejected)) {
             tracing::info!(policy = %rejected.active.class_ref, "the policy that was rejected loads now");
         }
         true
@@ -241,7 +244,7 @@ pub(crate) fn scope_of(stored: &StoredAssignment) -> Option<Scope> {
 }
 
 /// A stored assignment, in force or rejected. One whose scope cannot be read is rejected for everything.
-async fn from_store(stored: StoredAssignment, env: &LoadEnv) -> Assigned {
+pub(super) async fn from_store(stored: StoredAssignment, env: &LoadEnv) -> Assigned {
     let how = [How::Replace, How::Add].into_iter().find(|how| how_word(*how) == stored.how);
     let read = scope_of(&stored).zip(mode_of(&stored.mode)).zip(how);
     let StoredAssignment { id, class_ref, config, set_at, set_by, expires_at, .. } = stored;

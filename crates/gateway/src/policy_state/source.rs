@@ -156,26 +156,41 @@ pub(super) async fn choose(options: &PolicyOptions, store: &Store, clock: &Clock
         version,
     };
     Ok(match (stored, file) {
-        (Some((_, Ok(stored))), _) if !file_first => from_stored(stored, version),
-        (Some((_, Err(error))), _) if !file_first => {
-            new(Err(Unusable::Damaged(error)), "the database".to_owned(), "unknown")
-        }
+        (Some((_, stored)), _) if !file_first => from_database(stored, version, clock.now()),
         (_, Some((spec, origin))) => new(spec, origin, "file"),
         (_, None) => new(Ok(PolicySpec::new("no_op", json!({}))), "the default".to_owned(), "default"),
     })
 }
 
+/// A version, and the policy that it is, if that can be read.
+pub(super) type Stored = (u64, Result<StoredPolicy, StoreError>);
+
 /// The database's policy; one that cannot be read is still one.
-async fn stored(store: &Store) -> Result<Option<(u64, Result<StoredPolicy, StoreError>)>, StartError> {
+pub(super) async fn stored(store: &Store) -> Result<Option<Stored>, StoreError> {
     match store.current_policy().await {
         Ok(stored) => Ok(stored.map(|(version, policy)| (version, Ok(policy)))),
         Err(error @ StoreError::Damaged { .. }) => Ok(Some((store.policy_count().await?, Err(error)))),
-        Err(error) => Err(error.into()),
+        Err(error) => Err(error),
     }
 }
 
 /// What helps when the database's policy is the one that does not load.
 pub(super) const WITHOUT_DATABASE: &str = "; POLICY_SOURCE=file starts without it";
+
+/// The database's policy, chosen because it is the one that was set last.
+pub(super) fn from_database(stored: Result<StoredPolicy, StoreError>, version: u64, now: Timestamp) -> Chosen {
+    match stored {
+        Ok(stored) => from_stored(stored, version),
+        Err(error) => Chosen {
+            spec: Err(Unusable::Damaged(error)),
+            origin: BY_API.to_owned(),
+            place: BY_API.to_owned(),
+            enabled_by: "unknown".to_owned(),
+            enabled_at: now,
+            version,
+        },
+    }
+}
 
 fn from_stored(stored: StoredPolicy, version: u64) -> Chosen {
     let (origin, place) = (BY_API.to_owned(), format!("{BY_API} (set by {})", stored.enabled_by));

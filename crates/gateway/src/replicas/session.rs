@@ -85,7 +85,7 @@ impl Session {
                     return self.tell_all(link, watcher).await.map_or_else(Over::Lost, |()| Over::Stopped);
                 }
                 () = link.hints.given() => self.hint(link).await,
-                _ = ask.tick() => self.ask().await,
+                _ = ask.tick() => self.ask(link).await,
                 heard = self.heard.recv() => self.take(link, heard),
                 () = gathered(watcher, from) => {
                     from = Instant::now() + GATHER;
@@ -128,8 +128,12 @@ impl Session {
         command.query_async::<()>(&mut self.connection).await.map_err(|error| reason(&error))
     }
 
-    async fn ask(&mut self) -> Result<(), String> {
-        redis::cmd("PING").query_async::<()>(&mut self.connection).await.map_err(|error| reason(&error))
+    async fn ask(&mut self, link: &Inner) -> Result<(), String> {
+        let began = Instant::now();
+        redis::cmd("PING").query_async::<()>(&mut self.connection).await.map_err(|error| reason(&error))?;
+        let micros = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
+        link.latency.store(micros, Ordering::Relaxed);
+        Ok(())
     }
 
     /// Takes one message of others.

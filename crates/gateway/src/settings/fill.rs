@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use luthien_record::redact::{PatternError, Redactor};
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 
 use crate::config::{GatewayConfig, JudgeConfig, Limits, Network, RateConfig, Timeouts};
 use crate::data_dir::Keys;
@@ -15,6 +15,12 @@ use super::Settings;
 use super::value::RedisUrl;
 
 impl Settings {
+    /// The key by which callers are known: the one that is set, else that of the data folder.
+    pub fn identity_key(&self, keys: &Keys) -> [u8; 32] {
+        let of_text = |text: &SecretString| *blake3::hash(text.expose_secret().as_bytes()).as_bytes();
+        self.identity_key.as_ref().map_or(keys.identity, of_text)
+    }
+
     /// What the gateway runs on, with the keys of the data folder.
     pub fn gateway_config(&self, keys: &Keys) -> GatewayConfig {
         let host = if self.host.contains(':') && !self.host.starts_with('[') {
@@ -32,7 +38,7 @@ impl Settings {
             auth_mode: self.auth_mode,
             client_key: self.client_api_key.clone(),
             admin_key: Some(keys.admin.clone()),
-            identity_key: keys.identity,
+            identity_key: self.identity_key(keys),
             trust_user_id_header: self.trust_user_id_header,
             allowed_paths: self.allowed_paths.0.clone(),
             rates: RateConfig {

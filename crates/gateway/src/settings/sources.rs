@@ -199,9 +199,12 @@ fn together(settings: &Settings, found: &mut Found) {
         );
     }
     archive(settings, found);
-    for (path, key) in
-        [("auth.client_api_key", &settings.client_api_key), ("auth.admin_api_key", &settings.admin_api_key)]
-    {
+    let keys = [
+        ("auth.client_api_key", &settings.client_api_key),
+        ("auth.admin_api_key", &settings.admin_api_key),
+        ("replicas.identity_key", &settings.identity_key),
+    ];
+    for (path, key) in keys {
         if key.as_ref().is_some_and(|key| key.expose_secret().len() < SHORTEST_KEY) {
             found.problem(path.to_owned(), format!("must have at least {SHORTEST_KEY} characters"));
         }

@@ -16,7 +16,8 @@ pub(crate) struct PanicRow {
 
 /// The last ones, the last first.
 pub(crate) async fn latest(sql: &mut Sql<'_>, limit: u32) -> Result<Vec<PanicRow>, sqlx::Error> {
-    let query = Query::new("SELECT mode, reason, message, set_at, set_by FROM panics ORDER BY id DESC LIMIT ?");
+    let query =
+        Query::new("SELECT mode, reason, message, set_at, set_by FROM panics ORDER BY set_at DESC, id DESC LIMIT ?");
     let rows = sql.all(query.bind(limit)).await?;
     rows.iter()
         .map(|row| {

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{Store, StoreError, damaged};
+use super::{Store, StoreError, Topic, damaged};
 use crate::sql;
 use crate::sql::client_keys::ClientKeyRow;
 
@@ -54,14 +54,14 @@ impl Store {
             expires_at: key.expires_at,
             revoked: None,
         };
-        let mut work = self.editor.begin().await?;
+        let mut work = self.change(Topic::ClientKeys).await?;
         sql::client_keys::add(&mut work.sql(), row).await?;
         Ok(work.commit().await?)
     }
 
     /// Revokes a key. `false`: there is none of this id that is not revoked yet.
     pub async fn revoke_client_key(&self, id: Uuid, at: Timestamp, by: &str) -> Result<bool, StoreError> {
-        let mut work = self.editor.begin().await?;
+        let mut work = self.change(Topic::ClientKeys).await?;
         let done = sql::client_keys::revoke(&mut work.sql(), id, at, by).await?;
         work.commit().await?;
         Ok(done)

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Store, StoreError, damaged, names, unsigned};
+use super::{Store, StoreError, Topic, damaged, names, unsigned};
 use crate::sql;
 use crate::sql::assignments::AssignmentRow;
 use crate::sql::panics::PanicRow;
@@ -106,8 +106,10 @@ impl Store {
             enabled_at: policy.enabled_at,
             enabled_by: policy.enabled_by.clone(),
         };
-        let mut connection = self.editor.acquire().await?;
-        Ok(unsigned(sql::policies::set(&mut connection.sql(), row).await?))
+        let mut work = self.change(Topic::Policies).await?;
+        let id = sql::policies::set(&mut work.sql(), row).await?;
+        work.commit().await?;
+        Ok(unsigned(id))
     }
 
     /// The assignments that nobody has ended, the oldest first.
@@ -139,15 +141,18 @@ impl Store {
             expires_at: assignment.expires_at,
             ended: None,
         };
-        let mut connection = self.editor.acquire().await?;
-        Ok(unsigned(sql::assignments::add(&mut connection.sql(), row).await?))
+        let mut work = self.change(Topic::Assignments).await?;
+        let id = sql::assignments::add(&mut work.sql(), row).await?;
+        work.commit().await?;
+        Ok(unsigned(id))
     }
 
     /// Ends an assignment; it is kept as one that was.
     pub async fn end_assignment(&self, id: u64, at: Timestamp, by: &str) -> Result<(), StoreError> {
         let Ok(id) = i64::try_from(id) else { return Ok(()) };
-        let mut connection = self.editor.acquire().await?;
-        Ok(sql::assignments::end(&mut connection.sql(), id, at, by).await?)
+        let mut work = self.change(Topic::Assignments).await?;
+        sql::assignments::end(&mut work.sql(), id, at, by).await?;
+        Ok(work.commit().await?)
     }
 
     /// What the panic switch said last; none if it was never used.
@@ -172,8 +177,9 @@ impl Store {
             set_at: panic.set_at,
             set_by: panic.set_by.clone(),
         };
-        let mut connection = self.editor.acquire().await?;
-        Ok(sql::panics::set(&mut connection.sql(), row).await?)
+        let mut work = self.change(Topic::Panic).await?;
+        sql::panics::set(&mut work.sql(), row).await?;
+        Ok(work.commit().await?)
     }
 
     /// The client's name and the credential's hash of the session whose id in the record this is; none if it is unknown.

@@ -17,6 +17,7 @@ const TABLE: &[(&str, &str, u16, u16, u16)] = &[
     ("GET", "/nowhere", 404, 404, 404),
     ("GET", "/api/admin/policy/current", 401, 403, 200),
     ("GET", "/api/admin/policy/list", 401, 403, 200),
+    ("GET", "/api/admin/system-status", 401, 403, 200),
     ("POST", "/api/admin/policy/set", 401, 403, 422),
     ("GET", "/api/admin/policy/set", 401, 403, 405),
     ("PUT", "/api/admin/policy/current", 401, 403, 405),

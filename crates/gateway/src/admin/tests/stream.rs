@@ -80,3 +80,12 @@ async fn a_slow_reader_is_told_and_counted() {
     assert_eq!(health["checks"]["activity"], json!({"readers": 1, "missed": 904}));
     assert_eq!(health["checks"]["redis"], json!({"status": "off"}));
 }
+
+#[tokio::test]
+async fn the_status_says_what_answers() {
+    let fixture = Fixture::new().await;
+    let status = fixture.get("/api/admin/system-status").await.json();
+    assert_eq!((&status["status"], &status["checks"]["db"]["status"]), (&json!("healthy"), &json!("ok")));
+    assert!(status["checks"]["db"]["latency_ms"].is_number());
+    assert_eq!(status["checks"]["redis"], json!({"status": "off", "latency_ms": null, "error": null}));
+}
