@@ -7,7 +7,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use filter::{ExportArgs, FilterArgs};
 pub(crate) use keeping::{DeleteArgs, DeleteCommand, RetentionArgs, RetentionCommand};
-pub(crate) use moving::{BackupArgs, ControlArgs, ImportCommand, MigrateArgs, MigrateCommand, ProxyArgs, RestoreArgs};
+pub(crate) use moving::{
+    ArchiveArgs, BackupArgs, ControlArgs, ImportCommand, MigrateArgs, MigrateCommand, ProxyArgs, RestoreArgs,
+};
 pub(crate) use settings::SettingArgs;
 
 mod filter;

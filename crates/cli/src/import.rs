@@ -6,15 +6,15 @@ use std::process::ExitCode;
 
 use luthien_gateway::clock::Clock;
 use luthien_policy::catalogue::PolicySpec;
-use luthien_record::import::{Options, Summary, Target, Watch, luthien_proxy};
+use luthien_record::import::{self, Options, Summary, Target, Watch, luthien_proxy};
 use luthien_record::older::{LeftOut, OlderControl, OlderError, OlderPolicy, OlderRecord, Unreadable};
 use luthien_record::store::StoredPolicy;
 use luthien_record::{Importer, Store};
 use serde_json::json;
 
 use crate::admin_client::AdminClient;
-use crate::archive;
-use crate::args::{ControlArgs, ImportCommand, ProxyArgs, RecordArgs};
+use crate::archive as record;
+use crate::args::{ArchiveArgs, ControlArgs, ImportCommand, ProxyArgs, RecordArgs};
 use crate::assembly::Loaded;
 use crate::failure::Failure;
 use crate::output::print;
@@ -30,6 +30,7 @@ pub(crate) async fn run(command: ImportCommand) -> Result<ExitCode, Failure> {
     match command {
         ImportCommand::LuthienProxy(args) => proxy(args).await,
         ImportCommand::LuthienControl(args) => control(args).await,
+        ImportCommand::Archive(args) => archive(args).await,
     }
 }
 
@@ -43,15 +44,8 @@ async fn proxy(args: ProxyArgs) -> Result<ExitCode, Failure> {
     }
     let labels = from.labels().await.map_err(older)?;
     let left_out = from.left_out().await.map_err(older)?;
-    let mut target = if args.dry_run {
-        Target::Nowhere(archive::open(&args.record).await?)
-    } else {
-        loaded.open_folder()?;
-        let importer = Importer::open(&loaded.database(), loaded.database_options(), loaded.redactor()?).await;
-        Target::Record(Box::new(importer.map_err(|e| Failure::new(e.to_string()))?))
-    };
-    let rejects = args.rejects.clone().unwrap_or_else(|| loaded.folder().join("import-rejects.jsonl"));
-    let mut watch = Watching::new(rejects, args.dry_run);
+    let mut target = target(&loaded, &args.record, args.dry_run).await?;
+    let mut watch = Watching::new(rejects(&loaded, args.rejects.clone()), args.dry_run);
     let options = Options { since: args.since, now: Clock::system().now() };
     let done = luthien_proxy(&mut from, &mut target, options, &mut watch).await;
     watch.progress.end();
@@ -73,6 +67,40 @@ async fn proxy(args: ProxyArgs) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
+async fn archive(args: ArchiveArgs) -> Result<ExitCode, Failure> {
+    let loaded = Loaded::for_record(&args.record)?;
+    let mut target = target(&loaded, &args.record, args.dry_run).await?;
+    let mut watch = Watching::new(rejects(&loaded, args.rejects), args.dry_run);
+    let done = import::archive(&args.files, &mut target, &mut watch).await;
+    watch.progress.end();
+    if let Target::Record(importer) = target {
+        importer.close().await;
+    }
+    let summary = done.map_err(|e| Failure::new(e.to_string()))?;
+    let rejects = watch.written();
+    print(&if args.json {
+        format!("{:#}\n", json!({"dry_run": args.dry_run, "summary": summary, "rejects": rejects}))
+    } else {
+        words::archive(&summary, rejects.as_deref(), args.dry_run)
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Where an import goes.
+async fn target(loaded: &Loaded, args: &RecordArgs, dry_run: bool) -> Result<Target, Failure> {
+    if dry_run {
+        return Ok(Target::Nowhere(record::open(args).await?));
+    }
+    loaded.open_folder()?;
+    let importer = Importer::open(&loaded.database(), loaded.database_options(), loaded.redactor()?).await;
+    Ok(Target::Record(Box::new(importer.map_err(|e| Failure::new(e.to_string()))?)))
+}
+
+/// Where what cannot be read is written down.
+fn rejects(loaded: &Loaded, given: Option<PathBuf>) -> PathBuf {
+    given.unwrap_or_else(|| loaded.folder().join("import-rejects.jsonl"))
+}
+
 async fn control(args: ControlArgs) -> Result<ExitCode, Failure> {
     let loaded = Loaded::for_record(&args.record)?;
     let mut from = OlderControl::open(&args.place).await.map_err(older)?;
@@ -84,9 +112,7 @@ async fn control(args: ControlArgs) -> Result<ExitCode, Failure> {
         let named = policies.iter().find(|policy| policy.name.as_ref() == Some(name));
         let policy = named.ok_or_else(|| Failure::new(format!("there is no policy {name} there")))?;
         check(&loaded, policy)?;
-        loaded.open_folder()?;
-        let importer = Importer::open(&loaded.database(), loaded.database_options(), loaded.redactor()?).await;
-        let target = Target::Record(Box::new(importer.map_err(|e| Failure::new(e.to_string()))?));
+        let target = target(&loaded, &args.record, false).await?;
         version = Some(set(&args.record, &target, policy).await?);
     }
     let loads: Vec<_> = policies.iter().map(|policy| check(&loaded, policy).err().map(|e| e.to_string())).collect();

@@ -4,6 +4,7 @@
 //! them too. A batch is one short database transaction, for which a running gateway's writer waits as for any other.
 
 use std::collections::HashSet;
+use std::path::PathBuf;
 
 use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
@@ -15,6 +16,10 @@ use crate::older::{Listed, OlderError, OlderRecord, Read, Unreadable};
 use crate::recorder::gather::{Pieces, Sent};
 use crate::recorder::{Importer, OpenError, Refused};
 use crate::store::{Store, StoreError};
+
+mod archived;
+
+pub use archived::archive;
 
 /// A transaction from elsewhere.
 #[derive(Clone, Debug)]
@@ -130,6 +135,14 @@ pub enum ImportError {
     /// The record takes nothing.
     #[error("the record's database takes nothing: {0}; what was imported stays, run the import again")]
     Write(String),
+    /// An archive's file cannot be read.
+    #[error("cannot read the archive's file {}: {source}; what was imported stays", path.display())]
+    Archive {
+        /// Which one.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
     /// What could not be read cannot be written down.
     #[error("cannot write down what could not be read: {0}")]
     Rejects(#[from] std::io::Error),
@@ -264,8 +277,12 @@ impl<W: Watch> Run<'_, W> {
             self.summary.under_way += 1;
             return Ok(());
         }
+        self.push(transaction, read.one_answer).await
+    }
+
+    async fn push(&mut self, transaction: Imported, one_answer: bool) -> Result<(), ImportError> {
         self.bytes += transaction.size();
-        self.batch.push((transaction, read.one_answer));
+        self.batch.push((transaction, one_answer));
         if self.batch.len() >= BATCH || self.bytes >= BATCH_BYTES { self.flush().await } else { Ok(()) }
     }
 

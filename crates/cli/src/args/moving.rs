@@ -82,6 +82,31 @@ pub(crate) enum ImportCommand {
     LuthienProxy(ProxyArgs),
     /// Policies out of the database of a luthien_control
     LuthienControl(ControlArgs),
+    /// Transactions out of files of the gateway's own archive
+    Archive(ArchiveArgs),
+}
+
+/// `import archive`.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct ArchiveArgs {
+    /// Files of the archive, one transaction a line, in zstd or plain
+    #[arg(value_name = "FILE", required = true)]
+    pub(crate) files: Vec<PathBuf>,
+
+    /// Read everything and write nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+
+    /// Where to write down what cannot be read, as JSON lines [default: import-rejects.jsonl in the data folder]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) rejects: Option<PathBuf>,
+
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    #[command(flatten)]
+    pub(crate) record: RecordArgs,
 }
 
 /// `import luthien-proxy`.

@@ -1,7 +1,9 @@
 //! What an import says of itself.
 
 use std::fmt::Write as _;
+use std::path::Path;
 
+use luthien_record::import::Summary;
 use luthien_record::older::OlderPolicy;
 use serde_json::Value;
 
@@ -55,6 +57,20 @@ pub(super) fn proxy(told: &Told) -> String {
     out
 }
 
+/// Of an archive.
+pub(super) fn archive(sum: &Summary, rejects: Option<&Path>, dry_run: bool) -> String {
+    let verb = if dry_run { "would be imported" } else { "imported" };
+    let mut out =
+        format!("{} transactions: {} {verb}, {} in the record already\n", sum.calls, sum.imported, sum.already);
+    if sum.rejected > 0 {
+        let _ = writeln!(out, "  {} lines could not be imported", sum.rejected);
+    }
+    if let Some(path) = rejects {
+        let _ = writeln!(out, "  what could not be read is named in {}", path.display());
+    }
+    out
+}
+
 /// Of a luthien_control.
 pub(super) fn control(policies: &[OlderPolicy], problems: &[Option<String>], set: Option<&str>, keys: u64) -> String {
     let mut out = String::new();
@@ -90,7 +106,6 @@ fn yaml(policy: &OlderPolicy) -> String {
 
 #[cfg(test)]
 mod tests {
-    use luthien_record::import::Summary;
     use luthien_record::older::LeftOut;
     use serde_json::json;
 

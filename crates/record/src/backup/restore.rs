@@ -180,12 +180,17 @@ async fn into_server(
     Ok(used.then(|| format!("the schema {schema}")))
 }
 
-/// Whether there is a row that a backup would hold.
+/// Tables that have rows also where nothing was recorded yet.
+const STATE: [&str; 3] = ["garbage", "retention", "revisions"];
+
+/// Whether there is something of somebody's in the record.
 async fn is_used(sql: &mut Sql<'_>) -> Result<bool, sqlx::Error> {
     if newest(sql).await?.is_none() {
         return Ok(false);
     }
-    for table in tables(sql).await? {
+    for table in
+        tables(sql).await?.into_iter().filter(|table| !made_anew(&table.name) && !STATE.contains(&table.name.as_str()))
+    {
         let any = Query::new(format!("SELECT CAST(EXISTS (SELECT 1 FROM {}) AS BIGINT)", table.name));
         let any = match sql.kind() {
             Kind::Sqlite => any,

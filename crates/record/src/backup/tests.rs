@@ -148,6 +148,20 @@ async fn a_record_that_is_not_empty_is_kept_beside(#[values(Db::Sqlite, Db::Post
     }
 }
 
+#[rstest]
+#[tokio::test]
+async fn a_record_that_was_only_made_is_empty(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
+    let (home, _recorder) = filled(Db::Sqlite).await;
+    let path = home.folder.path().join("a.backup");
+    backed_up(&home, about(), &path).await;
+    let (other, recorder) = recorder_on(db).await;
+    recorder.shutdown(Duration::from_secs(10)).await;
+    drop(recorder);
+    assert_eq!(restored(&other, &path, false).await.expect("restored").kept, None);
+    let again = Recorder::open(other.config()).await.expect("a recorder");
+    assert_eq!(all(&again).await.len(), 4);
+}
+
 #[tokio::test]
 async fn nobody_records_while_a_server_is_restored_to() {
     let (home, recorder) = filled(Db::Postgres).await;
