@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use rstest::rstest;
 use sqlx::{Connection as _, SqliteConnection};
 
-use super::super::parts;
+use super::super::{parts, tsvector};
 use super::*;
 
 #[rstest]
@@ -93,4 +93,27 @@ proptest! {
     ) {
         check(&texts, &query)?;
     }
+}
+
+#[test]
+fn postgres_finds_the_same() {
+    let database = luthien_servers::database().expect("a database");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let connected = sqlx::PgConnection::connect(database.url());
+    let connection = std::cell::RefCell::new(runtime.block_on(connected).expect("a connection"));
+    let texts = proptest::collection::vec("([aAbé测]{1,2}[ ,]){0,8}|\\PC{0,40}", 1..8);
+    let query = "(-?([abé测]{1,2}|\"[ab] [abé]\")\\*? ){1,4}|\\PC{0,40}";
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    let checked = runner.run(&(texts, query), |(texts, query)| {
+        let Ok(search) = Search::parse(&query) else { return Ok(()) };
+        for (number, text) in texts.iter().enumerate() {
+            let vector = parts(text).first().map(|part| tsvector(part)).unwrap_or_default();
+            let asked = sqlx::query_scalar("SELECT CAST($1 AS tsvector) @@ CAST($2 AS tsquery)");
+            let asked = asked.bind(vector).bind(search.tsquery());
+            let found: bool = runtime.block_on(asked.fetch_one(&mut *connection.borrow_mut())).expect("an answer");
+            prop_assert_eq!(found, meant(&texts, &search).contains(&number), "{} {}", query, search.tsquery());
+        }
+        Ok(())
+    });
+    checked.expect("the same");
 }
