@@ -150,7 +150,7 @@ mod tests {
             running: true,
             last: None,
         };
-        let rule = Rule { max_age: Some(Duration::from_secs(36 * 3600)), max_bytes: None };
+        let rule = Rule { max_age: Some(Duration::from_hours(36)), max_bytes: None };
         assert_eq!(
             in_words(&rule, Some("/a"), &standing, &TimeZone::UTC),
             "12 transactions, 1.5 MiB in use, the oldest from 2026-11-20 14:05\n\

@@ -124,7 +124,8 @@ async fn wait(time: Duration, done: &CancellationToken) -> bool {
 }
 
 async fn erase_again(retention: &Retention, clock: Clock, done: &CancellationToken) {
-    match done.run_until_cancelled(retention.store.erase_again(clock.now())).await {
+    let erasing = Box::pin(retention.store.erase_again(clock.now()));
+    match done.run_until_cancelled(erasing).await {
         Some(Ok(erased)) if erased.transactions > 0 => {
             tracing::info!(
                 transactions = erased.transactions,
@@ -142,7 +143,7 @@ async fn once(retention: &Retention, clock: Clock, done: &CancellationToken) {
         return;
     }
     let run = clock.transaction_id().0;
-    match done.run_until_cancelled(retention.run(run)).await {
+    match done.run_until_cancelled(Box::pin(retention.run(run))).await {
         None => retention.give_up(run).await,
         Some(Ok(report)) if report.transactions == 0 => tracing::debug!("nothing is old enough to be removed"),
         Some(Ok(report)) => tracing::info!(outcome = report.in_words(), "old transactions were removed"),

@@ -194,14 +194,14 @@ impl Report {
     /// In one line.
     pub fn in_words(&self) -> String {
         let Self { transactions, sessions, files, unreadable, bytes_before, bytes_after } = self;
-        let mut words = format!(
+        let stay = match unreadable {
+            0 => String::new(),
+            some => format!("; {some} stay because they could not be read to be archived"),
+        };
+        format!(
             "removed {transactions} transactions and {sessions} whole sessions, archived {files} files, \
-             {bytes_before} bytes in use before and {bytes_after} after"
-        );
-        if *unreadable > 0 {
-            words += &format!("; {unreadable} stay because they could not be read to be archived");
-        }
-        words
+             {bytes_before} bytes in use before and {bytes_after} after{stay}"
+        )
     }
 }
 

@@ -40,8 +40,8 @@ pub(crate) struct Running {
     live: Arc<LiveState>,
     redis: Option<Link>,
     servers: Arc<HttpPolicyServers>,
-    post: Option<Post>,
     keeper: Keeper,
+    post: Option<Post>,
     /// What looks after policies that end by themselves.
     tending: TaskTracker,
     done: CancellationToken,
@@ -159,7 +159,7 @@ impl Running {
             post.watch(recorder.clone(), Arc::clone(&live), Clock::system());
         }
         let recorder = recorder.clone();
-        let running = Self { gateway, admin, recorder, live, redis, keeper, tending, done, servers, post, keys, drain };
+        let running = Self { gateway, admin, recorder, live, redis, servers, keeper, post, tending, done, keys, drain };
         notifier.found_at(&running.base());
         running.unless_itself(&settings.upstreams).await
     }

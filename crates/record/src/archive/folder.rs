@@ -59,7 +59,7 @@ impl Archive for FolderArchive {
 }
 
 async fn fill(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = File::from(fs::OpenOptions::from(private()).write(true).create_new(true).open(path).await?);
+    let mut file = fs::OpenOptions::from(private()).write(true).create_new(true).open(path).await?;
     file.write_all(bytes).await?;
     file.sync_all().await
 }

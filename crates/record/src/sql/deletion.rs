@@ -1,7 +1,7 @@
 //! Transactions deleted with all that is kept beside them. What their sessions referred to for them alone becomes a candidate
 //! for `garbage`.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use uuid::Uuid;
 
@@ -39,18 +39,18 @@ pub(crate) struct Deleted {
 /// else writes meanwhile.
 pub(crate) async fn delete(sql: &mut Sql<'_>, doomed: &[Doomed]) -> Result<Deleted, sqlx::Error> {
     begin_deletion(sql).await?;
-    let (mut ids, mut sessions) = (Vec::new(), BTreeMap::new());
+    let (mut ids, mut sessions) = (Vec::new(), BTreeSet::new());
     for doomed in doomed.chunks(AT_ONCE) {
         for (id, session) in still_there(sql, doomed).await? {
             ids.push(id);
-            sessions.insert(session, ());
+            sessions.insert(session);
         }
     }
     for ids in ids.chunks(AT_ONCE) {
         delete_rows(sql, ids).await?;
     }
     let mut gone = 0;
-    for session in sessions.into_keys() {
+    for session in sessions {
         gone += u64::from(!settle(sql, session).await?);
     }
     Ok(Deleted { transactions: ids.len() as u64, sessions: gone })

@@ -5,7 +5,7 @@ use crate::recorder::RecorderConfig;
 use crate::store::Search;
 use crate::testing::killed;
 
-const AT_ONCE: Duration = Duration::from_secs(60);
+const AT_ONCE: Duration = Duration::from_mins(1);
 
 #[rstest]
 #[tokio::test]

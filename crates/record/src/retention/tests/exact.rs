@@ -108,11 +108,11 @@ impl World {
                 assert_eq!(report.transactions, (gone - self.expected.len()) as u64);
             }
             Step::Session(session) => {
-                let erased = store.erase(Erasure::Session(&name("s", *session)), now, Duration::from_secs(60)).await;
+                let erased = store.erase(Erasure::Session(&name("s", *session)), now, Duration::from_mins(1)).await;
                 self.erased(erased.unwrap(), |expected| expected.session == *session);
             }
             Step::User(user) => {
-                let erased = store.erase(Erasure::User(&name("u", *user)), now, Duration::from_secs(60)).await;
+                let erased = store.erase(Erasure::User(&name("u", *user)), now, Duration::from_mins(1)).await;
                 self.erased(erased.unwrap(), |expected| expected.user == *user);
             }
         }
