@@ -70,9 +70,9 @@ fn rejected(live: &Live) -> Vec<Value> {
 }
 
 /// What health says of Redis.
-fn redis_check(redis: Option<LinkHealth>) -> Value {
+fn redis_check(redis: Option<&LinkHealth>) -> Value {
     let Some(LinkHealth { connected, dropped, ignored }) = redis else { return json!({"status": "off"}) };
-    let status = if connected { "ok" } else { "failing; events of other gateways are missing" };
+    let status = if *connected { "ok" } else { "failing; events of other gateways are missing" };
     json!({"status": status, "dropped": dropped, "ignored": ignored})
 }
 
@@ -105,7 +105,7 @@ pub(super) async fn health(State(state): State<AdminState>) -> Json<Value> {
             "journal": journal,
             "policy": { "status": policy, "rejected": rejected },
             "panic": live.panic.order.mode,
-            "redis": redis_check(redis),
+            "redis": redis_check(redis.as_ref()),
             "activity": state.activity.health(),
             "recorder": { "queued": recorder.queued, "journal_bytes": recorder.journal_bytes, "dropped": recorder.dropped },
             "webhook": webhook,

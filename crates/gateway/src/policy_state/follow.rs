@@ -72,7 +72,7 @@ impl PolicyState {
         match rejected {
             None => tracing::info!(%policy, version, %by, "policy changed elsewhere"),
             Some(reason) => {
-                tracing::error!(%reason, version, %by, "the policy that was set elsewhere is rejected here")
+                tracing::error!(%reason, version, %by, "the policy that was set elsewhere is rejected here");
             }
         }
         self.changed.notify_one();
@@ -95,7 +95,7 @@ impl PolicyState {
             match &assigned.loaded {
                 Ok(_) => tracing::info!(assignment = id, scope, policy, "policy assigned elsewhere"),
                 Err(reason) => {
-                    tracing::error!(assignment = id, %reason, "a policy that was assigned elsewhere is rejected here")
+                    tracing::error!(assignment = id, %reason, "a policy that was assigned elsewhere is rejected here");
                 }
             }
         }
