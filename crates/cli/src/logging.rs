@@ -3,7 +3,7 @@
 use std::fs::OpenOptions;
 use std::io::{IsTerminal, Write};
 use std::path::Path;
-use std::sync::Mutex;
+use std::sync::{Mutex, OnceLock};
 
 use luthien_record::redact::Redactor;
 use tracing_subscriber::EnvFilter;
@@ -84,9 +84,34 @@ fn start(level: &str, format: Format, writer: BoxMakeWriter, ansi: bool) -> Resu
         .with_env_filter(filter)
         .with_writer(writer)
         .with_ansi(ansi);
-    let done = match format {
-        Format::Text => base.with_target(false).try_init(),
-        Format::Json => base.json().flatten_event(true).try_init(),
+    let (done, change): (_, Change) = match format {
+        Format::Text => {
+            let base = base.with_target(false).with_filter_reloading();
+            let handle = base.reload_handle();
+            (base.try_init(), Box::new(move |filter| handle.reload(filter).is_ok()))
+        }
+        Format::Json => {
+            let base = base.json().flatten_event(true).with_filter_reloading();
+            let handle = base.reload_handle();
+            (base.try_init(), Box::new(move |filter| handle.reload(filter).is_ok()))
+        }
     };
-    done.map_err(|e| Failure::new(format!("could not start logging: {e}")))
+    done.map_err(|e| Failure::new(format!("could not start logging: {e}")))?;
+    // Logging starts once in a process, or the line above has failed.
+    let _ = CHANGE.set(change);
+    Ok(())
+}
+
+/// Puts another filter in place; says whether that worked.
+type Change = Box<dyn Fn(EnvFilter) -> bool + Send + Sync>;
+
+static CHANGE: OnceLock<Change> = OnceLock::new();
+
+/// Logs at another level from here on, where logging has started.
+pub(crate) fn set_level(level: &str) {
+    if let (Some(change), Ok(filter)) = (CHANGE.get(), EnvFilter::try_new(level))
+        && !change(filter)
+    {
+        tracing::warn!(level, "the log level cannot be changed");
+    }
 }

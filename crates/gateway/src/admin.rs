@@ -8,6 +8,7 @@ mod assignments;
 mod auth;
 mod calls;
 mod client_keys;
+mod config;
 mod erasure;
 mod error;
 mod form;
@@ -37,6 +38,7 @@ use tokio_util::sync::CancellationToken;
 use crate::activity::Activity;
 use crate::approvals::Approvals;
 use crate::client_keys::ClientKeys;
+use crate::live_settings::LiveSettings;
 use crate::notify::Notifier;
 use crate::policy_state::PolicyState;
 use crate::replicas::Link;
@@ -59,6 +61,8 @@ pub struct AdminState {
     pub redis: Option<Link>,
     /// The active policy.
     pub policies: Arc<PolicyState>,
+    /// The settings in force.
+    pub settings: Arc<LiveSettings>,
     /// The keys that clients were given.
     pub client_keys: ClientKeys,
     /// The key of the hash by which callers are known.
@@ -75,8 +79,13 @@ impl AdminState {
     /// Puts in force what the database says of client keys now.
     async fn changed_client_keys(&self) -> Result<(), ApiError> {
         // Others are told also where this gateway cannot read them itself now.
-        self.policies.hints().give();
+        self.changed();
         Ok(self.client_keys.take(self.recorder.store()).await?)
+    }
+
+    /// Tells other gateways to look for a change.
+    fn changed(&self) {
+        self.policies.hints().give();
     }
 }
 
@@ -99,6 +108,8 @@ pub fn router(state: AdminState) -> Router {
         .route("/admin/policy/assignments/{id}", get(assignments::one).delete(assignments::end))
         .route("/admin/client-keys", get(client_keys::list).post(client_keys::create))
         .route("/admin/client-keys/{id}", get(client_keys::one).delete(client_keys::revoke))
+        .route("/admin/config", get(config::list))
+        .route("/admin/config/{key}", axum::routing::put(config::set).delete(config::forget))
         .route("/admin/panic", get(halt::show).post(halt::turn))
         .route("/admin/panic/history", get(halt::history))
         .route("/history/sessions", get(history::sessions))

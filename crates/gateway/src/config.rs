@@ -7,7 +7,7 @@ use std::time::Duration;
 use luthien_wire::Dialect;
 use secrecy::SecretString;
 
-use crate::rates::{MOST_ACCOUNTS, Quota};
+use crate::rates::{MOST_ACCOUNTS, UsualQuota};
 use crate::redaction::SecretNames;
 
 mod models;
@@ -55,8 +55,8 @@ pub struct GatewayConfig {
 /// How many requests callers may make.
 #[derive(Clone, Debug)]
 pub struct RateConfig {
-    /// For callers whose key says nothing else; `None`: as many as they like.
-    pub usual: Option<Quota>,
+    /// For callers whose key says nothing else.
+    pub usual: UsualQuota,
     /// How many callers are counted at once.
     pub most_accounts: usize,
     /// Where several gateways count together.
@@ -65,7 +65,7 @@ pub struct RateConfig {
 
 impl Default for RateConfig {
     fn default() -> Self {
-        Self { usual: None, most_accounts: MOST_ACCOUNTS, redis: None }
+        Self { usual: UsualQuota::default(), most_accounts: MOST_ACCOUNTS, redis: None }
     }
 }
 

@@ -31,6 +31,7 @@ pub mod config;
 pub mod data_dir;
 pub mod judges;
 pub mod live;
+pub mod live_settings;
 pub mod notify;
 pub mod panic_switch;
 pub mod policy_servers;

@@ -235,6 +235,14 @@ impl LiveState {
         when(&before.standing)
     }
 
+    /// Changes what the settings say, for all requests from now on.
+    pub fn set_rules(&self, tell_model: bool, fail_mode: PolicyFailMode) {
+        self.change(|live| {
+            let rules = Rules { guard: live.rules.guard.clone(), tell_model, fail_mode };
+            Live::new(live.standing.clone(), live.assignments.clone(), live.panic.clone(), Arc::new(rules))
+        });
+    }
+
     /// Changes the assignments for all requests from now on.
     pub(crate) fn assign(&self, change: impl Fn(&Assignments) -> Assignments) {
         self.change(|live| {

@@ -7,9 +7,10 @@
 mod shared;
 
 use std::num::NonZeroUsize;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use arc_swap::ArcSwapOption;
 use http::header::RETRY_AFTER;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use jiff::Timestamp;
@@ -107,27 +108,43 @@ fn micros(micros: i64) -> Duration {
     Duration::from_micros(u64::try_from(micros).unwrap_or_default())
 }
 
+/// The quota of callers whose key says nothing else; it can be changed while running. Cloning shares it.
+#[derive(Clone, Debug, Default)]
+pub struct UsualQuota(Arc<ArcSwapOption<Quota>>);
+
+impl UsualQuota {
+    /// Changes it for all requests from now on; `None`: no limit.
+    pub fn set(&self, quota: Option<Quota>) {
+        self.0.store(quota.map(Arc::new));
+    }
+}
+
+impl From<Option<Quota>> for UsualQuota {
+    fn from(quota: Option<Quota>) -> Self {
+        Self(Arc::new(ArcSwapOption::from_pointee(quota)))
+    }
+}
+
 /// The accounts of all callers.
 #[derive(Debug)]
 pub struct Rates {
-    /// For callers whose key says nothing else.
-    usual: Option<Quota>,
+    usual: UsualQuota,
     own: Mutex<LruCache<[u8; 16], i64>>,
     shared: Option<SharedAccounts>,
 }
 
 impl Rates {
     /// With this quota for everybody, and so many accounts in memory; the caller who has been silent longest is forgotten first.
-    pub fn new(usual: Option<Quota>, most: usize, redis: Option<redis::Client>) -> Self {
+    pub fn new(usual: impl Into<UsualQuota>, most: usize, redis: Option<redis::Client>) -> Self {
         let most = NonZeroUsize::new(most).unwrap_or(NonZeroUsize::MIN);
-        Self { usual, own: Mutex::new(LruCache::new(most)), shared: redis.and_then(SharedAccounts::new) }
+        Self { usual: usual.into(), own: Mutex::new(LruCache::new(most)), shared: redis.and_then(SharedAccounts::new) }
     }
 
     /// Counts a request. `None`: this caller has no limit.
     pub(crate) async fn take(&self, caller: &[u8; 16], limits: KeyLimits, now: Timestamp) -> Option<Standing> {
         let quota = match limits.requests_per_minute {
             Some(own) => Quota::new(own, limits.burst.unwrap_or_default())?,
-            None => self.usual?,
+            None => **self.usual.0.load().as_ref()?,
         };
         if let Some(shared) = &self.shared
             && let Some((taken, account, now)) = shared.take(caller, quota).await

@@ -8,6 +8,7 @@ mod definition;
 mod file;
 mod fill;
 mod models;
+mod origins;
 #[cfg(test)]
 mod reference;
 mod sources;
@@ -25,6 +26,7 @@ use crate::redaction::{Detectors, Patterns};
 
 pub use definition::{Definition, Kind};
 pub(crate) use file::read_yaml;
+pub use origins::{Origin, Origins, Source};
 #[cfg(test)]
 use reference::{env_example, settings_reference};
 use sources::user_data_dir;
@@ -90,14 +92,14 @@ definition::settings! {
     /// The policy file. Without it, the `policy` section of `luthien.yaml`.
     policy_config: Option<PathBuf> = "", at "policy.file", env ["POLICY_CONFIG"];
     /// What becomes of traffic whose policy did not load: refused (`closed`), or passed on and recorded as failed open (`open`).
-    policy_fail_mode: PolicyFailMode = "closed", at "policy.fail_mode", env ["POLICY_FAIL_MODE"];
+    policy_fail_mode: PolicyFailMode = "closed", at "policy.fail_mode", env ["POLICY_FAIL_MODE"] + live;
     /// The policies that a request may choose by the header `x-luthien-use-policy`, separated by commas: names that were assigned for
     /// it, or policies that need no configuration. None by default.
     policy_header_choices: Names = "", at "policy.header_choices", env ["POLICY_HEADER_CHOICES"];
     /// Puts the policy that protects the gateway from the agent it guards first in every chain.
     dogfood_mode: bool = "false", at "policy.dogfood_mode", env ["DOGFOOD_MODE"];
     /// Tells the model which policies are in force, as one more entry behind the system prompt.
-    inject_policy_context: bool = "false", at "policy.inject_context", env ["INJECT_POLICY_CONTEXT"];
+    inject_policy_context: bool = "false", at "policy.inject_context", env ["INJECT_POLICY_CONTEXT"] + live;
     /// The model of every judge, in place of what the policies say.
     llm_judge_model: Option<String> = "", at "judge.model", env ["LLM_JUDGE_MODEL"];
     /// The base URL of every judge, in place of what the policies say. Callers' credentials never go there.
@@ -191,9 +193,9 @@ definition::settings! {
 
     /// Requests that a caller may make in a minute, told apart by its credential; 0: as many as it likes. Beyond it it gets 429 with
     /// `Retry-After`. Counting tokens and reading are free. With `REDIS_URL` several gateways count together.
-    rate_limit_rpm: u32 = "0", at "limits.rate_limit_rpm", env ["RATE_LIMIT_RPM"];
+    rate_limit_rpm: u32 = "0", at "limits.rate_limit_rpm", env ["RATE_LIMIT_RPM"] + live;
     /// How many of them may come at once; 0: all of a minute's.
-    rate_limit_burst: u32 = "0", at "limits.rate_limit_burst", env ["RATE_LIMIT_BURST"];
+    rate_limit_burst: u32 = "0", at "limits.rate_limit_burst", env ["RATE_LIMIT_BURST"] + live;
     /// How many callers are counted at once; the one that has been silent longest is forgotten first. Bounds memory, some 100 bytes each.
     rate_limit_max_keys: usize = "100000", at "limits.rate_limit_max_keys", env ["RATE_LIMIT_MAX_KEYS"], from "1" to "10000000";
 
@@ -232,7 +234,7 @@ definition::settings! {
     retention_s3_kms_key_id: Option<String> = "", at "retention.s3_kms_key_id", env ["RETENTION_S3_KMS_KEY_ID"];
 
     /// How much is logged.
-    log_level: LogLevel = "info", at "logging.level", env ["LOG_LEVEL"];
+    log_level: LogLevel = "info", at "logging.level", env ["LOG_LEVEL"] + live;
     /// The log's form; `auto` is text on a terminal and JSON elsewhere.
     log_format: LogFormat = "auto", at "logging.format", env ["LOG_FORMAT"];
     /// Accepted for older set-ups and ignored: the gateway sends no telemetry.

@@ -26,6 +26,7 @@ pub(crate) mod retention;
 pub(crate) mod revisions;
 mod row;
 pub(crate) mod sessions;
+pub(crate) mod settings;
 pub(crate) mod state;
 pub(crate) mod texts;
 pub(crate) mod transactions;
@@ -118,18 +119,25 @@ pub(crate) enum Pool {
 impl Pool {
     /// A connection of one's own for a while.
     pub(crate) async fn acquire(&self) -> Result<Pooled, sqlx::Error> {
-        Ok(match self {
-            Self::Sqlite(pool) => Pooled::Sqlite(pool.acquire().await?),
-            Self::Postgres(pool, within) => Pooled::Postgres(pool.acquire().await?, *within),
+        // Boxed, since the drivers' futures would make those of all callers large.
+        Box::pin(async move {
+            Ok(match self {
+                Self::Sqlite(pool) => Pooled::Sqlite(pool.acquire().await?),
+                Self::Postgres(pool, within) => Pooled::Postgres(pool.acquire().await?, *within),
+            })
         })
+        .await
     }
 
     /// Begins to write: all of it is kept at [`Work::commit`], or nothing.
     pub(crate) async fn begin(&self) -> Result<Work, sqlx::Error> {
-        Ok(match self {
-            Self::Sqlite(pool) => Work::Sqlite(pool.begin_with("BEGIN IMMEDIATE").await?),
-            Self::Postgres(pool, within) => Work::Postgres(in_time(*within, pool.begin()).await?, *within),
+        Box::pin(async move {
+            Ok(match self {
+                Self::Sqlite(pool) => Work::Sqlite(pool.begin_with("BEGIN IMMEDIATE").await?),
+                Self::Postgres(pool, within) => Work::Postgres(in_time(*within, pool.begin()).await?, *within),
+            })
         })
+        .await
     }
 
     pub(crate) async fn close(&self) {

@@ -21,6 +21,7 @@ mod policies;
 pub(crate) mod rebuild;
 mod request_logs;
 mod revisions;
+mod settings;
 
 pub use client_keys::StoredClientKey;
 pub use cursor::Cursor;
@@ -30,6 +31,7 @@ pub(crate) use rebuild::Pieces;
 use rebuild::Rebuild;
 pub use request_logs::{RequestLog, RequestLogDetail, RequestLogFilter, RequestLogPage};
 pub use revisions::{Revisions, Topic};
+pub use settings::StoredSetting;
 
 use crate::model::{Decision, Evaluation, Event, Headers, Status, TransactionId};
 pub use crate::words::{Search, SearchError};

@@ -12,10 +12,12 @@ use luthien_gateway::clock::Clock;
 use luthien_gateway::config::UpstreamConfig;
 use luthien_gateway::data_dir::{self, DataDir, Keys, RunningFile};
 use luthien_gateway::live::LiveState;
+use luthien_gateway::live_settings::{Apply, LiveSettings};
 use luthien_gateway::notify::{Notifier, Post};
 use luthien_gateway::policy_servers::HttpPolicyServers;
 use luthien_gateway::policy_state::{PolicyOptions, PolicyState};
 use luthien_gateway::posture::{self, Note};
+use luthien_gateway::rates::UsualQuota;
 use luthien_gateway::replicas::Link;
 use luthien_gateway::retention::Keeper;
 use luthien_gateway::settings::RedisUrl;
@@ -31,6 +33,7 @@ use tokio_util::task::TaskTracker;
 use super::Loaded;
 use crate::failure::Failure;
 use crate::handles;
+use crate::logging;
 
 /// A gateway that runs. Stop it: dropping it loses what has not been written.
 pub(crate) struct Running {
@@ -118,6 +121,10 @@ impl Running {
         common.client_keys = ClientKeys::stored(recorder.store()).await.map_err(|e| clear(&e))?;
         let link = |url: &RedisUrl| Link::new(&url.0, common.activity.clone(), policies.hints().clone());
         let redis = settings.redis_url.as_ref().map(link).transpose().map_err(|e| clear(&e))?;
+        let usual = UsualQuota::from(settings.quota());
+        let apply = applying(Arc::clone(&live), usual.clone());
+        let changed = LiveSettings::start(recorder.store().clone(), loaded.sources.clone(), Clock::system(), apply);
+        let changed = Arc::new(changed.await.map_err(|e| clear(&e))?);
         let keeper = Keeper::new(settings, recorder.store().clone(), Clock::system()).map_err(|e| clear(&e))?;
         keeper.erase_again().await;
         let admin = admin::router(AdminState {
@@ -128,6 +135,7 @@ impl Running {
             notifier: notifier.clone(),
             redis: redis.clone(),
             policies: Arc::clone(&policies),
+            settings: Arc::clone(&changed),
             client_keys: common.client_keys.clone(),
             identity_key: settings.identity_key(&keys),
             key: AdminKey::new(&keys.admin),
@@ -136,7 +144,10 @@ impl Running {
         let admin = AdminRuntime::start(admin).map_err(|e| clear(&format!("cannot start threads: {e}")))?;
         let mut config = settings.gateway_config(&keys);
         config.judge.token = servers.token();
+        config.rates.usual = usual;
         config.limits.connections = handles::connections(config.limits.connections);
+        let settings_changed = policies.watched().watch(Topic::Settings);
+        let changed = changed.follow(settings_changed, done.clone());
         let keys_changed = policies.watched().watch(Topic::ClientKeys);
         let client_keys = common.client_keys.clone().follow(keys_changed, recorder.store().clone(), done.clone());
         let drops = tell_of_drops(recorder.clone(), common.activity.clone(), Clock::system(), done.clone());
@@ -151,6 +162,7 @@ impl Running {
         let drain = settings.drain_timeout;
         tending.spawn(drops);
         tending.spawn(client_keys);
+        tending.spawn(changed);
         tending.spawn(Arc::clone(&policies).follow(done.clone()));
         tending.spawn(policies.tend(done.clone()));
         keeper.start(settings.retention_interval, admin.service().threads());
@@ -252,6 +264,15 @@ impl Running {
         }
         self.recorder.shutdown(FLUSH).await;
     }
+}
+
+/// Puts in force what was changed while running.
+fn applying(live: Arc<LiveState>, usual: UsualQuota) -> Apply {
+    Box::new(move |settings| {
+        usual.set(settings.quota());
+        live.set_rules(settings.inject_policy_context, settings.policy_fail_mode);
+        logging::set_level(settings.log_level.as_str());
+    })
 }
 
 /// How this process records.

@@ -25,6 +25,9 @@ pub enum ApiError {
     /// The body is too large.
     #[error("the body is larger than {0} bytes")]
     TooLarge(usize),
+    /// It is not to be had in this way.
+    #[error("{0}")]
+    BadRequest(String),
     /// Fields are wrong.
     #[error("some fields are wrong")]
     Unprocessable(Vec<Field>),
@@ -77,6 +80,7 @@ impl ApiError {
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::Conflict(_) => StatusCode::CONFLICT,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::BadRequest(_) => StatusCode::BAD_REQUEST,
             Self::Unprocessable(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Busy(_) | Self::Record(StoreError::Database(_)) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Record(_) => StatusCode::INTERNAL_SERVER_ERROR,

@@ -1,6 +1,7 @@
 //! Every route with no key, a wrong key and the right one, and the shapes of what it answers.
 
 mod client_keys;
+mod config;
 mod erasure;
 mod policy;
 mod recorded;
@@ -25,6 +26,7 @@ use crate::activity::Activity;
 use crate::approvals::Approvals;
 use crate::client_keys::ClientKeys;
 use crate::clock::Clock;
+use crate::live_settings::LiveSettings;
 use crate::policy_state::PolicyOptions;
 use crate::settings::{PolicySource, Settings, Sources};
 
@@ -109,6 +111,8 @@ async fn state(folder: &Path) -> AdminState {
         Clock::system(),
         &tokio_util::task::TaskTracker::new(),
     );
+    let apply = Box::new(|_: &Settings| {});
+    let settings = LiveSettings::start(recorder.store().clone(), sources, Clock::system(), apply).await.unwrap();
     AdminState {
         retention: retention.unwrap(),
         recorder,
@@ -116,6 +120,7 @@ async fn state(folder: &Path) -> AdminState {
         activity,
         notifier: Notifier::default(),
         redis: None,
+        settings: Arc::new(settings),
         client_keys: ClientKeys::default(),
         identity_key: [7; 32],
         policies: Arc::new(policies),

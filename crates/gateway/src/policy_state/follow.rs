@@ -52,7 +52,7 @@ impl PolicyState {
             Topic::Assignments => self.take_assignments().await,
             Topic::Panic => self.take_panic().await,
             // Followed by whoever has them.
-            Topic::ClientKeys => Ok(()),
+            Topic::ClientKeys | Topic::Settings => Ok(()),
         }
     }
 

@@ -44,6 +44,8 @@ pub struct Definition {
     pub doc: &'static [&'static str],
     /// What the value looks like.
     pub kind: Kind,
+    /// It can be set while running, which is kept in the database.
+    pub live: bool,
 }
 
 impl Definition {
@@ -71,7 +73,7 @@ impl Definition {
 macro_rules! settings {
     ($(
         $(#[doc = $doc:literal])+
-        $name:ident: $type:ty = $default:literal, at $path:literal, env [$($env:literal),+] $(, from $low:literal to $high:literal)?;
+        $name:ident: $type:ty = $default:literal, at $path:literal, env [$($env:literal),+] $(, from $low:literal to $high:literal)? $(+ $live:ident)?;
     )+) => {
         /// Every setting, checked.
         #[derive(Clone, Debug)]
@@ -85,6 +87,8 @@ macro_rules! settings {
             pub policy: Option<serde_json::Value>,
             /// The file that was read.
             pub file: Option<std::path::PathBuf>,
+            /// Where each value comes from.
+            pub origins: $crate::settings::Origins,
         }
 
         /// The table of all settings, in the order of the reference.
@@ -97,6 +101,7 @@ macro_rules! settings {
                 range: $crate::settings::definition::range!($($low $high)?),
                 doc: &[$($doc),+],
                 kind: <$type as $crate::settings::value::Value>::KIND,
+                live: $crate::settings::definition::live!($($live)?),
             }
         ),+];
 
@@ -111,6 +116,7 @@ macro_rules! settings {
                     models: Vec::new(),
                     policy: rest.policy,
                     file: rest.file,
+                    origins: rest.origins,
                 })
             }
         }
@@ -126,4 +132,13 @@ macro_rules! range {
     };
 }
 
-pub(super) use {range, settings};
+macro_rules! live {
+    () => {
+        false
+    };
+    (live) => {
+        true
+    };
+}
+
+pub(super) use {live, range, settings};

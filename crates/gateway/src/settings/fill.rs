@@ -42,7 +42,7 @@ impl Settings {
             trust_user_id_header: self.trust_user_id_header,
             allowed_paths: self.allowed_paths.0.clone(),
             rates: RateConfig {
-                usual: Quota::new(self.rate_limit_rpm, self.rate_limit_burst),
+                usual: self.quota().into(),
                 most_accounts: self.rate_limit_max_keys,
                 redis: self.redis_url.as_ref().and_then(RedisUrl::client),
             },
@@ -78,6 +78,11 @@ impl Settings {
             ca_file: self.extra_ca_file.clone(),
             redactor: Redactor::default(),
         })
+    }
+
+    /// How many requests callers may make whose key says nothing else.
+    pub fn quota(&self) -> Option<Quota> {
+        Quota::new(self.rate_limit_rpm, self.rate_limit_burst)
     }
 
     /// The operator's proxies.

@@ -9,7 +9,8 @@ const INTRODUCTION: &str = "# Settings
 
 <!-- Generated from crates/gateway/src/settings.rs: UPDATE_DOCS=1 cargo nextest run -p luthien-gateway settings -->
 
-A flag wins over the environment, that over the file, that over the default. An empty environment variable counts as not
+A flag wins over the environment, that over the file, that over what was set while running (`PUT /api/admin/config/{name}`, kept in the
+database, for the settings that say so), that over the default. An empty environment variable counts as not
 set. The file is the one named by `--config` or `LUTHIEN_CONFIG`, else `luthien.yaml` in the working folder, else
 `luthien/luthien.yaml` in the user's configuration folder. A key in it that nobody knows is an error.
 
@@ -95,7 +96,7 @@ pub(super) fn settings_reference() -> String {
             names(definition),
             definition.flag(),
             default(definition),
-            definition.meaning(),
+            meaning(definition),
             note(definition)
         );
     }
@@ -141,4 +142,9 @@ pub(super) fn env_example() -> String {
         let _ = writeln!(out, "#{}={}", definition.environment.first().unwrap_or(&""), definition.default);
     }
     out
+}
+
+fn meaning(definition: &Definition) -> String {
+    let live = if definition.live { " Can be changed while the gateway runs." } else { "" };
+    definition.meaning() + live
 }

@@ -9,6 +9,7 @@ use serde_json::Value as Json;
 
 use super::definition::{Definition, Kind};
 use super::file::{self, Contents};
+use super::origins::{Origins, Source};
 use super::value::{S3Encryption, Value};
 use super::{DEFINITIONS, Settings, models, upstreams};
 use crate::config::AuthMode;
@@ -20,6 +21,8 @@ pub struct Sources {
     pub flags: BTreeMap<String, String>,
     /// The environment.
     pub environment: BTreeMap<String, String>,
+    /// What was set while running, by the setting's name. Only for settings that can be.
+    pub database: BTreeMap<String, String>,
     /// The file named by `--config`.
     pub config: Option<PathBuf>,
     /// The working folder.
@@ -31,7 +34,7 @@ impl Sources {
     pub fn of_process(flags: BTreeMap<String, String>, config: Option<PathBuf>) -> Self {
         let text = |text: std::ffi::OsString| text.into_string().ok();
         let environment = std::env::vars_os().filter_map(|(name, value)| Some((text(name)?, text(value)?))).collect();
-        Self { flags, environment, config, folder: std::env::current_dir().unwrap_or_default() }
+        Self { flags, environment, config, folder: std::env::current_dir().unwrap_or_default(), ..Self::default() }
     }
 
     /// A variable that is set and not empty.
@@ -94,6 +97,7 @@ impl Given {
 /// What all sources together hold, by setting, and what was wrong so far.
 pub(super) struct Found {
     values: BTreeMap<&'static str, Given>,
+    origins: Origins,
     policy: Option<Json>,
     file: Option<PathBuf>,
     problems: Vec<Problem>,
@@ -103,6 +107,7 @@ pub(super) struct Found {
 pub(super) struct Rest {
     pub(super) policy: Option<Json>,
     pub(super) file: Option<PathBuf>,
+    pub(super) origins: Origins,
 }
 
 impl Found {
@@ -130,7 +135,7 @@ impl Found {
 
     /// Takes what the file holds beside single settings.
     pub(super) fn rest(&mut self) -> Rest {
-        Rest { policy: self.policy.take(), file: self.file.take() }
+        Rest { policy: self.policy.take(), file: self.file.take(), origins: std::mem::take(&mut self.origins) }
     }
 
     fn problem(&mut self, place: String, message: impl Into<String>) {
@@ -153,7 +158,8 @@ pub(super) fn load(sources: &Sources) -> Result<Settings, SettingsError> {
         Some(path) => Contents::read(path, sources)?,
         None => Contents::default(),
     };
-    let mut found = Found { values: BTreeMap::new(), policy: None, file: path, problems: Vec::new() };
+    let mut found =
+        Found { values: BTreeMap::new(), origins: Origins::default(), policy: None, file: path, problems: Vec::new() };
     for definition in DEFINITIONS {
         gather(definition, sources, &mut contents, &mut found);
     }
@@ -255,6 +261,13 @@ fn gather(definition: &'static Definition, sources: &Sources, contents: &mut Con
             (value.is_some() || path.is_some()).then_some((value, path))
         })
     };
+    let in_database = sources.database.get(definition.name).filter(|_| definition.live);
+    let given = [
+        (Source::Cli, flag.is_some()),
+        (Source::Env, variables().is_some()),
+        (Source::File, in_file.value.is_some() || in_file.path.is_some()),
+        (Source::Db, in_database.is_some()),
+    ];
     let chosen = flag
         .or_else(|| variables().and_then(|(value, path)| pick(definition, found, &sources.folder, value, path)))
         .or_else(|| {
@@ -264,6 +277,12 @@ fn gather(definition: &'static Definition, sources: &Sources, contents: &mut Con
             let given = pick(definition, found, &base, value, path);
             given.map(|given| if definition.kind == Kind::Path { given.below(&base) } else { given })
         });
+    let stored =
+        || in_database.map(|text| Given { text: text.clone(), place: format!("the database, {}", definition.name) });
+    let chosen = chosen.or_else(stored);
+    let text = chosen.as_ref().map_or(definition.default, |given| given.text.as_str());
+    let shown = (!definition.secret()).then(|| text.to_owned());
+    found.origins.add(definition, given.into_iter().filter_map(|(source, there)| there.then_some(source)), shown);
     if let Some(given) = chosen {
         found.values.insert(definition.name, given);
     }

@@ -128,7 +128,7 @@ async fn who_makes_too_many_requests_has_to_wait(
     #[values(Dialect::Messages, Dialect::Chat, Dialect::Responses)] dialect: Dialect,
     #[values(false, true)] stream: bool,
 ) {
-    let rig = Rig::with(Answer::text("hi"), Vec::new(), |config| config.rates.usual = Quota::new(1, 2)).await;
+    let rig = Rig::with(Answer::text("hi"), Vec::new(), |config| config.rates.usual = Quota::new(1, 2).into()).await;
     let url = rig.url(path(dialect));
     let body = turn_in(dialect, stream).to_string();
     for remaining in ["1", "0"] {
@@ -154,7 +154,7 @@ async fn counting_tokens_is_free_and_a_keys_own_limit_counts() {
     let rig = Rig::with(Answer::text("hi"), Vec::new(), |config| {
         with_server_key(config);
         config.client_key = Some(GATEWAY_KEY.into());
-        config.rates.usual = Quota::new(1, 1);
+        config.rates.usual = Quota::new(1, 1).into();
     })
     .await;
     for _ in 0..3 {

@@ -8,6 +8,7 @@ mod broken;
 mod bytes;
 #[cfg(test)]
 mod client_keys;
+#[cfg(test)]
 mod converted;
 #[cfg(test)]
 mod converted_streams;
@@ -25,6 +26,7 @@ mod headers;
 mod input;
 #[cfg(test)]
 mod models;
+#[cfg(test)]
 mod notified;
 #[cfg(test)]
 mod outward;

@@ -110,7 +110,7 @@ mod tests {
             revoked: None,
         };
         store.add_client_key(&key).await.unwrap();
-        assert_eq!(store.client_keys().await.unwrap(), [key.clone()]);
+        assert_eq!(store.client_keys().await.unwrap(), std::slice::from_ref(&key));
         assert!(store.revoke_client_key(key.id, second(5), "bob").await.unwrap());
         assert!(!store.revoke_client_key(key.id, second(6), "eve").await.unwrap());
         assert!(!store.revoke_client_key(Uuid::from_u128(6), second(6), "eve").await.unwrap());

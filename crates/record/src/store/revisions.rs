@@ -16,11 +16,13 @@ pub enum Topic {
     Panic,
     /// The keys that the gateway gives to its clients.
     ClientKeys,
+    /// The settings that are changed while running.
+    Settings,
 }
 
 impl Topic {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Policies, Self::Assignments, Self::Panic, Self::ClientKeys];
+    pub const ALL: [Self; 5] = [Self::Policies, Self::Assignments, Self::Panic, Self::ClientKeys, Self::Settings];
 
     /// The name in the database.
     pub fn name(self) -> &'static str {
@@ -29,6 +31,7 @@ impl Topic {
             Self::Assignments => "assignments",
             Self::Panic => "panic",
             Self::ClientKeys => "client_keys",
+            Self::Settings => "settings",
         }
     }
 }
@@ -102,7 +105,7 @@ mod tests {
         StoredPanic { mode, reason: None, message: None, set_at: second(seconds), set_by }
     }
 
-    async fn numbers(store: &Store) -> [u64; 4] {
+    async fn numbers(store: &Store) -> [u64; 5] {
         let now = store.revisions().await.unwrap();
         Topic::ALL.map(|topic| now.of(topic))
     }
@@ -112,15 +115,15 @@ mod tests {
     async fn every_change_raises_the_number_of_its_topic(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
         let (_home, recorder) = recorder_on(db).await;
         let store = recorder.store();
-        assert_eq!(numbers(store).await, [0, 0, 0, 0]);
+        assert_eq!(numbers(store).await, [0, 0, 0, 0, 0]);
         assert_eq!(store.set_policy(&policy()).await.unwrap(), 1);
         assert_eq!(store.set_policy(&policy()).await.unwrap(), 2);
-        assert_eq!(numbers(store).await, [2, 0, 0, 0]);
+        assert_eq!(numbers(store).await, [2, 0, 0, 0, 0]);
         let id = store.assign(&assignment()).await.unwrap();
         store.end_assignment(id, second(1), "b").await.unwrap();
-        assert_eq!(numbers(store).await, [2, 2, 0, 0]);
+        assert_eq!(numbers(store).await, [2, 2, 0, 0, 0]);
         store.set_panic(&panic("traffic", 1)).await.unwrap();
-        assert_eq!(numbers(store).await, [2, 2, 1, 0]);
+        assert_eq!(numbers(store).await, [2, 2, 1, 0, 0]);
     }
 
     #[rstest]
@@ -141,7 +144,7 @@ mod tests {
         let mut all = [one, two].concat();
         all.sort_unstable();
         assert_eq!(all, (1..=40).collect::<Vec<_>>());
-        assert_eq!(numbers(recorder.store()).await, [40, 0, 0, 0]);
+        assert_eq!(numbers(recorder.store()).await, [40, 0, 0, 0, 0]);
     }
 
     #[rstest]

@@ -1,0 +1,57 @@
+//! Where each setting's value comes from.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::definition::Definition;
+
+/// A place that values come from, the strongest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Source {
+    /// A flag.
+    Cli,
+    /// An environment variable.
+    Env,
+    /// The settings file.
+    File,
+    /// Set while running.
+    Db,
+    /// Nobody said anything.
+    Default,
+}
+
+/// Where one value comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// The place that counts.
+    pub source: Source,
+    /// Weaker places that say something too.
+    pub overrides: Vec<Source>,
+    /// The value as text; none for a secret.
+    pub text: Option<String>,
+}
+
+/// Where all values come from, by the setting's name.
+#[derive(Clone, Debug, Default)]
+pub struct Origins(BTreeMap<&'static str, Origin>);
+
+impl Origins {
+    /// Of one setting.
+    pub fn of(&self, name: &str) -> Option<&Origin> {
+        self.0.get(name)
+    }
+
+    /// Notes the places that say something about a setting, the strongest first.
+    pub(super) fn add(
+        &mut self,
+        definition: &Definition,
+        places: impl IntoIterator<Item = Source>,
+        text: Option<String>,
+    ) {
+        let mut places = places.into_iter();
+        let source = places.next().unwrap_or(Source::Default);
+        self.0.insert(definition.name, Origin { source, overrides: places.collect(), text });
+    }
+}
