@@ -293,8 +293,8 @@ fn announced(headers: &mut HeaderMap, transaction: &Transaction, source: &Conver
 /// The answer to a request that failed: the caller's dialect says why, and the record too.
 pub(crate) fn of_error(error: &GatewayError, mut transaction: Transaction) -> Response<GatewayBody> {
     match error.fault() {
-        Fault::Client | Fault::Policy => tracing::debug!(transaction = %transaction.id, %error, "request refused"),
-        Fault::Gateway | Fault::Upstream => tracing::warn!(transaction = %transaction.id, %error, "request failed"),
+        Fault::Client | Fault::Policy => tracing::debug!(transaction_id = %transaction.id, %error, "request refused"),
+        Fault::Gateway | Fault::Upstream => tracing::warn!(transaction_id = %transaction.id, %error, "request failed"),
     }
     let bytes = error.body(transaction.dialect, &transaction.id.to_string());
     transaction.recording().own_answer(&bytes);

@@ -89,7 +89,7 @@ async fn listed(
                 return Err(Failed::Answered(head, body));
             }
             Fetched::Failed(failure) => {
-                tracing::warn!(transaction = %transaction.id, upstream = upstream.name, why = %failure, "models not listed");
+                tracing::warn!(transaction_id = %transaction.id, upstream = upstream.name, why = %failure, "models not listed");
                 failed.push(json!({"upstream": upstream.name, "why": failure.to_string()}));
                 first_failure = first_failure.or(Some(failure));
             }

@@ -144,7 +144,7 @@ pub(crate) async fn send<'u>(
         };
         let Some(next) = next else { return outcome.map(answered) };
         let (from, to) = (&upstream.name, &next.upstream.name);
-        tracing::warn!(transaction = %transaction.id, %from, %to, why, "an upstream cannot answer, its fallback is asked");
+        tracing::warn!(transaction_id = %transaction.id, %from, %to, why, "an upstream cannot answer, its fallback is asked");
         transaction.event("transaction.fallback", json!({"from": from, "to": to, "why": why}));
         failures.push(format!("{from} ({why})"));
         transaction.mark(FALLBACK, header_text(&failures.join(", ")));
@@ -216,7 +216,7 @@ fn is_bound(request: Option<&Request>) -> bool {
 
 /// An upstream that cannot be asked at all is passed over where another one is left.
 fn skipped(transaction: &Transaction, upstream: &Upstream, error: &GatewayError) {
-    tracing::warn!(transaction = %transaction.id, upstream = upstream.name, %error, "an upstream cannot be asked, its fallback is");
+    tracing::warn!(transaction_id = %transaction.id, upstream = upstream.name, %error, "an upstream cannot be asked, its fallback is");
     let data = json!({"upstream": upstream.name, "why": error.to_string()});
     transaction.event("transaction.fallback_skipped", data);
 }

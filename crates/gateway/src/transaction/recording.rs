@@ -89,7 +89,7 @@ impl Recording {
     fn tell_of_block(&self, open: Option<&InFlight>, decision: &Decision) {
         let Slot { id, keeping: Keeping { notifier, .. }, clock, .. } = &*self.0;
         let Decision { policy, action, reason, .. } = decision;
-        tracing::warn!(transaction = %id, policy, action, ?reason, target = %decision.target, "a policy has blocked something");
+        tracing::warn!(transaction_id = %id, policy, action, ?reason, target = %decision.target, "a policy has blocked something");
         if !notifier.wants(Kind::PolicyBlocked) {
             return;
         }

@@ -131,7 +131,7 @@ impl<'r> Removal<'r> {
         match self.retention.store.archived(old.id, &mut self.pieces).await {
             Ok(line) => Ok(line),
             Err(StoreError::Damaged { what, why }) => {
-                tracing::warn!(transaction = %old.id, what, why, "a transaction cannot be archived and is not removed");
+                tracing::warn!(transaction_id = %old.id, what, why, "a transaction cannot be archived and is not removed");
                 self.report.unreadable += 1;
                 Ok(None)
             }
