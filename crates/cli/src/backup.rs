@@ -13,7 +13,7 @@ use serde_json::json;
 use crate::args::{BackupArgs, RestoreArgs};
 use crate::assembly::Loaded;
 use crate::failure::Failure;
-use crate::output::print;
+use crate::output::{count, print};
 use crate::progress::Progress;
 use crate::terminal::visible_line;
 
@@ -95,11 +95,12 @@ fn made(path: &Path, header: &Header) -> String {
 fn counts(header: &Header) -> String {
     let rows = |name: &str| header.tables.iter().find(|table| table.name == name).map_or(0, |table| table.rows);
     format!(
-        "{} transactions in {} sessions, {} contents, {} policies; schema {}, made by luthien {} at {}\n",
-        rows("transactions"),
-        rows("sessions"),
-        rows("contents") + rows("nodes"),
+        "{} in {}, {}, {} {}; schema {}, made by luthien {} at {}\n",
+        count(rows("transactions"), "transaction"),
+        count(rows("sessions"), "session"),
+        count(rows("contents") + rows("nodes"), "content"),
         rows("policies"),
+        if rows("policies") == 1 { "policy" } else { "policies" },
         header.migration,
         visible_line(&header.version),
         header.made_at

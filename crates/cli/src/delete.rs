@@ -14,7 +14,7 @@ use crate::archive;
 use crate::args::{DeleteArgs, DeleteCommand};
 use crate::assembly::{Loaded, recorder_config};
 use crate::failure::Failure;
-use crate::output::{print, say};
+use crate::output::{count, print, say};
 use crate::terminal::visible_line;
 
 /// How long it may take where no gateway runs. It can be begun again.
@@ -62,12 +62,13 @@ async fn alone(loaded: &Loaded, erasure: Erasure<'_>) -> Result<Option<Erased>, 
 
 fn question(kind: &str, id: &str, transactions: u64, sessions: u64) -> String {
     let of = match kind {
-        "user" => format!(" in {sessions} session(s)"),
+        "user" => format!(" in {}", count(sessions, "session")),
         _ => String::new(),
     };
     format!(
-        "This deletes {transactions} transaction(s) of the {kind} {}{of}, with all that only they refer to. \
+        "This deletes {} of the {kind} {}{of}, with all that nothing else refers to. \
          It cannot be undone, and archives and backups are not touched.",
+        count(transactions, "transaction"),
         visible_line(id)
     )
 }
@@ -95,10 +96,8 @@ fn step(text: &str) -> String {
 
 fn in_words(told: &Value) -> String {
     let rest = if told["complete"] == true { "" } else { " The rest is deleted in the background." };
-    format!(
-        "Deleted {} transaction(s); of {} session(s) nothing is left.{rest}\n",
-        told["transactions"], told["sessions"]
-    )
+    let counted = |of: &str| count(told[format!("{of}s")].as_u64().unwrap_or_default(), of);
+    format!("Deleted {}; of {} nothing is left.{rest}\n", counted("transaction"), counted("session"))
 }
 
 #[cfg(test)]
@@ -108,8 +107,8 @@ mod tests {
     #[test]
     fn the_question_says_what_goes() {
         let asked = question("user", "a\u{1b}b", 12, 3);
-        assert!(asked.starts_with("This deletes 12 transaction(s) of the user "), "{asked}");
-        assert!(asked.contains(" in 3 session(s), ") && !asked.contains('\u{1b}'), "{asked}");
+        assert!(asked.starts_with("This deletes 12 transactions of the user "), "{asked}");
+        assert!(asked.contains(" in 3 sessions, ") && !asked.contains('\u{1b}'), "{asked}");
         assert!(question("session", "s", 1, 1).contains("of the session s, with all"));
     }
 
@@ -121,7 +120,7 @@ mod tests {
     #[test]
     fn what_was_deleted_is_said() {
         let told = json!({"transactions": 2, "sessions": 1, "complete": true});
-        assert_eq!(in_words(&told), "Deleted 2 transaction(s); of 1 session(s) nothing is left.\n");
+        assert_eq!(in_words(&told), "Deleted 2 transactions; of 1 session nothing is left.\n");
         assert!(in_words(&json!({"transactions": 2, "sessions": 0, "complete": false})).contains("in the background"));
     }
 }

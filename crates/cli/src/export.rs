@@ -12,7 +12,7 @@ use self::progress::Progress;
 use crate::archive::{self, Found};
 use crate::args::{ExportArgs, FilterArgs};
 use crate::failure::Failure;
-use crate::output::say;
+use crate::output::{count, say};
 use crate::terminal::visible_line;
 
 mod progress;
@@ -161,11 +161,6 @@ impl Output {
             }
         }
     }
-}
-
-/// `1 session`, `2 sessions`.
-fn count(number: u64, what: &str) -> String {
-    if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
 }
 
 /// Whether a line may be drawn over: only where a person looks and nothing else is printed.

@@ -14,7 +14,7 @@ use crate::archive;
 use crate::args::{RetentionArgs, RetentionCommand};
 use crate::assembly::Loaded;
 use crate::failure::Failure;
-use crate::output::print;
+use crate::output::{count, print};
 use crate::when;
 
 /// Runs the command.
@@ -28,7 +28,7 @@ pub(crate) async fn run(args: RetentionArgs) -> Result<ExitCode, Failure> {
         retention::from_settings(&loaded.settings, store, clock, &tasks).map_err(|e| Failure::new(e.to_string()))?;
     let done = match args.command {
         Some(RetentionCommand::Run { dry_run: false }) => remove(&retention, clock, args.json).await,
-        Some(RetentionCommand::Shrink) => shrink(&retention).await,
+        Some(RetentionCommand::Shrink) => shrink(&retention, args.json).await,
         Some(RetentionCommand::Run { dry_run: true }) | None => tell(&retention, args.json).await,
     };
     retention.store.close().await;
@@ -48,8 +48,12 @@ async fn remove(retention: &Retention, clock: Clock, json: bool) -> Result<(), F
     print(&if json { format!("{told:#}\n") } else { sentence(&report.in_words()) })
 }
 
-async fn shrink(retention: &Retention) -> Result<(), Failure> {
-    print(if retention.shrink().await? {
+async fn shrink(retention: &Retention, json: bool) -> Result<(), Failure> {
+    let shrunk = retention.shrink().await?;
+    if json {
+        return print(&format!("{:#}\n", json!({"shrunk": shrunk})));
+    }
+    print(if shrunk {
         "The file holds no free space any more.\n"
     } else {
         "PostgreSQL uses free space again by itself (autovacuum); nothing was done.\n"
@@ -80,10 +84,12 @@ async fn tell(retention: &Retention, json: bool) -> Result<(), Failure> {
 fn in_words(rule: &Rule, archive: Option<&str>, standing: &Standing, zone: &TimeZone) -> String {
     let mut out = String::new();
     let oldest = standing.oldest.map(|at| format!(", the oldest from {}", when::minute(at, zone))).unwrap_or_default();
-    let _ = writeln!(out, "{} transactions, {} in use{oldest}", standing.transactions, bytes(standing.bytes));
+    let _ = writeln!(out, "{}, {} in use{oldest}", count(standing.transactions, "transaction"), bytes(standing.bytes));
     match rule.max_age {
         Some(age) => {
-            let _ = writeln!(out, "Older than {}: {} transactions go", days(age.as_secs()), standing.too_old);
+            let go = if standing.too_old == 1 { "goes" } else { "go" };
+            let _ =
+                writeln!(out, "Older than {}: {} {go}", days(age.as_secs()), count(standing.too_old, "transaction"));
         }
         None => out.push_str("No age removes any (CONVERSATION_RETENTION_DAYS is not set)\n"),
     }
@@ -116,9 +122,9 @@ fn sentence(words: &str) -> String {
 /// `90 days`, `36 hours`, `50 seconds`: the largest unit that says it exactly.
 fn days(seconds: u64) -> String {
     match seconds {
-        s if s.is_multiple_of(86_400) => format!("{} days", s / 86_400),
-        s if s.is_multiple_of(3600) => format!("{} hours", s / 3600),
-        s => format!("{s} seconds"),
+        s if s.is_multiple_of(86_400) => count(s / 86_400, "day"),
+        s if s.is_multiple_of(3600) => count(s / 3600, "hour"),
+        s => count(s, "second"),
     }
 }
 

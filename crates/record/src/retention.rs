@@ -199,10 +199,16 @@ impl Report {
             some => format!("; {some} stay because they could not be read to be archived"),
         };
         format!(
-            "removed {transactions} transactions and {sessions} whole sessions, archived {files} files, \
-             {bytes_before} bytes in use before and {bytes_after} after{stay}"
+            "removed {} and {}, archived {}, {bytes_before} bytes in use before and {bytes_after} after{stay}",
+            count(*transactions, "transaction"),
+            count(*sessions, "whole session"),
+            count(*files, "file"),
         )
     }
+}
+
+fn count(number: u64, what: &str) -> String {
+    if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
 }
 
 fn later(time: Timestamp, by: SignedDuration) -> Timestamp {

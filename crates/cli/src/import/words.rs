@@ -8,6 +8,7 @@ use luthien_record::older::OlderPolicy;
 use serde_json::Value;
 
 use super::Told;
+use crate::output::count;
 use crate::terminal::{visible, visible_line};
 
 /// Of a luthien-proxy.
@@ -15,7 +16,8 @@ pub(super) fn proxy(told: &Told) -> String {
     let sum = &told.summary;
     let mut out = String::new();
     let verb = if told.dry_run { "would be imported" } else { "imported" };
-    let _ = writeln!(out, "{} calls: {} {verb}, {} in the record already", sum.calls, sum.imported, sum.already);
+    let _ =
+        writeln!(out, "{}: {} {verb}, {} in the record already", count(sum.calls, "call"), sum.imported, sum.already);
     let mut line = |count: u64, words: &str| {
         if count > 0 {
             let _ = writeln!(out, "  {count} {words}");
@@ -60,10 +62,14 @@ pub(super) fn proxy(told: &Told) -> String {
 /// Of an archive.
 pub(super) fn archive(sum: &Summary, rejects: Option<&Path>, dry_run: bool) -> String {
     let verb = if dry_run { "would be imported" } else { "imported" };
-    let mut out =
-        format!("{} transactions: {} {verb}, {} in the record already\n", sum.calls, sum.imported, sum.already);
+    let mut out = format!(
+        "{}: {} {verb}, {} in the record already\n",
+        count(sum.calls, "transaction"),
+        sum.imported,
+        sum.already
+    );
     if sum.rejected > 0 {
-        let _ = writeln!(out, "  {} lines could not be imported", sum.rejected);
+        let _ = writeln!(out, "  {} could not be imported", count(sum.rejected, "line"));
     }
     if let Some(path) = rejects {
         let _ = writeln!(out, "  what could not be read is named in {}", path.display());

@@ -6,6 +6,8 @@ mod agents;
 mod basics;
 mod demo;
 mod documents;
+mod exporting;
+mod keeping;
 mod moving;
 mod support;
 mod traffic;

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use luthien_testkit::Upstream;
+use luthien_testkit::{Upstream, servers};
 use serde_json::Value;
 
 use crate::support::{Home, Run, Served};
@@ -10,7 +10,7 @@ use crate::support::{Home, Run, Served};
 const CALL: &str = "c3b1a2d4-0000-4000-8000-000000000001";
 
 /// The database of an older proxy with one streamed call in it, and a policy that is set.
-fn older(home: &Home, policy: &str) -> String {
+pub(crate) fn older(home: &Home, policy: &str) -> String {
     let path = home.path().join("old.db").display().to_string();
     let script = format!(
         r#"
@@ -23,7 +23,7 @@ db.execute("CREATE TABLE user_labels (user_id TEXT PRIMARY KEY, display_name TEX
 db.execute("INSERT INTO user_labels VALUES ('u1', 'Ada')")
 db.execute("INSERT INTO current_policy VALUES (1, '{policy}', '{{}}', '2025-01-02 03:04:05', 'ada')")
 at = "2025-01-02 03:04:05"
-db.execute("INSERT INTO conversation_calls VALUES (?, 'claude-x', NULL, NULL, ?, NULL, 'imported-session', NULL)", ("{CALL}", at))
+db.execute("INSERT INTO conversation_calls VALUES (?, 'claude-x', NULL, NULL, ?, NULL, 'imported-session', 'u1')", ("{CALL}", at))
 asked = {{"model": "claude-x", "max_tokens": 99, "messages": [{{"role": "user", "content": "an old question"}}]}}
 said = {{"type": "message", "role": "assistant", "content": [{{"type": "text", "text": "an old answer"}}]}}
 db.execute("INSERT INTO conversation_events VALUES ('1', ?, 'transaction.request_recorded', ?, ?, NULL)", ("{CALL}", json.dumps({{"original_request": asked, "final_request": asked}}), at))
@@ -37,24 +37,24 @@ db.commit()
     path
 }
 
-fn json(run: &Run) -> Value {
+pub(crate) fn json(run: &Run) -> Value {
     assert_eq!(run.code, 0, "{}", run.err);
     serde_json::from_str(&run.out).unwrap()
 }
 
-const ALL_CAPS: &str = "luthien_proxy.policies.all_caps_policy:AllCapsPolicy";
+pub(crate) const ALL_CAPS: &str = "luthien_proxy.policies.all_caps_policy:AllCapsPolicy";
 
 #[test]
 fn what_an_older_proxy_recorded_is_shown_here() {
     let home = Home::new();
     let old = older(&home, ALL_CAPS);
     let dry = home.luthien(&["import", "luthien-proxy", &old, "--dry-run"]);
-    assert!(dry.out.starts_with("1 calls: 1 would be imported, 0 in the record already\n"), "{}{}", dry.out, dry.err);
+    assert!(dry.out.starts_with("1 call: 1 would be imported, 0 in the record already\n"), "{}{}", dry.out, dry.err);
     assert!(!home.data().exists(), "a dry run wrote something");
 
     let run = home.luthien(&["import", "luthien-proxy", &old]);
     assert_eq!(run.code, 0, "{}", run.err);
-    assert!(run.out.starts_with("1 calls: 1 imported, 0 in the record already\n  1 streamed"), "{}", run.out);
+    assert!(run.out.starts_with("1 call: 1 imported, 0 in the record already\n  1 streamed"), "{}", run.out);
     assert!(run.out.contains(&format!("class: \"{ALL_CAPS}\"")), "{}", run.out);
     let rejects = std::fs::read_to_string(home.data().join("import-rejects.jsonl")).unwrap();
     assert!(rejects.contains(CALL) && rejects.contains("policy.x.y"), "{rejects}");
@@ -99,7 +99,7 @@ async fn a_record_is_backed_up_while_the_gateway_runs_and_restored_elsewhere() {
     assert_eq!(home.luthien(&["import", "luthien-proxy", &old]).code, 0);
     let run = home.luthien(&["backup", "a.backup", "--with-keys"]);
     assert_eq!(run.code, 0, "{}", run.err);
-    assert!(run.out.contains("1 transactions in 1 sessions"), "{}", run.out);
+    assert!(run.out.contains("1 transaction in 1 session, "), "{}", run.out);
     assert!(run.out.contains("Key files in it: admin.key, identity.key."), "{}", run.out);
     let refused = home.luthien(&["restore", "a.backup", "--replace"]);
     assert_eq!(refused.code, 1);
@@ -136,4 +136,58 @@ fn the_schema_is_told_and_brought_up_to_date() {
     let run = home.luthien(&["migrate"]);
     assert_eq!(run.code, 0, "{}", run.out);
     assert!(run.out.ends_with("Nothing is pending.\n"), "{}", run.out);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_moves_to_postgres_and_back() {
+    let upstream = Upstream::start().await.unwrap();
+    let database = servers::database().unwrap();
+    let mut home = Home::new();
+    let old = older(&home, ALL_CAPS);
+    assert_eq!(home.luthien(&["import", "luthien-proxy", &old]).code, 0);
+    let before = home.luthien(&["show", "imported-session"]).out;
+    assert!(before.contains("an old answer"), "{before}");
+    assert_eq!(home.luthien(&["backup", "to-postgres.backup"]).code, 0);
+
+    home.set("DATABASE_URL", database.url());
+    let run = home.luthien(&["restore", "to-postgres.backup"]);
+    assert!(run.code == 0 && run.out.starts_with("1 transaction in 1 session, "), "{run:?}");
+    assert_eq!(home.luthien(&["show", "imported-session"]).out, before);
+    assert_eq!(json(&home.luthien(&["sessions", "--search", "\"old answer\"", "--json"]))["total"], 1);
+    let refused = home.luthien(&["restore", "to-postgres.backup"]);
+    assert!(refused.code == 1 && refused.err.contains("is not empty: --replace"), "{refused:?}");
+
+    let served = Served::start(&home, &["--anthropic-base-url", &upstream.base_url()]);
+    let run = home.luthien(&["backup", "from-postgres.backup"]);
+    assert!(run.code == 0 && run.out.contains("1 transaction in 1 session, "), "{run:?}");
+    assert!(run.out.contains("No keys are in it"), "{}", run.out);
+    assert_eq!(served.stop(), 0);
+    let run = home.luthien(&["restore", "from-postgres.backup", "--replace"]);
+    assert!(run.code == 0 && run.out.contains("The record that was there is kept: "), "{run:?}");
+
+    let other = Home::new();
+    let file = home.path().join("from-postgres.backup").display().to_string();
+    let run = other.luthien(&["restore", &file]);
+    assert_eq!(run.code, 0, "{}", run.err);
+    assert_eq!(other.luthien(&["show", "imported-session"]).out, before);
+}
+
+#[test]
+fn the_schema_of_postgres_is_told_and_brought_up_to_date() {
+    let database = servers::database().unwrap();
+    let mut home = Home::new();
+    home.set("DATABASE_URL", database.url());
+    let before = home.luthien(&["migrate", "status"]);
+    assert_eq!(before.code, 3, "{before:?}");
+    let mut command = home.command(&["serve", "--port", "0"]);
+    command.env("DATABASE_AUTO_MIGRATE", "false");
+    let refused = crate::support::finish(command);
+    assert_eq!(refused.code, 1);
+    assert!(refused.err.contains("run `luthien migrate up`"), "{}", refused.err);
+    let up = json(&home.luthien(&["migrate", "up", "--json"]));
+    let standing: Vec<_> = up["migrations"].as_array().unwrap().iter().map(|one| &one["standing"]).collect();
+    assert!(standing.len() >= 5 && standing.iter().all(|one| *one == "applied"), "{up}");
+    let run = home.luthien(&["migrate", "status"]);
+    assert_eq!(run.code, 0, "{}", run.out);
+    assert!(run.out.starts_with("postgres://") && run.out.ends_with("Nothing is pending.\n"), "{}", run.out);
 }

@@ -9,6 +9,7 @@ use tempfile::TempDir;
 /// A home folder: working folder, data and configuration of one test.
 pub(crate) struct Home {
     folder: TempDir,
+    environment: Vec<(&'static str, String)>,
 }
 
 /// How a command ended.
@@ -21,7 +22,12 @@ pub(crate) struct Run {
 
 impl Home {
     pub(crate) fn new() -> Self {
-        Self { folder: TempDir::new().unwrap() }
+        Self { folder: TempDir::new().unwrap(), environment: Vec::new() }
+    }
+
+    /// Puts a variable into the environment of the commands from now on.
+    pub(crate) fn set(&mut self, name: &'static str, value: &str) {
+        self.environment.push((name, value.to_owned()));
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -64,7 +70,8 @@ impl Home {
             .env("HOME", self.path())
             .env("LUTHIEN_DATA_DIR", self.data())
             .env("TZ", "UTC")
-            .env("COLUMNS", "100");
+            .env("COLUMNS", "100")
+            .envs(self.environment.iter().map(|(name, value)| (name, value)));
         command
     }
 

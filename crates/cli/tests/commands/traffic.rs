@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::support::{Home, Served};
 
 /// Sends a streamed request for this model to the gateway; the answer is still to be read.
-fn ask(served: &Served, model: &str) -> TcpStream {
+pub(crate) fn ask(served: &Served, model: &str) -> TcpStream {
     let body =
         json!({"model": model, "max_tokens": 16, "stream": true, "messages": [{"role": "user", "content": "Hello?"}]});
     let body = body.to_string();
@@ -34,14 +34,14 @@ fn until(stream: &mut TcpStream, word: &str) -> String {
     String::from_utf8(all).unwrap()
 }
 
-fn rest(mut stream: TcpStream) -> String {
+pub(crate) fn rest(mut stream: TcpStream) -> String {
     let mut all = String::new();
     stream.read_to_string(&mut all).unwrap();
     all
 }
 
 /// What `show` prints of a transaction. The record is written behind the answer: it is asked until it is there.
-fn shown(home: &Home, id: &str) -> String {
+pub(crate) fn shown(home: &Home, id: &str) -> String {
     loop {
         let run = home.luthien(&["show", id]);
         if run.code == 0 {
@@ -51,7 +51,7 @@ fn shown(home: &Home, id: &str) -> String {
 }
 
 /// The transaction that an answer names.
-fn transaction(answer: &str) -> String {
+pub(crate) fn transaction(answer: &str) -> String {
     answer.lines().find_map(|line| line.strip_prefix("x-luthien-transaction-id: ")).unwrap().to_owned()
 }
 
@@ -207,41 +207,4 @@ async fn a_gateway_whose_policy_is_rejected_says_why_and_refuses_traffic() {
     assert_eq!(served.stop(), 0);
     let run = home.luthien(&["policy", "check", "luthien.yaml"]);
     assert!(run.code == 1 && run.err.contains(why), "{run:?}");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn what_was_said_is_found_and_exported() {
-    let upstream = Upstream::start().await.unwrap();
-    upstream.default_script(Answer::text("The otter sleeps."));
-    let home = Home::new();
-    let served = Served::start(&home, &["--anthropic-base-url", &upstream.base_url()]);
-    let id = transaction(&rest(ask(&served, "claude-opus-5-5")));
-    shown(&home, &id);
-
-    let found = |args: &[&str]| -> Value {
-        serde_json::from_str(&home.luthien(&[&["sessions", "--json"], args].concat()).out).unwrap()
-    };
-    assert_eq!(found(&["--search", "\"otter sleeps\" hell*", "--model", "claude-opus-5-5"])["total"], 1);
-    assert_eq!(found(&["--search", "otter -sleeps"])["total"], 0);
-    assert_eq!(found(&["--to", "2001-01-01"])["total"], 0);
-    assert_eq!(home.luthien(&["sessions", "--search", "heron"]).out, "No session matches.\n");
-    let refused = home.luthien(&["sessions", "--search", "-otter"]);
-    assert_eq!(refused.code, 2);
-    assert!(refused.err.contains("add a word to look for"), "{}", refused.err);
-
-    let markdown = home.luthien(&["export", &id]).out;
-    assert!(markdown.starts_with("# Session ") && markdown.contains("\nThe otter sleeps.\n"), "{markdown}");
-    let whole: Value = serde_json::from_str(&home.luthien(&["export", &id, "--format", "json"]).out).unwrap();
-    assert_eq!(whole["turns"][0]["call_id"], id);
-    let written = home.luthien(&["export", "--search", "otter", "--output", "found.jsonl"]);
-    assert_eq!((written.code, written.err.as_str()), (0, "1 session with 1 turn written to found.jsonl\n"));
-    let line: Value = serde_json::from_str(&std::fs::read_to_string(home.path().join("found.jsonl")).unwrap()).unwrap();
-    assert_eq!(line["response_messages"][0]["content"], "The otter sleeps.");
-    let none = home.luthien(&["export", "--search", "heron", "--output", "none.jsonl"]);
-    assert_eq!(none.code, 1);
-    assert!(none.err.contains("no session matches"), "{}", none.err);
-    assert!(!home.path().join("none.jsonl").exists());
-    assert!(home.luthien(&["export"]).err.contains("name a session"));
-    assert!(home.luthien(&["export", "--all", "--format", "json"]).err.contains("only be exported as jsonl"));
-    assert_eq!(served.stop(), 0);
 }

@@ -131,7 +131,7 @@ async fn what_is_too_old_is_archived_whole_and_goes(#[values(Db::Sqlite, Db::Pos
     assert_eq!((standing.transactions, standing.too_old), (1, 0));
     let (at, words) = standing.last.expect("a run");
     assert_eq!(
-        (at, words.starts_with("removed 5 transactions and 1 whole sessions, archived 5 files")),
+        (at, words.starts_with("removed 5 transactions and 1 whole session, archived 5 files")),
         (second(864_060), true)
     );
 }
