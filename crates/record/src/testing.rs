@@ -1,6 +1,7 @@
 //! What this crate's tests share: recorders in temporary folders, and transactions to put in them.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -36,14 +37,14 @@ pub(crate) enum Db {
 #[derive(Debug)]
 pub(crate) struct Home {
     pub(crate) folder: TempDir,
-    server: Option<luthien_servers::Database>,
+    server: Option<Arc<luthien_servers::Database>>,
 }
 
 impl Home {
     pub(crate) fn new(db: Db) -> Self {
         let server = match db {
             Db::Sqlite => None,
-            Db::Postgres => Some(luthien_servers::database().expect("a database")),
+            Db::Postgres => Some(Arc::new(luthien_servers::database().expect("a database"))),
         };
         Self { folder: tempfile::tempdir().expect("a folder"), server }
     }
@@ -55,6 +56,22 @@ impl Home {
             Some(server) => RecorderConfig { database: server.url().into(), ..config },
             None => config,
         }
+    }
+
+    /// What a process that was killed now would leave: a copy of the folder, and the same database where that is a server.
+    pub(crate) fn killed(&self) -> Self {
+        Self { folder: killed(self.folder.path()), server: self.server.clone() }
+    }
+
+    /// The same where the database has no rows yet: the copy has one of its own, so the first process may go on.
+    pub(crate) fn killed_before_it_stored(&self) -> Self {
+        let server = self.server.as_ref().map(|_| Arc::new(luthien_servers::database().expect("a database")));
+        Self { folder: killed(self.folder.path()), server }
+    }
+
+    /// The server's database; the test is about one.
+    pub(crate) fn server(&self) -> &luthien_servers::Database {
+        self.server.as_deref().expect("a database on a server")
     }
 }
 

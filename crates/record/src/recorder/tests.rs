@@ -14,6 +14,7 @@ mod bodies;
 mod complete;
 mod converted;
 mod crash;
+mod growth;
 mod outage;
 mod redacted;
 

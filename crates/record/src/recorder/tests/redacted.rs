@@ -3,17 +3,17 @@
 use std::path::Path;
 
 use jiff::Timestamp;
+use rstest::rstest;
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
 use crate::model::{Decision, End, Event, Heads, RawHeads};
 use crate::recorder::{Recorder, RecorderConfig};
 use crate::redact::Redactor;
-use crate::testing::{answered, config, decision, end, event, id, killed, messages, start, stored};
+use crate::testing::{Db, Home, answered, decision, end, event, id, messages, start, stored};
 
-async fn redacting(folder: &Path) -> Recorder {
+async fn redacting(home: &Home) -> Recorder {
     let redactor = Redactor::new([("canary", r"\bcanary-\w{4,}")]).expect("a pattern");
-    Recorder::open(RecorderConfig { redactor, ..config(folder) }).await.expect("a recorder")
+    Recorder::open(RecorderConfig { redactor, ..home.config() }).await.expect("a recorder")
 }
 
 fn frame(value: &Value) -> String {
@@ -43,8 +43,8 @@ fn heads() -> RawHeads {
     RawHeads { inbound: heads("/v1/messages?x=canary-query"), outbound: Some(heads("http://up")) }
 }
 
-async fn begun(folder: &Path) -> (Recorder, crate::recorder::InFlight) {
-    let recorder = redacting(folder).await;
+async fn begun(home: &Home) -> (Recorder, crate::recorder::InFlight) {
+    let recorder = redacting(home).await;
     let body = messages(&[json!({"role": "user", "content": "say canary-request"})]);
     let flight = answered(&recorder, start(1, Some("s"), body), b"");
     flight.heads(|kept| *kept = heads());
@@ -54,10 +54,11 @@ async fn begun(folder: &Path) -> (Recorder, crate::recorder::InFlight) {
     (recorder, flight)
 }
 
+#[rstest]
 #[tokio::test]
-async fn nothing_is_kept_of_what_comes_in_pieces() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let (recorder, flight) = begun(folder.path()).await;
+async fn nothing_is_kept_of_what_comes_in_pieces(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
+    let home = Home::new(db);
+    let (recorder, flight) = begun(&home).await;
     let (open, close) = (
         frame(&json!({"type": "content_block_start", "index": 0})),
         frame(&json!({"type": "content_block_stop", "index": 0})),
@@ -67,12 +68,12 @@ async fn nothing_is_kept_of_what_comes_in_pieces() {
     {
         flight.upstream_bytes(piece.as_bytes());
         recorder.inner.shared.tick();
-        assert!(!journal(folder.path()).contains("-answer") && !journal(folder.path()).contains("canary"));
+        assert!(!journal(home.folder.path()).contains("-answer") && !journal(home.folder.path()).contains("canary"));
     }
-    let left: TempDir = killed(folder.path());
+    let left = home.killed_before_it_stored();
     let first = [open.clone(), delta("first [redacted]"), delta(""), close.clone()].concat();
 
-    let again = redacting(left.path()).await;
+    let again = redacting(&left).await;
     let found = stored(&again, 1).await.expect("stored");
     assert_eq!(found.upstream_response, first);
     assert_eq!(found.request, messages(&[json!({"role": "user", "content": "say [redacted]"})]));
@@ -87,10 +88,11 @@ async fn nothing_is_kept_of_what_comes_in_pieces() {
     assert!(!format!("{found:?}").contains("canary"));
 }
 
+#[rstest]
 #[tokio::test]
-async fn a_request_that_is_asked_anew_keeps_nothing_of_the_first_answer() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let recorder = redacting(folder.path()).await;
+async fn a_request_that_is_asked_anew_keeps_nothing_of_the_first_answer(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
+    let home = Home::new(db);
+    let recorder = redacting(&home).await;
     let start = start(1, None, "{\"a\":\"canary-first\"}");
     let body = start.request.clone();
     let flight = answered(&recorder, start, b"");
@@ -99,22 +101,24 @@ async fn a_request_that_is_asked_anew_keeps_nothing_of_the_first_answer() {
     crate::testing::send(&flight, "second", luthien_wire::Dialect::Messages, &body);
     recorder.inner.shared.tick();
     flight.upstream_bytes(b"whole canary-answer");
-    let left = killed(folder.path());
+    let left = home.killed_before_it_stored();
     flight.finish(end(1));
     recorder.settled().await;
-    for recorder in [&recorder, &redacting(left.path()).await] {
+    // What the kill cut off had no whole line yet.
+    for (recorder, answer) in [(&recorder, "whole [redacted]"), (&redacting(&left).await, "")] {
         let found = stored(recorder, 1).await.expect("stored");
         assert_eq!(found.request, "{\"a\":\"[redacted]\"}");
-        assert!(found.upstream_response == "whole [redacted]" || found.upstream_response.is_empty());
+        assert_eq!(found.upstream_response, answer);
         let sent = found.upstream_request.expect("sent");
         assert_eq!((sent.upstream.as_str(), sent.body), ("second", found.request));
     }
 }
 
+#[rstest]
 #[tokio::test]
-async fn late_decisions_are_looked_at_too() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let recorder = redacting(folder.path()).await;
+async fn late_decisions_are_looked_at_too(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
+    let home = Home::new(db);
+    let recorder = redacting(&home).await;
     answered(&recorder, start(1, None, "{}"), b"").finish(end(1));
     recorder.late_decision(id(1), Decision { reason: Some("canary-late".into()), ..decision("shadow", "pass") });
     recorder.settled().await;

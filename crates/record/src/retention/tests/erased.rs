@@ -3,7 +3,6 @@
 use super::*;
 use crate::recorder::RecorderConfig;
 use crate::store::Search;
-use crate::testing::killed;
 
 const AT_ONCE: Duration = Duration::from_mins(1);
 
@@ -97,24 +96,24 @@ async fn journalled(recorder: &Recorder) {
     tokio::time::timeout(Duration::from_secs(20), written).await.expect("a journal");
 }
 
+#[rstest]
 #[tokio::test]
-async fn what_a_killed_gateway_left_in_its_journal_goes_after_it_is_recorded() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let config = |folder: &std::path::Path| RecorderConfig {
-        flush_interval: Duration::from_millis(10),
-        ..RecorderConfig::in_dir(folder)
-    };
-    let recorder = Recorder::open(config(folder.path())).await.expect("a recorder");
+async fn what_a_killed_gateway_left_in_its_journal_goes_after_it_is_recorded(
+    #[values(Db::Sqlite, Db::Postgres)] db: Db,
+) {
+    let home = Home::new(db);
+    let config = |home: &Home| RecorderConfig { flush_interval: Duration::from_millis(10), ..home.config() };
+    let recorder = Recorder::open(config(&home)).await.expect("a recorder");
     record(&recorder, 1, "a", "words ").await;
     let flight = answered(&recorder, begun(2, "a", "words "), b"");
     journalled(&recorder).await;
     recorder.store().erase(Erasure::Session("a"), second(3 * 86_400), AT_ONCE).await.expect("erased");
-    let left = killed(folder.path());
-    drop(flight);
-    let recorder = Recorder::open(config(left.path())).await.expect("a recorder");
-    assert!(stored(&recorder, 2).await.is_some());
-    assert_eq!(recorder.store().erase_again(second(3 * 86_400)).await.expect("erased").transactions, 1);
-    assert!(rows(recorder.store(), tables(Db::Sqlite)).await.iter().all(|count| *count == 0));
+    let left = home.killed();
+    let again = Recorder::open(config(&left)).await.expect("a recorder");
+    assert!(stored(&again, 2).await.is_some());
+    assert_eq!(again.store().erase_again(second(3 * 86_400)).await.expect("erased").transactions, 1);
+    assert!(rows(again.store(), tables(db)).await.iter().all(|count| *count == 0));
+    drop((flight, recorder));
 }
 
 #[tokio::test]

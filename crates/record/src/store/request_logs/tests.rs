@@ -5,7 +5,7 @@ use rstest::rstest;
 use super::*;
 use crate::model::{Heads, RawHeads, Start};
 use crate::recorder::Recorder;
-use crate::testing::{Db, answer, answered, end, id, killed, messages, recorder, recorder_on, second, start};
+use crate::testing::{Db, answer, answered, end, id, messages, recorder_on, second, start};
 
 fn heads(number: i64, url: &str) -> Heads {
     Heads {
@@ -106,15 +106,16 @@ async fn both_sides_of_one_are_given_with_their_bodies(#[values(Db::Sqlite, Db::
     assert_eq!(recorder.store().request_log(id(3)).await.expect("a query"), []);
 }
 
+#[rstest]
 #[tokio::test]
-async fn heads_of_what_a_kill_cut_off_are_logged_too() {
-    let (folder, recorder) = recorder().await;
+async fn heads_of_what_a_kill_cut_off_are_logged_too(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
+    let (home, recorder) = recorder_on(db).await;
     let flight = answered(&recorder, start(1, None, "{}"), b"");
     flight.heads(|kept| *kept = both(1));
     recorder.settled().await;
     recorder.keep_now();
-    let left = killed(folder.path());
-    let again = Recorder::open(crate::testing::config(left.path())).await.expect("a recorder");
+    let left = home.killed();
+    let again = Recorder::open(left.config()).await.expect("a recorder");
     assert_eq!(again.store().request_log(id(1)).await.expect("a query").len(), 2);
     drop(flight);
 }
