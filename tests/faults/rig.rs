@@ -25,13 +25,11 @@ pub(crate) struct Rig {
 impl Rig {
     /// A gateway that this will happen to, with more in its environment.
     pub(crate) async fn new(fault: Fault, environment: &[(&str, &str)]) -> Self {
-        Self::around(fault, environment, async |setup, all| Some(Gateway::start_with(setup, all).await))
-            .await
-            .expect("a gateway")
+        Self::around(fault, environment, async |setup, all| Gateway::start_with(setup, all).await).await
     }
 
-    /// The same with the journal on a disk of a megabyte; none where this machine lets nobody mount one.
-    pub(crate) async fn on_small_disk(fault: Fault, environment: &[(&str, &str)]) -> Option<Self> {
+    /// The same with the journal on a disk of a megabyte. Fails the test where this machine lets nobody mount one.
+    pub(crate) async fn on_small_disk(fault: Fault, environment: &[(&str, &str)]) -> Self {
         Self::around(fault, environment, async |setup, all| Gateway::start_on_small_disk(setup, all, 1 << 20).await)
             .await
     }
@@ -39,16 +37,16 @@ impl Rig {
     async fn around(
         fault: Fault,
         environment: &[(&str, &str)],
-        start: impl AsyncFnOnce(&Setup, &[(&str, &str)]) -> Option<Gateway>,
-    ) -> Option<Self> {
+        start: impl AsyncFnOnce(&Setup, &[(&str, &str)]) -> Gateway,
+    ) -> Self {
         let (prop, load) = (Prop::prone_to(fault), Load::default());
         let upstream = Upstream::start().await.expect("an upstream");
         upstream.default_script(load.script());
         let (name, value) = prop.setting();
         let environment = [environment, &[(name, value.as_str())]].concat();
         let setup = Setup { upstream: upstream.base_url(), policy: None };
-        let gateway = start(&setup, &environment).await?;
-        Some(Self { gateway, load, fault, prop, upstream })
+        let gateway = start(&setup, &environment).await;
+        Self { gateway, load, fault, prop, upstream }
     }
 
     /// Lets it happen.

@@ -90,8 +90,8 @@ impl Gateway {
         server.kill().await
     }
 
-    /// Starts one whose journal is on a disk of its own, of so many bytes. None where this machine lets nobody mount one.
-    pub async fn start_on_small_disk(setup: &Setup, environment: &[(&str, &str)], bytes: u64) -> Option<Self> {
+    /// Starts one whose journal is on a disk of its own, of so many bytes. Fails the test where it cannot be mounted.
+    pub async fn start_on_small_disk(setup: &Setup, environment: &[(&str, &str)], bytes: u64) -> Self {
         let folder = TempDir::new().expect("a temporary folder");
         let journal = folder.path().join(DATA).join("journal");
         std::fs::create_dir_all(&journal).expect("a folder for the journal");
@@ -105,12 +105,17 @@ impl Gateway {
             command.arg(&journal).args(program);
             command
         };
-        if !wrapped(&["true"]).status().await.expect("unshare").success() {
-            return None;
-        }
+        let tried = finish(wrapped(&["true"]), b"", START).await;
+        assert_eq!(
+            tried.code,
+            Some(0),
+            "a small disk cannot be mounted: run this as root with the capability CAP_SYS_ADMIN, or where users may make \
+             namespaces of their own (sysctl kernel.unprivileged_userns_clone=1, kernel.apparmor_restrict_unprivileged_userns=0): {}",
+            tried.stderr
+        );
         let program = places::gateway();
         let command = wrapped(&[program.to_str().expect("a path in UTF-8")]);
-        Some(Self::ready(Self::spawn_as(command, setup, environment, folder)).await)
+        Self::ready(Self::spawn_as(command, setup, environment, folder)).await
     }
 
     fn spawn(setup: &Setup, environment: &[(&str, &str)], folder: TempDir) -> Server {
@@ -187,9 +192,14 @@ impl Gateway {
 
     /// Runs `luthien` with these arguments beside it, on the same data folder.
     pub async fn command(&self, args: &[&str]) -> Run {
+        self.command_with(args, &[]).await
+    }
+
+    /// The same with more in its environment.
+    pub async fn command_with(&self, args: &[&str], environment: &[(&str, &str)]) -> Run {
         let folder = self.server.folder.path();
         let mut command = clean(&places::gateway(), folder);
-        command.args(args).env("LUTHIEN_DATA_DIR", folder.join(DATA));
+        command.args(args).env("LUTHIEN_DATA_DIR", folder.join(DATA)).envs(environment.iter().copied());
         finish(command, b"", Duration::from_mins(1)).await
     }
 
