@@ -113,7 +113,7 @@ impl ClientKeys {
         }
     }
 
-    /// Some key was given out and holds.
+    /// Some key was given out and has not been revoked.
     pub fn any(&self) -> bool {
         self.keys.load().values().any(|key| !key.revoked)
     }
@@ -177,7 +177,7 @@ impl NewKey {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use secrecy::ExposeSecret as _;
 
     use super::*;
@@ -190,6 +190,11 @@ mod tests {
         let keys = ClientKeys::default();
         keys.keys.store(Arc::new(stored.into_iter().map(issued).collect()));
         keys
+    }
+
+    /// One that was given out, revoked or not.
+    pub(crate) fn one(revoked: bool) -> ClientKeys {
+        keys([StoredClientKey { revoked: revoked.then(|| (at(5), "bob".into())), ..key(None).1 }])
     }
 
     fn key(expires_at: Option<Timestamp>) -> (SecretString, StoredClientKey) {

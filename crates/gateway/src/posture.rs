@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use luthien_wire::Dialect;
 use secrecy::{ExposeSecret, SecretString};
 
+use crate::client_keys::ClientKeys;
 use crate::config::{AuthMode, UpstreamConfig};
 use crate::data_dir::Keys;
 use crate::live::Live;
@@ -39,8 +40,8 @@ pub struct Note {
     pub text: String,
 }
 
-/// Everything to know, what needs attention first.
-pub fn posture(settings: &Settings, keys: &Keys) -> Vec<Note> {
+/// Everything to know, what needs attention first. `given` are the keys that clients have been given.
+pub fn posture(settings: &Settings, keys: &Keys, given: &ClientKeys) -> Vec<Note> {
     let mut notes = Vec::new();
     exposure(settings, &mut notes);
     weak_key("ADMIN_API_KEY", &keys.admin, &mut notes);
@@ -60,8 +61,8 @@ pub fn posture(settings: &Settings, keys: &Keys) -> Vec<Note> {
         );
         warn(&mut notes, text);
     }
-    callers(settings, &mut notes);
-    own_keys(settings, &mut notes);
+    callers(settings, given, &mut notes);
+    own_keys(settings, given, &mut notes);
     keyless(settings, &mut notes);
     tell(
         &mut notes,
@@ -143,8 +144,8 @@ fn keyless(settings: &Settings, notes: &mut Vec<Note>) {
 }
 
 /// Whose keys rules for models put at the service of callers whom nobody has checked.
-fn own_keys(settings: &Settings, notes: &mut Vec<Note>) {
-    if settings.client_api_key.is_some() {
+fn own_keys(settings: &Settings, given: &ClientKeys, notes: &mut Vec<Note>) {
+    if settings.auth_mode == AuthMode::ClientKey || settings.client_api_key.is_some() || given.any() {
         return;
     }
     let keyed =
@@ -156,8 +157,8 @@ fn own_keys(settings: &Settings, notes: &mut Vec<Note>) {
         return;
     }
     let text = format!(
-        "rules for models and conversions use the gateway's own keys ({}) for every caller, since no gateway key is set; CLIENT_API_KEY keeps \
-         them for those who bring it",
+        "rules for models and conversions use the gateway's own keys ({}) for every caller, since no gateway key is set; CLIENT_API_KEY, \
+         or a key of its own for each client, keeps them for those who bring one",
         names.join(", ")
     );
     notes.push(Note { warning: !loopback(settings), text });
@@ -176,10 +177,16 @@ fn led_to(settings: &Settings) -> Vec<&str> {
 }
 
 /// How model traffic authenticates.
-fn callers(settings: &Settings, notes: &mut Vec<Note>) {
+fn callers(settings: &Settings, given: &ClientKeys, notes: &mut Vec<Note>) {
     let text = match (settings.auth_mode, &settings.client_api_key) {
+        (AuthMode::ClientKey, None) if !given.any() => {
+            return warn(
+                notes,
+                "model traffic: nobody can call yet (AUTH_MODE=client_key): make a key with POST /api/admin/client-keys, or set CLIENT_API_KEY",
+            );
+        }
         (AuthMode::ClientKey, _) => return,
-        (AuthMode::Both, Some(_)) => {
+        (AuthMode::Both, key) if key.is_some() || given.any() => {
             "model traffic: callers with any upstream credential get in beside those with the gateway key; AUTH_MODE=client_key closes this"
         }
         (AuthMode::Both | AuthMode::Passthrough, _) => {

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::replicas::Hints;
 
-/// How often the database is looked into. A change is to hold everywhere within a second.
+/// How often the database is looked into: half of the second within which a change is to hold everywhere.
 const EVERY: Duration = Duration::from_millis(500);
 
 /// How long it may take.
@@ -90,5 +90,63 @@ impl Watched {
         if self.sees.swap(false, Ordering::Relaxed) {
             tracing::warn!(why, "the database does not say what other gateways have set; what was in force stays so");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, mpsc};
+
+    use jiff::Timestamp;
+    use luthien_record::store::StoredSetting;
+    use luthien_record::{Recorder, RecorderConfig};
+    use rstest::rstest;
+    use tokio::task::{JoinSet, spawn_blocking};
+    use tokio::time::{Instant, advance, pause};
+
+    use super::*;
+
+    /// In real time, and only where the test fails.
+    const GIVE_UP: Duration = Duration::from_secs(20);
+
+    /// Timers are exact to a millisecond.
+    const TICK: Duration = Duration::from_millis(1);
+
+    /// Without Redis a change is seen by looking alone.
+    #[rstest]
+    #[case::by_looking_alone(false, Duration::from_millis(500))]
+    #[case::at_a_hint(true, Duration::from_millis(20))]
+    #[tokio::test]
+    async fn a_change_is_seen_in_time(#[case] hint: bool, #[case] expected: Duration) {
+        let folder = tempfile::tempdir().unwrap();
+        let recorder = Recorder::open(RecorderConfig::in_dir(folder.path())).await.unwrap();
+        let watched = Arc::new(Watched::start(recorder.store().clone()).await.unwrap());
+        let mut number = watched.watch(Topic::Settings);
+        let (name, value, set_by) = ("rate_limit_rpm".to_owned(), "60".to_owned(), "ada".to_owned());
+        let setting = StoredSetting { name, value, set_at: Timestamp::UNIX_EPOCH, set_by };
+        recorder.store().set_setting(&setting).await.unwrap();
+
+        // The clock goes on by itself whenever nothing runs but other threads, such as the database's, unless one of them is Tokio's.
+        let (go, held) = mpsc::channel::<()>();
+        let holding = spawn_blocking(move || held.recv_timeout(GIVE_UP));
+        pause();
+        let (began, stop, mut looking) = (Instant::now(), CancellationToken::new(), JoinSet::new());
+        let looks = Arc::clone(&watched);
+        let until = stop.clone();
+        looking.spawn(async move { looks.look(until).await });
+        if hint {
+            watched.hints().hear();
+        }
+        tokio::task::yield_now().await;
+        advance(expected + TICK).await;
+        number.changed().await.unwrap();
+        assert_eq!(began.elapsed(), expected + TICK);
+
+        drop(go);
+        let _ = holding.await;
+        stop.cancel();
+        looking.join_all().await;
+        tokio::time::resume();
+        recorder.shutdown(GIVE_UP).await;
     }
 }

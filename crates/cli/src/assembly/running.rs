@@ -20,7 +20,7 @@ use luthien_gateway::posture::{self, Note};
 use luthien_gateway::rates::UsualQuota;
 use luthien_gateway::replicas::Link;
 use luthien_gateway::retention::Keeper;
-use luthien_gateway::settings::RedisUrl;
+use luthien_gateway::settings::{RedisUrl, Settings};
 use luthien_gateway::{Common, Gateway};
 use luthien_policy::breakers::Breakers;
 use luthien_policy::catalogue::Servers;
@@ -49,6 +49,7 @@ pub(crate) struct Running {
     tending: TaskTracker,
     done: CancellationToken,
     keys: Keys,
+    client_keys: ClientKeys,
     drain: Duration,
 }
 
@@ -118,7 +119,8 @@ impl Running {
         let live = Arc::clone(policies.live());
         let stopping = CancellationToken::new();
         let mut common = Common::telling(recorder.clone(), Arc::clone(&live), notifier.clone());
-        common.client_keys = ClientKeys::stored(recorder.store()).await.map_err(|e| clear(&e))?;
+        let client_keys = ClientKeys::stored(recorder.store()).await.map_err(|e| clear(&e))?;
+        common.client_keys = client_keys.clone();
         let link = |url: &RedisUrl| Link::new(&url.0, common.activity.clone(), policies.hints().clone());
         let redis = settings.redis_url.as_ref().map(link).transpose().map_err(|e| clear(&e))?;
         let usual = UsualQuota::from(settings.quota());
@@ -136,7 +138,7 @@ impl Running {
             redis: redis.clone(),
             policies: Arc::clone(&policies),
             settings: Arc::clone(&changed),
-            client_keys: common.client_keys.clone(),
+            client_keys: client_keys.clone(),
             identity_key: settings.identity_key(&keys),
             key: AdminKey::new(&keys.admin),
             stopping: stopping.clone(),
@@ -149,7 +151,7 @@ impl Running {
         let settings_changed = policies.watched().watch(Topic::Settings);
         let changed = changed.follow(settings_changed, done.clone());
         let keys_changed = policies.watched().watch(Topic::ClientKeys);
-        let client_keys = common.client_keys.clone().follow(keys_changed, recorder.store().clone(), done.clone());
+        let following_keys = client_keys.clone().follow(keys_changed, recorder.store().clone(), done.clone());
         let drops = tell_of_drops(recorder.clone(), common.activity.clone(), Clock::system(), done.clone());
         let started = Gateway::start(config, common, admin.service(), stopping).await;
         let gateway = started.map_err(|e| match e {
@@ -161,7 +163,7 @@ impl Running {
         }
         let drain = settings.drain_timeout;
         tending.spawn(drops);
-        tending.spawn(client_keys);
+        tending.spawn(following_keys);
         tending.spawn(changed);
         tending.spawn(Arc::clone(&policies).follow(done.clone()));
         tending.spawn(policies.tend(done.clone()));
@@ -171,7 +173,21 @@ impl Running {
             post.watch(recorder.clone(), Arc::clone(&live), Clock::system());
         }
         let recorder = recorder.clone();
-        let running = Self { gateway, admin, recorder, live, redis, servers, keeper, post, tending, done, keys, drain };
+        let running = Self {
+            gateway,
+            admin,
+            recorder,
+            live,
+            redis,
+            servers,
+            keeper,
+            post,
+            tending,
+            done,
+            keys,
+            client_keys,
+            drain,
+        };
         notifier.found_at(&running.base());
         running.unless_itself(&settings.upstreams).await
     }
@@ -220,6 +236,11 @@ impl Running {
     /// What the operator should know of the policies before anybody comes.
     pub(crate) fn policy_notes(&self) -> Vec<Note> {
         posture::policies(&self.live.load())
+    }
+
+    /// What the operator should know of who gets in.
+    pub(crate) fn access_notes(&self, settings: &Settings) -> Vec<Note> {
+        posture::posture(settings, &self.keys, &self.client_keys)
     }
 
     /// The record.

@@ -5,15 +5,20 @@ use std::collections::BTreeMap;
 use rstest::rstest;
 
 use super::*;
+use crate::client_keys::tests as given_keys;
 use crate::settings::Sources;
 
 const GOOD: &str = "kX7vQ2mW9pL4tR8sZ1nB6cY3";
 
 fn notes(flags: &[(&str, &str)], admin: &str) -> Vec<Note> {
+    notes_given(&ClientKeys::default(), flags, admin)
+}
+
+fn notes_given(given: &ClientKeys, flags: &[(&str, &str)], admin: &str) -> Vec<Note> {
     let flags: BTreeMap<_, _> = flags.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     let settings = Settings::load(&Sources { flags, ..Sources::default() }).unwrap();
     let keys = Keys { admin: SecretString::from(admin), admin_is_set: true, identity: [1; 32], exposed: None };
-    posture(&settings, &keys)
+    posture(&settings, &keys, given)
 }
 
 fn warnings(flags: &[(&str, &str)], admin: &str) -> Vec<String> {
@@ -32,6 +37,24 @@ fn the_defaults_warn_of_nothing_and_name_what_is_open() {
 fn with_the_gateway_key_alone_no_caller_is_named() {
     let notes = notes(&[("client_api_key", "Hq8Zr5Lx2Vn7Ty4Kw9Pd1Mf6"), ("auth_mode", "client_key")], GOOD);
     assert_eq!(notes.len(), 1, "{notes:?}");
+}
+
+#[rstest]
+#[case::none_was_given(ClientKeys::default())]
+#[case::the_only_one_is_revoked(given_keys::one(true))]
+fn where_only_keys_let_in_and_there_is_none_it_is_said(#[case] given: ClientKeys) {
+    let notes = notes_given(&given, &[("auth_mode", "client_key")], GOOD);
+    assert!(notes[0].warning && notes[0].text.contains("nobody can call yet"), "{notes:?}");
+    assert!(notes[0].text.contains("POST /api/admin/client-keys"), "{notes:?}");
+    assert_eq!(notes.len(), 2, "{notes:?}");
+}
+
+#[test]
+fn a_key_that_was_given_out_lets_its_holder_in() {
+    let notes = notes_given(&given_keys::one(false), &[("auth_mode", "client_key")], GOOD);
+    assert_eq!(notes.len(), 1, "{notes:?}");
+    let both = notes_given(&given_keys::one(false), &[], GOOD);
+    assert!(both[0].text.contains("beside those with the gateway key"), "{both:?}");
 }
 
 #[rstest]
@@ -64,7 +87,7 @@ fn an_open_data_folder_is_warned_of() {
     let settings = Settings::load(&Sources::default()).unwrap();
     let admin = SecretString::from(GOOD);
     let keys = Keys { admin, admin_is_set: false, identity: [1; 32], exposed: Some("/data".into()) };
-    assert!(posture(&settings, &keys)[0].text.ends_with("chmod 700 /data"));
+    assert!(posture(&settings, &keys, &ClientKeys::default())[0].text.ends_with("chmod 700 /data"));
 }
 
 #[test]
@@ -83,7 +106,7 @@ fn upstreams_that_check_no_caller_are_named() {
         let flags = flags.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let sources = Sources { flags, folder: folder.path().to_owned(), ..Sources::default() };
         let keys = Keys { admin: SecretString::from(GOOD), admin_is_set: true, identity: [1; 32], exposed: None };
-        let notes = posture(&Settings::load(&sources).unwrap(), &keys);
+        let notes = posture(&Settings::load(&sources).unwrap(), &keys, &ClientKeys::default());
         notes.into_iter().find(|note| note.text.contains("ask for no key (near)")).map(|note| note.warning)
     };
     assert_eq!(told(&[]), Some(false));
@@ -101,7 +124,7 @@ fn the_key_of_an_upstream_in_a_vendors_place_is_named() {
         std::fs::write(folder.path().join("luthien.yaml"), yaml).unwrap();
         let sources = Sources { folder: folder.path().to_owned(), ..Sources::default() };
         let keys = Keys { admin: SecretString::from(GOOD), admin_is_set: true, identity: [1; 32], exposed: None };
-        let told = posture(&Settings::load(&sources).unwrap(), &keys);
+        let told = posture(&Settings::load(&sources).unwrap(), &keys, &ClientKeys::default());
         assert!(told.iter().any(|note| note.text.contains(&format!("own keys ({name})"))), "{told:?}");
     }
 }
@@ -112,16 +135,17 @@ fn keys_that_rules_put_at_everyones_service_are_named() {
     let yaml = "upstreams: { far: { dialect: chat, base_url: http://x, api_key: canary }, near: { dialect: chat, base_url: http://y, auth: none } }\n\
                 models: [{ match: a, upstream: far }, { match: b, upstream: near, fallbacks: [far] }]";
     std::fs::write(folder.path().join("luthien.yaml"), yaml).unwrap();
-    let told = |flags: &[(&str, &str)]| {
+    let told_given = |given: ClientKeys, flags: &[(&str, &str)]| {
         let flags = flags.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let sources = Sources { flags, folder: folder.path().to_owned(), ..Sources::default() };
         let settings = Settings::load(&sources).unwrap();
         let keys = Keys { admin: SecretString::from(GOOD), admin_is_set: true, identity: [1; 32], exposed: None };
-        posture(&settings, &keys)
+        posture(&settings, &keys, &given)
             .into_iter()
             .find(|note| note.text.contains("own keys"))
             .map(|note| (note.warning, note.text))
     };
+    let told = |flags: &[(&str, &str)]| told_given(ClientKeys::default(), flags);
     let (warning, text) = told(&[]).unwrap();
     assert!(
         !warning && text.contains("(far)") && text.contains("CLIENT_API_KEY") && !text.contains("canary"),
@@ -129,4 +153,6 @@ fn keys_that_rules_put_at_everyones_service_are_named() {
     );
     assert!(told(&[("host", "0.0.0.0")]).unwrap().0);
     assert_eq!(told(&[("client_api_key", "Hq8Zr5Lx2Vn7Ty4Kw9Pd1Mf6")]), None);
+    assert_eq!(told(&[("auth_mode", "client_key")]), None);
+    assert_eq!(told_given(given_keys::one(false), &[]), None);
 }

@@ -12,7 +12,6 @@ use super::file::{self, Contents};
 use super::origins::{Origins, Source};
 use super::value::{S3Encryption, Value};
 use super::{DEFINITIONS, Settings, models, upstreams};
-use crate::config::AuthMode;
 
 /// What was given to the program, before anything is checked.
 #[derive(Clone, Debug, Default)]
@@ -192,10 +191,6 @@ fn is_database(url: &str) -> bool {
 fn together(settings: &Settings, found: &mut Found) {
     if settings.client_certificate.is_some() != settings.client_certificate_key.is_some() {
         found.problem("network.client_certificate".to_owned(), "`client_certificate` and `client_key` belong together");
-    }
-    if settings.auth_mode == AuthMode::ClientKey && settings.client_api_key.is_none() {
-        found
-            .problem("auth.mode".to_owned(), "`client_key` needs the setting `client_api_key`, else nobody could call");
     }
     if settings.database_url.as_ref().is_some_and(|url| !is_database(url.expose_secret())) {
         // The URL may hold a password.

@@ -143,7 +143,6 @@ fn the_users_file_is_read_when_the_folder_has_none() {
 )]
 #[case("server: { allowed_paths: [/api] }", "server.allowed_paths: `/api` is not paths that begin with `/v1/`")]
 #[case("server: { data_dir: ~/luthien }", "server.data_dir: `~/luthien` is not a path; write the home folder out")]
-#[case("auth: { mode: client_key }", "auth.mode: `client_key` needs the setting `client_api_key`")]
 #[case(
     "auth: { client_api_key: \"${NOT_SET}\" }",
     "auth.client_api_key: the environment variable `NOT_SET` is not set"
