@@ -22,6 +22,9 @@ const HEARTBEAT: Duration = Duration::from_secs(15);
 /// How many may read at once.
 const MOST_READERS: usize = 200;
 
+/// How many events that a reader does not want are passed over in one go.
+const IN_A_ROW: usize = 64;
+
 /// Which events a reader wants; all of a kind that is not named.
 struct Wanted {
     event_type: Option<String>,
@@ -76,6 +79,7 @@ impl Reading {
     /// The next frame; `None` once the gateway stops and what was told before is delivered. The first is a heartbeat, so that
     /// a reader knows that it is connected.
     async fn next(&mut self) -> Option<Bytes> {
+        let mut unwanted = 0_usize;
         loop {
             let seen = if self.end.is_some() {
                 self.watcher.at_once(self.end)?
@@ -94,7 +98,13 @@ impl Reading {
                 Seen::Event(event) if self.wanted.takes(&event) => {
                     return Some(format!("data: {}\n\n", json!(*event)).into());
                 }
-                Seen::Event(_) => {}
+                Seen::Event(_) => {
+                    unwanted += 1;
+                    // Others wait for this thread.
+                    if unwanted.is_multiple_of(IN_A_ROW) {
+                        tokio::task::yield_now().await;
+                    }
+                }
                 Seen::Dropped(missed) => {
                     return Some(format!("event: dropped\ndata: {}\n\n", json!({"events": missed})).into());
                 }
@@ -125,5 +135,41 @@ fn says(value: &Value, text: &str) -> bool {
         Value::Array(entries) => entries.iter().any(|entry| says(entry, text)),
         Value::Object(members) => members.values().any(|member| says(member, text)),
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+
+    use futures_util::poll;
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::activity::Activity;
+
+    #[tokio::test]
+    async fn many_events_that_nobody_wants_do_not_hold_the_thread() {
+        let activity = Activity::default();
+        for _ in 0..1000 {
+            activity.tell("", "unwanted", Timestamp::from_second(1).unwrap(), json!({}));
+        }
+        let wanted = Wanted {
+            event_type: Some("wanted".to_owned()),
+            transaction: None,
+            session: None,
+            model: None,
+            outcome: None,
+            text: None,
+        };
+        let mut reading = Reading {
+            watcher: activity.watch(Some(Timestamp::UNIX_EPOCH)),
+            wanted,
+            heartbeat: tokio::time::interval_at(tokio::time::Instant::now() + HEARTBEAT, HEARTBEAT),
+            stopping: CancellationToken::new(),
+            end: None,
+        };
+        assert!(poll!(pin!(reading.next())).is_pending());
+        assert!(matches!(reading.watcher.at_once(None), Some(Seen::Event(_))), "all was passed over at once");
     }
 }
