@@ -113,9 +113,9 @@ impl ClientKeys {
         }
     }
 
-    /// Some key was given out and has not been revoked.
+    /// Some key was ever given out. Revoking the last one opens nothing.
     pub fn any(&self) -> bool {
-        self.keys.load().values().any(|key| !key.revoked)
+        !self.keys.load().is_empty()
     }
 }
 
@@ -215,7 +215,7 @@ pub(crate) mod tests {
         assert_eq!(known.find(b"sk-ant-1", at(1)), Known::Other);
         let revoked = keys([StoredClientKey { revoked: Some((at(5), "bob".into())), ..stored }]);
         assert_eq!(revoked.find(secret, at(6)), Known::Ended("this gateway key has been revoked"));
-        assert!(known.any() && !revoked.any());
+        assert!(known.any() && revoked.any() && !keys([]).any());
     }
 
     #[test]

@@ -71,10 +71,23 @@ impl Keys {
     }
 
     /// Decides who calls, from the headers alone. A key of the gateway's that does not hold is refused, whatever else came: who
-    /// brings one means to be let in by it.
-    pub(crate) fn authenticate(&self, headers: &HeaderMap, now: Timestamp) -> Result<Caller, GatewayError> {
+    /// brings one means to be let in by it. Of two credentials of its own the caller is known by the one that vendors of this dialect read.
+    pub(crate) fn authenticate(
+        &self,
+        headers: &HeaderMap,
+        dialect: Dialect,
+        now: Timestamp,
+    ) -> Result<Caller, GatewayError> {
+        // What goes on beside the one that was looked at would make its bringer somebody else each time.
+        if [GATEWAY_KEY, API_KEY, AUTHORIZATION, FORWARD_KEY]
+            .iter()
+            .any(|name| headers.get_all(name).iter().count() > 1)
+        {
+            return Err(GatewayError::BadCredential("a credential's header came more than once: send it once"));
+        }
         let apart = headers.get(GATEWAY_KEY).map(bearer);
-        let usual = [headers.get(API_KEY).map(HeaderValue::as_bytes), headers.get(AUTHORIZATION).map(bearer)];
+        let order = if dialect == Dialect::Messages { [API_KEY, AUTHORIZATION] } else { [AUTHORIZATION, API_KEY] };
+        let usual = order.map(|name| headers.get(name).map(bearer));
         let (mut gateway, mut admin, mut own, mut limits) = (None, false, None, KeyLimits::default());
         for (key, apart) in [(apart, true), (usual[0], false), (usual[1], false)] {
             let Some(key) = key.filter(|key| !key.is_empty()) else { continue };
@@ -119,9 +132,9 @@ impl Keys {
         }
         let trusted = gateway.is_some();
         let (forward, identity) = match (given, own, gateway) {
-            // Who could name itself as it liked would be another caller each time.
+            // Who could name itself as it liked would be another caller each time: a gateway key says who it is, whatever else came.
             (Some(given), _, gateway) => (Forward::Given(given.clone()), gateway.unwrap_or(given.as_bytes())),
-            (None, Some(own), _) => (Forward::AsBrought, own),
+            (None, Some(own), gateway) => (Forward::AsBrought, gateway.unwrap_or(own)),
             (None, None, gateway) => (Forward::ServerKey, gateway.unwrap_or_default()),
         };
         Ok(Caller { identity: self.identity(identity), trusted, limits, forward })
@@ -290,7 +303,7 @@ pub(crate) fn parameter_name(name: &str) -> Vec<u8> {
     out
 }
 
-fn unescaped(text: &str) -> Vec<u8> {
+pub(crate) fn unescaped(text: &str) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((first, after)) = rest.split_first() {
@@ -309,9 +322,13 @@ fn unescaped(text: &str) -> Vec<u8> {
 
 /// The key in a header that holds one, with or without its scheme.
 pub(crate) fn bearer(value: &HeaderValue) -> &[u8] {
-    let bytes = value.as_bytes();
-    match bytes.get(..7) {
-        Some(scheme) if scheme.eq_ignore_ascii_case(b"bearer ") => bytes[7..].trim_ascii(),
+    let bytes = value.as_bytes().trim_ascii();
+    match bytes.split_at_checked(6) {
+        Some((scheme, key))
+            if scheme.eq_ignore_ascii_case(b"bearer") && key.first().is_none_or(u8::is_ascii_whitespace) =>
+        {
+            key.trim_ascii()
+        }
         _ => bytes,
     }
 }

@@ -11,7 +11,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
-use crate::settings::{DEFINITIONS, Definition, Settings, SettingsError, Source, Sources};
+use crate::settings::{DEFINITIONS, Definition, Settings, Source};
 
 /// How long to wait before what could not be read is read again.
 const AGAIN: Duration = Duration::from_millis(500);
@@ -22,8 +22,9 @@ pub type Apply = Box<dyn Fn(&Settings) + Send + Sync>;
 /// The settings in force, and the way to change them.
 pub struct LiveSettings {
     store: Store,
-    /// All but what the database says.
-    sources: Sources,
+    /// As flags, environment and file had them at the start. They are not read again: who can write to the file must not change what
+    /// runs.
+    base: Settings,
     current: ArcSwap<Settings>,
     apply: Apply,
     clock: Clock,
@@ -57,10 +58,11 @@ pub enum ChangeError {
 }
 
 impl LiveSettings {
-    /// With what the database holds, put in force. What it holds and this version cannot use is told and left out.
-    pub async fn start(store: Store, sources: Sources, clock: Clock, apply: Apply) -> Result<Self, LiveSettingsError> {
-        let current = ArcSwap::from_pointee(Settings::load(&sources)?);
-        let live = Self { store, sources, current, apply, clock, turn: Mutex::new(()) };
+    /// These settings, and over them what the database holds, put in force. What it holds and this version cannot use is told and left
+    /// out.
+    pub async fn start(store: Store, base: Settings, clock: Clock, apply: Apply) -> Result<Self, StoreError> {
+        let current = ArcSwap::from_pointee(base.clone());
+        let live = Self { store, base, current, apply, clock, turn: Mutex::new(()) };
         live.take().await?;
         Ok(live)
     }
@@ -73,22 +75,14 @@ impl LiveSettings {
     /// Puts in force what the database says now.
     pub async fn take(&self) -> Result<(), StoreError> {
         let _turn = self.turn.lock().await;
-        let stored = self.store.settings().await?;
-        let mut sources = self.sources.clone();
-        for StoredSetting { name, value, .. } in stored {
-            let before = sources.database.insert(name.clone(), value);
-            if let Err(error) = Settings::load(&sources) {
+        let mut settings = self.base.clone();
+        for StoredSetting { name, value, .. } in self.store.settings().await? {
+            if let Err(error) = settings.set_live(&name, &value) {
                 tracing::warn!(setting = %name, %error, "a setting in the database cannot be used and does not count");
-                match before {
-                    Some(before) => sources.database.insert(name, before),
-                    None => sources.database.remove(&name),
-                };
             }
         }
-        if let Ok(settings) = Settings::load(&sources) {
-            (self.apply)(&settings);
-            self.current.store(Arc::new(settings));
-        }
+        (self.apply)(&settings);
+        self.current.store(Arc::new(settings));
         Ok(())
     }
 
@@ -107,9 +101,7 @@ impl LiveSettings {
     /// Sets one, for all gateways on this database.
     pub async fn set(&self, name: &str, value: &str, by: &str) -> Result<(), ChangeError> {
         let definition = self.changeable(name)?;
-        let mut sources = self.sources.clone();
-        sources.database.insert(definition.name.to_owned(), value.to_owned());
-        Settings::load(&sources).map_err(|error| ChangeError::Bad(bad(&error)))?;
+        self.base.clone().set_live(definition.name, value).map_err(ChangeError::Bad)?;
         let setting = StoredSetting {
             name: definition.name.to_owned(),
             value: value.to_owned(),
@@ -148,27 +140,6 @@ impl LiveSettings {
     }
 }
 
-/// The settings cannot be had at the start.
-#[derive(Debug, thiserror::Error)]
-pub enum LiveSettingsError {
-    /// They are wrong.
-    #[error(transparent)]
-    Settings(#[from] SettingsError),
-    /// The database does not say.
-    #[error("the settings in the database cannot be read: {0}")]
-    Store(#[from] StoreError),
-}
-
-/// What is wrong with the one value that was changed.
-fn bad(error: &SettingsError) -> String {
-    match error {
-        SettingsError::Invalid(problems) => {
-            problems.iter().map(|problem| problem.message.clone()).collect::<Vec<_>>().join("; ")
-        }
-        SettingsError::Unreadable { .. } => error.to_string(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
@@ -177,6 +148,7 @@ mod tests {
     use luthien_record::{Recorder, RecorderConfig};
 
     use super::*;
+    use crate::settings::Sources;
 
     async fn start(folder: &std::path::Path, environment: &[(&str, &str)]) -> (Recorder, LiveSettings, Arc<AtomicU32>) {
         let recorder = Recorder::open(RecorderConfig::in_dir(folder)).await.unwrap();
@@ -185,7 +157,8 @@ mod tests {
         let applied = Arc::new(AtomicU32::new(u32::MAX));
         let to = Arc::clone(&applied);
         let apply = Box::new(move |settings: &Settings| to.store(settings.rate_limit_rpm, Ordering::SeqCst));
-        let live = LiveSettings::start(recorder.store().clone(), sources, Clock::system(), apply).await.unwrap();
+        let base = Settings::load(&sources).unwrap();
+        let live = LiveSettings::start(recorder.store().clone(), base, Clock::system(), apply).await.unwrap();
         (recorder, live, applied)
     }
 
@@ -231,5 +204,18 @@ mod tests {
         live.take().await.unwrap();
         let now = live.current();
         assert_eq!((applied.load(Ordering::SeqCst), now.rate_limit_rpm, now.rate_limit_burst), (60, 60, 0));
+    }
+
+    #[tokio::test]
+    async fn a_file_that_is_written_later_changes_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let (recorder, live, applied) = start(folder.path(), &[]).await;
+        std::fs::write(folder.path().join("luthien.yaml"), "limits: { rate_limit_rpm: 7, rate_limit_burst: [ }")
+            .unwrap();
+        live.set("rate_limit_burst", "3", "ada").await.unwrap();
+        store(&recorder, "rate_limit_rpm", "60").await;
+        live.take().await.unwrap();
+        let now = live.current();
+        assert_eq!((applied.load(Ordering::SeqCst), now.rate_limit_rpm, now.rate_limit_burst), (60, 60, 3));
     }
 }

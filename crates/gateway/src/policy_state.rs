@@ -78,8 +78,8 @@ pub enum SetError {
     NotKept(StoreError),
     /// The database took too long.
     #[error(
-        "the database took more than {} seconds: the old policy is still active, but the new one may be after a restart; set \
-         the one you want again",
+        "the database took more than {} seconds: the old policy is still active, but the new one may come into force at any \
+         moment; look at policy/current, and set the one you want again",
         KEEP.as_secs()
     )]
     TimedOut,

@@ -56,7 +56,8 @@ impl Quota {
 
     /// What follows from the account before and the time, in microseconds: the account after, or how long to wait.
     fn take(self, account: i64, now: i64) -> Result<i64, i64> {
-        let after = account.max(now) + self.each();
+        // Nobody is further ahead than a burst, even if the quota was changed or the clock went back.
+        let after = account.min(now + self.ahead()).max(now) + self.each();
         let wait = after - self.ahead() - now;
         if wait > 0 { Err(wait) } else { Ok(after) }
     }
@@ -140,11 +141,16 @@ impl Rates {
         Self { usual: usual.into(), own: Mutex::new(LruCache::new(most)), shared: redis.and_then(SharedAccounts::new) }
     }
 
+    fn usual(&self) -> Option<Quota> {
+        self.usual.0.load().as_deref().copied()
+    }
+
     /// Counts a request. `None`: this caller has no limit.
     pub(crate) async fn take(&self, caller: &[u8; 16], limits: KeyLimits, now: Timestamp) -> Option<Standing> {
-        let quota = match limits.requests_per_minute {
-            Some(own) => Quota::new(own, limits.burst.unwrap_or_default())?,
-            None => **self.usual.0.load().as_ref()?,
+        let quota = match (limits.requests_per_minute, limits.burst) {
+            (Some(own), burst) => Quota::new(own, burst.unwrap_or_default())?,
+            (None, Some(burst)) => Quota::new(self.usual()?.per_minute, burst)?,
+            (None, None) => self.usual()?,
         };
         if let Some(shared) = &self.shared
             && let Some((taken, account, now)) = shared.take(caller, quota).await

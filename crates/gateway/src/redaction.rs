@@ -6,14 +6,20 @@ use http::{HeaderMap, HeaderName};
 use luthien_policy::key_patterns;
 use luthien_record::model::Headers;
 use luthien_record::redact::{MARK, PatternError, Redactor};
+use memchr::memmem;
+use secrecy::{ExposeSecret as _, SecretString};
 
-use crate::credentials::{is_secret_parameter, parameter_name};
+use crate::client_keys::stands_in;
+use crate::credentials::{bearer, is_secret_parameter, parameter_name, unescaped};
 
 /// A private key to its end, where the policy about leaked keys is content with its beginning.
 const PRIVATE_KEY: (&str, &str) = (
     "private_key",
     r"(?s)-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----.*?(?:-----END [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----|\z)",
 );
+
+/// Shorter secrets would be found by chance.
+const SHORTEST: usize = 8;
 
 /// Stands for every detector.
 const ALL: &str = "all";
@@ -77,11 +83,14 @@ pub fn redactor(detectors: &Detectors, patterns: &Patterns) -> Result<Redactor, 
 pub struct SecretNames {
     headers: Vec<HeaderName>,
     parameters: Vec<String>,
+    /// The gateway's own keys, which are secrets wherever they stand.
+    values: Vec<SecretString>,
 }
 
 impl fmt::Debug for SecretNames {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SecretNames").field("headers", &self.headers).field("parameters", &self.parameters).finish()
+        let mut shown = f.debug_struct("SecretNames");
+        shown.field("headers", &self.headers).field("parameters", &self.parameters).finish_non_exhaustive()
     }
 }
 
@@ -90,7 +99,23 @@ impl SecretNames {
     pub fn with(headers: &[String], parameters: &[String]) -> Self {
         let small = |names: &[String]| names.iter().map(|name| name.to_ascii_lowercase()).collect::<Vec<_>>();
         let headers = small(headers).into_iter().filter_map(|name| HeaderName::try_from(name).ok()).collect();
-        Self { headers, parameters: small(parameters) }
+        Self { headers, parameters: small(parameters), values: Vec::new() }
+    }
+
+    /// With these keys of the gateway's.
+    #[must_use]
+    pub fn and_keys(mut self, keys: impl IntoIterator<Item = SecretString>) -> Self {
+        self.values.extend(keys);
+        self
+    }
+
+    /// Whether a key of the gateway's stands in a text.
+    fn holds_key(&self, text: &[u8]) -> bool {
+        let stands = |key: &SecretString| {
+            let key = key.expose_secret().as_bytes();
+            key.len() >= SHORTEST && memmem::find(text, key).is_some()
+        };
+        stands_in(text) || self.values.iter().any(stands)
     }
 
     /// Whether a header's value is a secret.
@@ -106,19 +131,28 @@ impl SecretNames {
             "proxy-authenticate",
             "x-luthien-unreviewed",
         ];
-        const ENDS: [&str; 5] = ["-token", "-secret", "-password", "api-key", "apikey"];
+        const ENDS: [&str; 9] =
+            ["-token", "-secret", "-password", "api-key", "apikey", "-auth", "authorization", "-key", "-assertion"];
         let text = name.as_str();
         KNOWN.contains(&text) || self.headers.contains(name) || ENDS.iter().any(|end| text.ends_with(end))
     }
 
     /// The headers as the record keeps them: without those that hold secrets.
     pub(crate) fn kept(&self, headers: &HeaderMap) -> Headers {
-        self.urls(listed(headers.iter().filter(|(name, _)| !self.header(name)), |_| false))
+        self.urls(listed(headers.iter().filter(|(name, _)| !self.header(name)), |_, value| self.holds_key(value)))
     }
 
     /// All headers, with a mark in place of secrets.
     pub(crate) fn masked(&self, headers: &HeaderMap) -> Headers {
-        self.urls(listed(headers.iter(), |name| self.header(name)))
+        let brought: Vec<&[u8]> = headers
+            .iter()
+            .filter(|(name, _)| self.header(name))
+            .map(|(_, value)| bearer(value))
+            .filter(|secret| secret.len() >= SHORTEST)
+            .collect();
+        // What is a secret under one name is one under every other.
+        let copied = |value: &[u8]| brought.iter().any(|secret| memmem::find(value, secret).is_some());
+        self.urls(listed(headers.iter(), |name, value| self.header(name) || self.holds_key(value) || copied(value)))
     }
 
     fn urls(&self, mut headers: Headers) -> Headers {
@@ -132,7 +166,10 @@ impl SecretNames {
     pub(crate) fn query(&self, url: &str) -> String {
         let Some((path, query)) = url.split_once('?') else { return url.to_owned() };
         let masked = query.split('&').map(|pair| match pair.split_once('=') {
-            Some((name, _)) if self.parameter(name) => format!("{name}={MARK}"),
+            Some((name, value)) if self.parameter(name) || self.holds_key(&unescaped(value)) => {
+                format!("{name}={MARK}")
+            }
+            None if self.holds_key(&unescaped(pair)) => MARK.to_owned(),
             _ => pair.to_owned(),
         });
         format!("{path}?{}", masked.collect::<Vec<_>>().join("&"))
@@ -145,10 +182,14 @@ impl SecretNames {
 
 fn listed<'h>(
     headers: impl Iterator<Item = (&'h HeaderName, &'h http::HeaderValue)>,
-    is_secret: impl Fn(&HeaderName) -> bool,
+    is_secret: impl Fn(&HeaderName, &[u8]) -> bool,
 ) -> Headers {
     let value = |name: &HeaderName, value: &http::HeaderValue| {
-        if is_secret(name) { MARK.to_owned() } else { String::from_utf8_lossy(value.as_bytes()).into_owned() }
+        if is_secret(name, value.as_bytes()) {
+            MARK.to_owned()
+        } else {
+            String::from_utf8_lossy(value.as_bytes()).into_owned()
+        }
     };
     headers.map(|(name, held)| (name.as_str().to_owned(), value(name, held))).collect()
 }
@@ -200,5 +241,24 @@ mod tests {
         let names = SecretNames::with(&[], &["Mine".to_owned()]);
         assert_eq!(names.query("/v1/x?a=1&API%5FKEY=s&mine=s&b"), "/v1/x?a=1&API%5FKEY=[redacted]&mine=[redacted]&b");
         assert_eq!(names.query("/v1/x"), "/v1/x");
+    }
+
+    #[test]
+    fn the_gateways_keys_and_copies_of_credentials_are_secrets_under_any_name() {
+        let names = SecretNames::default().and_keys(["the-admin-key".into()]);
+        let issued = format!("lth-{}", "0a".repeat(32));
+        assert_eq!(names.query(&format!("/v1/x?k={issued}&a=1")), "/v1/x?k=[redacted]&a=1");
+        assert_eq!(names.query("/v1/x?auth=the%2Dadmin-key"), "/v1/x?auth=[redacted]");
+        let header = |name: &'static str, value: &str| (HeaderName::from_static(name), value.parse().unwrap());
+        let headers = HeaderMap::from_iter([
+            header("authorization", "Bearer sk-callers-own"),
+            header("x-one", &issued),
+            header("x-two", "a the-admin-key"),
+            header("x-three", "copy of sk-callers-own"),
+            header("x-functions-key", "short"),
+            header("x-four", "open"),
+        ]);
+        let shown: Vec<String> = names.masked(&headers).into_iter().map(|(_, value)| value).collect();
+        assert_eq!(shown, [MARK, MARK, MARK, MARK, MARK, "open"]);
     }
 }

@@ -251,7 +251,7 @@ async fn read(
     request: HttpRequest<Incoming>,
 ) -> Result<Asked, GatewayError> {
     let (head, mut body) = request.into_parts();
-    let caller = match core.keys.authenticate(&head.headers, core.clock.now()) {
+    let caller = match core.keys.authenticate(&head.headers, route.dialect, core.clock.now()) {
         Ok(caller) => caller,
         Err(error) => {
             drain(core, body);

@@ -79,6 +79,9 @@ impl From<StartFailure> for Failure {
 /// How long admin calls may go on after the rest has ended.
 const ADMIN: Duration = Duration::from_secs(5);
 
+/// How long the start waits for deletions that were asked for before it.
+const ERASING: Duration = Duration::from_secs(5);
+
 /// How long other gateways may take to be told the last events.
 const LAST_EVENTS: Duration = Duration::from_secs(2);
 
@@ -125,10 +128,11 @@ impl Running {
         let redis = settings.redis_url.as_ref().map(link).transpose().map_err(|e| clear(&e))?;
         let usual = UsualQuota::from(settings.quota());
         let apply = applying(Arc::clone(&live), usual.clone());
-        let changed = LiveSettings::start(recorder.store().clone(), loaded.sources.clone(), Clock::system(), apply);
+        let changed = LiveSettings::start(recorder.store().clone(), settings.clone(), Clock::system(), apply);
         let changed = Arc::new(changed.await.map_err(|e| clear(&e))?);
         let keeper = Keeper::new(settings, recorder.store().clone(), Clock::system()).map_err(|e| clear(&e))?;
-        keeper.erase_again().await;
+        // What takes longer goes on beside the traffic.
+        let _ = tokio::time::timeout(ERASING, keeper.erase_again()).await;
         let admin = admin::router(AdminState {
             retention: keeper.retention().clone(),
             recorder: recorder.clone(),

@@ -68,7 +68,10 @@ pub(super) async fn create(State(state): State<AdminState>, body: Body) -> Resul
         ApiError::Busy("the system gives no random numbers now".to_owned())
     })?;
     state.recorder.store().add_client_key(&stored).await?;
-    state.changed_client_keys().await?;
+    // It is kept: whoever made it must see it, and what follows the database takes it over.
+    if let Err(error) = state.changed_client_keys().await {
+        tracing::warn!(%error, id = %stored.id, "a new client key is not in force at once");
+    }
     tracing::info!(id = %stored.id, name = %stored.name, by = %stored.created_by, "a client key was made");
     let mut answer = shown(&stored, now);
     if let Some(answer) = answer.as_object_mut() {

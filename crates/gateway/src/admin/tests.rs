@@ -112,7 +112,7 @@ async fn state(folder: &Path) -> AdminState {
         &tokio_util::task::TaskTracker::new(),
     );
     let apply = Box::new(|_: &Settings| {});
-    let settings = LiveSettings::start(recorder.store().clone(), sources, Clock::system(), apply).await.unwrap();
+    let settings = LiveSettings::start(recorder.store().clone(), settings, Clock::system(), apply).await.unwrap();
     AdminState {
         retention: retention.unwrap(),
         recorder,

@@ -25,7 +25,7 @@ fn map(pairs: &[(&'static str, &str)]) -> HeaderMap {
 }
 
 fn sent(keys: &Keys, mut headers: HeaderMap, dialect: Dialect) -> Result<HeaderMap, GatewayError> {
-    let caller = keys.authenticate(&headers, Timestamp::UNIX_EPOCH)?;
+    let caller = keys.authenticate(&headers, Dialect::Messages, Timestamp::UNIX_EPOCH)?;
     keys.apply(&mut headers, &caller.forward, dialect, &upstream(Some("server-key"), false))?;
     Ok(headers)
 }
@@ -64,7 +64,9 @@ fn gateway_keys_leave_in_no_header_and_no_query() {
 
 #[test]
 fn what_is_missing_or_of_the_wrong_kind_is_refused() {
-    let refused = |mode, headers: &HeaderMap| keys(mode).authenticate(headers, Timestamp::UNIX_EPOCH).unwrap_err();
+    let refused = |mode, headers: &HeaderMap| {
+        keys(mode).authenticate(headers, Dialect::Messages, Timestamp::UNIX_EPOCH).unwrap_err()
+    };
     assert_eq!(refused(AuthMode::Both, &HeaderMap::new()), GatewayError::NoCredential);
     assert_eq!(refused(AuthMode::Both, &map(&[("authorization", "Bearer ")])), GatewayError::NoCredential);
     let admin = refused(AuthMode::Both, &map(&[("x-api-key", "admin-key")]));
@@ -85,9 +87,14 @@ fn without_a_server_key_the_gateway_key_is_worth_nothing() {
 #[test]
 fn credentials_are_told_apart_by_a_hash_that_hides_them() {
     let keys = keys(AuthMode::Both);
-    let one = keys.authenticate(&map(&[("x-api-key", "sk-1")]), Timestamp::UNIX_EPOCH).unwrap().identity;
-    let same = keys.authenticate(&map(&[("authorization", "Bearer sk-1")]), Timestamp::UNIX_EPOCH).unwrap().identity;
-    let other = keys.authenticate(&map(&[("x-api-key", "sk-2")]), Timestamp::UNIX_EPOCH).unwrap().identity;
+    let one =
+        keys.authenticate(&map(&[("x-api-key", "sk-1")]), Dialect::Messages, Timestamp::UNIX_EPOCH).unwrap().identity;
+    let same = keys
+        .authenticate(&map(&[("authorization", "Bearer sk-1")]), Dialect::Messages, Timestamp::UNIX_EPOCH)
+        .unwrap()
+        .identity;
+    let other =
+        keys.authenticate(&map(&[("x-api-key", "sk-2")]), Dialect::Messages, Timestamp::UNIX_EPOCH).unwrap().identity;
     assert_eq!(one, same);
     assert_ne!(one, other);
 }
@@ -95,9 +102,13 @@ fn credentials_are_told_apart_by_a_hash_that_hides_them() {
 #[test]
 fn another_upstream_gets_a_key_of_its_own_or_nothing_and_never_the_callers() {
     let keys = keys(AuthMode::Both);
-    let own = keys.authenticate(&map(&[("x-api-key", "sk-1")]), Timestamp::UNIX_EPOCH).unwrap();
+    let own = keys.authenticate(&map(&[("x-api-key", "sk-1")]), Dialect::Messages, Timestamp::UNIX_EPOCH).unwrap();
     let trusted = keys
-        .authenticate(&map(&[("x-api-key", "sk-1"), ("authorization", "Bearer gateway-key")]), Timestamp::UNIX_EPOCH)
+        .authenticate(
+            &map(&[("x-api-key", "sk-1"), ("authorization", "Bearer gateway-key")]),
+            Dialect::Messages,
+            Timestamp::UNIX_EPOCH,
+        )
         .unwrap();
     let with_key = upstream(Some("server-key"), false);
     assert_eq!(keys.forward(&own, &with_key, true), Ok(Forward::AsBrought));
@@ -154,11 +165,50 @@ fn an_upstream_that_asks_for_no_key_gets_none() {
 fn nobody_is_another_caller_by_a_name_of_its_own_making() {
     let identity = |headers: &[(&'static str, &str)]| {
         let open = Keys { client: None, ..keys(AuthMode::Both) };
-        open.authenticate(&map(headers), Timestamp::UNIX_EPOCH).unwrap().identity
+        open.authenticate(&map(headers), Dialect::Messages, Timestamp::UNIX_EPOCH).unwrap().identity
     };
     let own = identity(&[("x-api-key", "sk-1")]);
     for junk in ["Bearer junk-1", "Bearer junk-2"] {
         assert_eq!(identity(&[("authorization", junk), ("x-anthropic-api-key", "sk-1")]), own);
     }
     assert_ne!(identity(&[("authorization", "Bearer sk-1"), ("x-anthropic-api-key", "sk-2")]), own);
+    assert_eq!(identity(&[("authorization", "bearer\tsk-1")]), own);
+}
+
+#[test]
+fn who_brings_a_gateway_key_is_known_by_it_whatever_else_comes() {
+    let both = keys(AuthMode::Both);
+    let identity =
+        |headers: &HeaderMap| both.authenticate(headers, Dialect::Messages, Timestamp::UNIX_EPOCH).unwrap().identity;
+    let alone = identity(&map(&[("x-api-key", "gateway-key")]));
+    for junk in ["junk-1", "junk-2"] {
+        assert_eq!(identity(&map(&[("authorization", "Bearer gateway-key"), ("x-api-key", junk)])), alone);
+        assert_eq!(identity(&map(&[("x-luthien-api-key", "gateway-key"), ("x-api-key", junk)])), alone);
+    }
+}
+
+#[test]
+fn of_two_credentials_of_its_own_a_caller_is_known_by_the_one_that_its_vendor_reads() {
+    let open = Keys { client: None, ..keys(AuthMode::Both) };
+    let identity = |dialect, headers: &[(&'static str, &str)]| {
+        open.authenticate(&map(headers), dialect, Timestamp::UNIX_EPOCH).unwrap().identity
+    };
+    let one = identity(Dialect::Chat, &[("authorization", "Bearer sk-1")]);
+    for dialect in [Dialect::Chat, Dialect::Responses] {
+        assert_eq!(identity(dialect, &[("authorization", "Bearer sk-1"), ("x-api-key", "junk")]), one);
+    }
+    assert_eq!(identity(Dialect::Messages, &[("authorization", "Bearer junk"), ("x-api-key", "sk-1")]), one);
+}
+
+#[test]
+fn a_credentials_header_comes_once() {
+    let refused = |headers: &HeaderMap| {
+        keys(AuthMode::Both).authenticate(headers, Dialect::Messages, Timestamp::UNIX_EPOCH).is_err()
+    };
+    for name in ["x-api-key", "authorization", "x-luthien-api-key", "x-anthropic-api-key"] {
+        let mut twice = map(&[("x-api-key", "gateway-key")]);
+        twice.append(HeaderName::from_static(name), "gateway-key".parse().unwrap());
+        twice.append(HeaderName::from_static(name), "other".parse().unwrap());
+        assert!(refused(&twice), "{name}");
+    }
 }

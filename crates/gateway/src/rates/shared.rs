@@ -29,6 +29,7 @@ static TAKE: LazyLock<Script> = LazyLock::new(|| {
         local now = tonumber(clock[1]) * 1000000 + tonumber(clock[2])
         local each, ahead = tonumber(ARGV[1]), tonumber(ARGV[2])
         local account = tonumber(redis.call('GET', KEYS[1]) or '0')
+        account = math.min(account, now + ahead)
         local after = math.max(account, now) + each
         local wait = after - ahead - now
         if wait > 0 then

@@ -72,8 +72,17 @@ async fn a_keys_own_limit_counts_in_place_of_the_usual_one() {
     let own = |requests_per_minute| KeyLimits { requests_per_minute, burst: Some(2) };
     let standing = rates.take(&ADA, own(Some(6000)), at(0)).await.unwrap();
     assert_eq!((standing.quota, standing.remaining), (Quota { per_minute: 6000, burst: 2 }, 1));
+    assert_eq!(rates.take(&ADA, own(None), at(0)).await.unwrap().quota, Quota { per_minute: 60, burst: 2 });
     assert_eq!(rates.take(&ADA, own(Some(0)), at(0)).await, None);
     assert_eq!(Rates::new(None, 10, None).take(&ADA, KeyLimits::default(), at(0)).await, None);
+}
+
+#[test]
+fn who_was_far_ahead_waits_no_longer_than_the_new_quota_says() {
+    let (slow, fast) = (Quota::new(10, 1000).unwrap(), Quota::new(600, 1).unwrap());
+    let account = (0..600).fold(0, |account, _| slow.take(account, 1_000_000_000).unwrap());
+    assert_eq!(fast.take(account, 1_000_000_000), Err(fast.each()));
+    assert_eq!(fast.take(account, 500_000_000), Err(fast.each()), "the clock went back");
 }
 
 #[test]

@@ -106,6 +106,24 @@ macro_rules! settings {
         ),+];
 
         impl Settings {
+            /// Changes one setting to what was set while running, unless something stronger says what it is. The error says what
+            /// was expected.
+            pub(crate) fn set_live(&mut self, name: &str, text: &str) -> Result<(), String> {
+                let Some(definition) = DEFINITIONS.iter().find(|definition| definition.name == name && definition.live) else {
+                    return Err("a setting that can be changed while running".to_owned());
+                };
+                match name {
+                    $( stringify!($name) => {
+                        let value = sources::read_one::<$type>(definition, text)?;
+                        if self.origins.set_live(definition, text) {
+                            self.$name = value;
+                        }
+                    } )+
+                    _ => {}
+                }
+                Ok(())
+            }
+
             /// Reads every setting from what was found; what is wrong is noted there.
             fn assemble(found: &mut sources::Found) -> Option<Self> {
                 $( let $name = found.read::<$type>(stringify!($name)); )+

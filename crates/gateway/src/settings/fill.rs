@@ -52,7 +52,10 @@ impl Settings {
                 api_key: self.llm_judge_api_key.clone(),
                 token: None,
             },
-            secret_names: Arc::new(SecretNames::with(&self.redact_headers.0, &self.redact_parameters.0)),
+            secret_names: Arc::new(
+                SecretNames::with(&self.redact_headers.0, &self.redact_parameters.0)
+                    .and_keys(self.client_api_key.iter().cloned().chain([keys.admin.clone()])),
+            ),
             log_raw_http: self.enable_request_logging,
         }
     }

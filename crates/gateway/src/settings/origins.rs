@@ -43,6 +43,17 @@ impl Origins {
         self.0.get(name)
     }
 
+    /// Notes that a setting was set while running; says whether that counts.
+    pub(super) fn set_live(&mut self, definition: &Definition, text: &str) -> bool {
+        let Some(origin) = self.0.get_mut(definition.name) else { return false };
+        if origin.source < Source::Db {
+            origin.overrides.push(Source::Db);
+            return false;
+        }
+        *origin = Origin { source: Source::Db, overrides: Vec::new(), text: Some(text.to_owned()) };
+        true
+    }
+
     /// Notes the places that say something about a setting, the strongest first.
     pub(super) fn add(
         &mut self,

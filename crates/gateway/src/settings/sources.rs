@@ -20,8 +20,6 @@ pub struct Sources {
     pub flags: BTreeMap<String, String>,
     /// The environment.
     pub environment: BTreeMap<String, String>,
-    /// What was set while running, by the setting's name. Only for settings that can be.
-    pub database: BTreeMap<String, String>,
     /// The file named by `--config`.
     pub config: Option<PathBuf>,
     /// The working folder.
@@ -33,7 +31,7 @@ impl Sources {
     pub fn of_process(flags: BTreeMap<String, String>, config: Option<PathBuf>) -> Self {
         let text = |text: std::ffi::OsString| text.into_string().ok();
         let environment = std::env::vars_os().filter_map(|(name, value)| Some((text(name)?, text(value)?))).collect();
-        Self { flags, environment, config, folder: std::env::current_dir().unwrap_or_default(), ..Self::default() }
+        Self { flags, environment, config, folder: std::env::current_dir().unwrap_or_default() }
     }
 
     /// A variable that is set and not empty.
@@ -140,6 +138,17 @@ impl Found {
     fn problem(&mut self, place: String, message: impl Into<String>) {
         self.problems.push(Problem { place, message: message.into() });
     }
+}
+
+/// One value from its text. The error says what was expected.
+pub(super) fn read_one<T: Value>(definition: &Definition, text: &str) -> Result<T, String> {
+    T::parse(text).and_then(|value| within(definition, value)).map_err(|expected| {
+        let expected = match (definition.kind, definition.range) {
+            (Kind::Number, Some((low, high))) => format!("a whole number from {low} to {high}"),
+            _ => expected,
+        };
+        format!("`{text}` is not {expected}")
+    })
 }
 
 /// The value, if it lies in its setting's range.
@@ -256,12 +265,10 @@ fn gather(definition: &'static Definition, sources: &Sources, contents: &mut Con
             (value.is_some() || path.is_some()).then_some((value, path))
         })
     };
-    let in_database = sources.database.get(definition.name).filter(|_| definition.live);
     let given = [
         (Source::Cli, flag.is_some()),
         (Source::Env, variables().is_some()),
         (Source::File, in_file.value.is_some() || in_file.path.is_some()),
-        (Source::Db, in_database.is_some()),
     ];
     let chosen = flag
         .or_else(|| variables().and_then(|(value, path)| pick(definition, found, &sources.folder, value, path)))
@@ -272,9 +279,6 @@ fn gather(definition: &'static Definition, sources: &Sources, contents: &mut Con
             let given = pick(definition, found, &base, value, path);
             given.map(|given| if definition.kind == Kind::Path { given.below(&base) } else { given })
         });
-    let stored =
-        || in_database.map(|text| Given { text: text.clone(), place: format!("the database, {}", definition.name) });
-    let chosen = chosen.or_else(stored);
     let text = chosen.as_ref().map_or(definition.default, |given| given.text.as_str());
     let shown = (!definition.secret()).then(|| text.to_owned());
     found.origins.add(definition, given.into_iter().filter_map(|(source, there)| there.then_some(source)), shown);
