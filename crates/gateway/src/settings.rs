@@ -1,8 +1,8 @@
 //! Every setting, defined once: from this table come the struct, flags, environment names, places in the file, and the
 //! reference.
 //!
-//! A flag wins over the environment, that over `luthien.yaml`, that over the default. An empty environment variable counts
-//! as not set.
+//! A flag wins over the environment, that over `luthien.yaml`, that over what was set while running (kept in the database),
+//! that over the default. An empty environment variable counts as not set.
 
 mod definition;
 mod file;
@@ -56,10 +56,11 @@ definition::settings! {
     /// default those whose answers are not a model's words; `[]` in the file for none. The rest is refused.
     allowed_paths: Paths = "/v1/embeddings,/v1/moderations", at "server.allowed_paths", env ["ALLOWED_PATHS"];
 
-    /// A shared key for clients, of 8 characters or more. Who brings it uses the server's own upstream keys; with the mode
-    /// `client_key` nobody else gets in.
+    /// A shared key for clients, of 8 characters or more. Who brings it, or a key that the gateway gave out
+    /// (`POST /api/admin/client-keys`), uses the server's own upstream keys; with the mode `client_key` nobody else gets in.
     client_api_key: Option<SecretString> = "", at "auth.client_api_key", env ["CLIENT_API_KEY", "PROXY_API_KEY"];
-    /// How clients authenticate: with the gateway key, with their own upstream credential (which is passed on), or either.
+    /// How clients authenticate: with a gateway key (the shared one, or one that was given out), with their own upstream credential
+    /// (which is passed on), or either.
     auth_mode: AuthMode = "both", at "auth.mode", env ["AUTH_MODE"];
     /// The key of the admin and history routes, of 8 characters or more. Without it, one is made at the first start and kept in the data folder.
     admin_api_key: Option<SecretString> = "", at "auth.admin_api_key", env ["ADMIN_API_KEY"];
@@ -117,6 +118,13 @@ definition::settings! {
     max_event_bytes: ByteSize = "16MiB", at "limits.max_event_bytes", env ["MAX_EVENT_BYTES"], from "1KiB" to "1GiB";
     /// How much of one turn may be held back, for policies or in a conversion; what is larger is blocked.
     max_held_bytes: ByteSize = "64MiB", at "limits.max_held_bytes", env ["MAX_HELD_BYTES"], from "1KiB" to "4GiB";
+    /// Requests that a caller may make in a minute, told apart by its credential; 0: as many as it likes. Beyond it it gets 429 with
+    /// `Retry-After`. Counting tokens and reading are free. With `REDIS_URL` several gateways count together.
+    rate_limit_rpm: u32 = "0", at "limits.rate_limit_rpm", env ["RATE_LIMIT_RPM"] + live;
+    /// How many of them may come at once; 0: all of a minute's.
+    rate_limit_burst: u32 = "0", at "limits.rate_limit_burst", env ["RATE_LIMIT_BURST"] + live;
+    /// How many callers are counted at once; the one that has been silent longest is forgotten first. Bounds memory, some 100 bytes each.
+    rate_limit_max_keys: usize = "100000", at "limits.rate_limit_max_keys", env ["RATE_LIMIT_MAX_KEYS"], from "1" to "10000000";
 
     /// How long a connection to an upstream may take. Longer means a broken network, not a slow model.
     connect_timeout: Duration = "10s", at "timeouts.connect", env ["CONNECT_TIMEOUT"], from "100ms" to "5m";
@@ -190,14 +198,6 @@ definition::settings! {
     webhook_send_timeout_seconds: Duration = "10s", at "notifications.send_timeout", env ["WEBHOOK_SEND_TIMEOUT_SECONDS"], from "100ms" to "5m";
     /// How long notifications that wait may take after a stop signal; then they are given up.
     webhook_shutdown_drain_seconds: Duration = "5s", at "notifications.shutdown_drain", env ["WEBHOOK_SHUTDOWN_DRAIN_SECONDS"], from "0s" to "5m";
-
-    /// Requests that a caller may make in a minute, told apart by its credential; 0: as many as it likes. Beyond it it gets 429 with
-    /// `Retry-After`. Counting tokens and reading are free. With `REDIS_URL` several gateways count together.
-    rate_limit_rpm: u32 = "0", at "limits.rate_limit_rpm", env ["RATE_LIMIT_RPM"] + live;
-    /// How many of them may come at once; 0: all of a minute's.
-    rate_limit_burst: u32 = "0", at "limits.rate_limit_burst", env ["RATE_LIMIT_BURST"] + live;
-    /// How many callers are counted at once; the one that has been silent longest is forgotten first. Bounds memory, some 100 bytes each.
-    rate_limit_max_keys: usize = "100000", at "limits.rate_limit_max_keys", env ["RATE_LIMIT_MAX_KEYS"], from "1" to "10000000";
 
     /// A Redis server that several gateways share, `redis://` or `rediss://` (TLS); its URL may hold a password. Over it they tell each
     /// other what happens, and that something was changed. Without it they find changes in the database they share, within a second.

@@ -1,6 +1,6 @@
 //! The schema's migrations: applied in order, each remembered with its hash.
 //!
-//! Migrations only add, so that older gateways go on beside a database that a newer one has brought up to date. The database says
+//! From migration 8 on they only add, so that older gateways go on beside a database that a newer one has brought up to date. The database says
 //! which migration a version must at least know to start on it (`record_state.min_migration`); one that older versions cannot
 //! live with raises that number.
 
@@ -115,7 +115,7 @@ pub(super) async fn status(sql: &mut Sql<'_>, database: String) -> Result<Schema
         migrations.push(MigrationStatus { version, name, applied_at: other.at, standing });
     }
     migrations.sort_by_key(|migration| migration.version);
-    let refused = migrations.iter().find_map(|migration| refusal(migration, newest, min_migration));
+    let refused = migrations.iter().find_map(|migration| refusal(migration, newest, min_migration, sql.kind()));
     Ok(SchemaStatus { database, migrations, min_migration, refused })
 }
 
@@ -132,30 +132,41 @@ fn standing(migration: &Migration, applied: &[Applied]) -> MigrationStatus {
 }
 
 /// Why this version does not start on a database with this migration, and what to do.
-fn refusal(migration: &MigrationStatus, newest: i64, min_migration: Option<i64>) -> Option<String> {
+fn refusal(migration: &MigrationStatus, newest: i64, min_migration: Option<i64>, kind: Kind) -> Option<String> {
     let version = migration.version;
+    let anew = anew(kind);
     Some(match migration.standing {
         Standing::Applied | Standing::Pending => return None,
         Standing::Newer if min_migration.is_some_and(|min| min <= newest) => return None,
         Standing::Newer => match min_migration {
             Some(min) => format!(
-                "its schema (migration {version}) is newer than this version of luthien, which knows {newest}, and is only for versions that know {min}; start the newer version, or restore a backup from before the update"
+                "its schema (migration {version}) is newer than this version of luthien, which knows {newest}, and is only for versions that know {min}; start the newer version, or restore a backup from before the update (`luthien restore FILE --replace`)"
             ),
             None => format!(
-                "its schema (migration {version}) is newer than this version of luthien; start the newer version, or restore a backup from before the update"
+                "its schema (migration {version}) is newer than this version of luthien; start the newer version, or restore a backup from before the update (`luthien restore FILE --replace`)"
             ),
         },
         Standing::Missing => format!(
-            "migration {version} ({}) was applied to it, which this version does not have; start the version that made it, or restore a backup",
+            "migration {version} ({}) was applied to it, which this version does not have; start the version that made it, or restore a backup (`luthien restore FILE --replace`)",
             migration.name
         ),
         Standing::Changed => format!(
-            "migration {version} was applied to it in another form than this version has; start the version that made it, restore a backup, or move the file away to begin a new record"
+            "migration {version} was applied to it in another form than this version has; start the version that made it, {anew}"
         ),
-        Standing::Incomplete => format!(
-            "migration {version} was not completed; restore a backup, or move the file away to begin a new record"
-        ),
+        Standing::Incomplete => format!("migration {version} was not completed; {anew}"),
     })
+}
+
+/// What to do where neither this version nor another can go on with the database.
+fn anew(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Sqlite => {
+            "restore a backup (`luthien restore FILE --replace`), or move the file away to begin a new record"
+        }
+        Kind::Postgres => {
+            "restore a backup (`luthien restore FILE --replace`), or name an empty database in DATABASE_URL to begin a new record"
+        }
+    }
 }
 
 /// What was applied; nothing where there is no schema yet.
@@ -206,7 +217,7 @@ pub(super) async fn of_sqlite(connection: &mut SqliteConnection, url: &str, migr
     if !migrate {
         return Ok(());
     }
-    tolerant(&SQLITE).run(connection).await.map_err(|error| refused(error, url))
+    tolerant(&SQLITE).run(connection).await.map_err(|error| refused(error, url, Kind::Sqlite))
 }
 
 /// The same for a PostgreSQL database. Gateways that start at once take turns.
@@ -215,17 +226,17 @@ pub(super) async fn of_postgres(connection: &mut PgConnection, url: &str, migrat
     if !migrate {
         return Ok(());
     }
-    tolerant(&POSTGRES).run(connection).await.map_err(|error| refused(error, url))
+    tolerant(&POSTGRES).run(connection).await.map_err(|error| refused(error, url, Kind::Postgres))
 }
 
 /// Brings a new SQLite database to the schema that it had with this migration.
 pub(crate) async fn sqlite_to(connection: &mut SqliteConnection, url: &str, to: i64) -> Result<(), OpenError> {
-    SQLITE.run_direct(Some(to), connection, false).await.map_err(|error| refused(error, url))
+    SQLITE.run_direct(Some(to), connection, false).await.map_err(|error| refused(error, url, Kind::Sqlite))
 }
 
 /// The same on PostgreSQL, also within a database transaction.
 pub(crate) async fn postgres_to(connection: &mut PgConnection, url: &str, to: i64) -> Result<(), OpenError> {
-    POSTGRES.run_direct(Some(to), connection, false).await.map_err(|error| refused(error, url))
+    POSTGRES.run_direct(Some(to), connection, false).await.map_err(|error| refused(error, url, Kind::Postgres))
 }
 
 /// The same migrations, which leave alone what a newer version has applied: whether that may be was found out before.
@@ -251,15 +262,12 @@ async fn check(sql: &mut Sql<'_>, url: &str, migrate: bool) -> Result<(), OpenEr
     Err(OpenError::Schema { url: url.into(), why })
 }
 
-fn refused(error: MigrateError, url: &str) -> OpenError {
+fn refused(error: MigrateError, url: &str, kind: Kind) -> OpenError {
     let url = url.to_owned();
     match error {
         MigrateError::Execute(source) | MigrateError::ExecuteMigration(source, _) => {
             OpenError::Database { url, source }
         }
-        other => OpenError::Schema {
-            url,
-            why: format!("{other}; restore a backup, or move the file away to begin a new record"),
-        },
+        other => OpenError::Schema { url, why: format!("{other}; {}", anew(kind)) },
     }
 }
