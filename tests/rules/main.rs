@@ -6,6 +6,7 @@ mod broken;
 mod converted;
 mod edits;
 mod enforcement;
+mod everywhere;
 mod hostile;
 mod kept;
 mod leaks;

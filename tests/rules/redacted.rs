@@ -1,4 +1,5 @@
-//! Where what the operator's patterns find must not be: the data folder, the log, the API, exports, the activity stream, the webhook.
+//! Where what the operator's patterns find must not be: the data folder, the log, the API, exports, backups, archives, the
+//! activity stream, Redis, the webhook, on either database.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -7,8 +8,10 @@ use luthien_testkit::client::{get, post};
 use luthien_testkit::{Answer, Gate, Play, Reply, Upstream};
 use luthien_tests::gateway::{Gateway, Setup};
 use luthien_wire::Dialect;
+use rstest::rstest;
 use serde_json::{Value, json};
 
+use crate::everywhere::{Db, Everywhere, holds};
 use crate::support::{BAD, Rig, Told, judge, judged, path};
 
 /// What patterns find.
@@ -24,10 +27,6 @@ const RULES: [(&str, &str); 4] = [
 fn files(folder: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path());
     entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
-}
-
-fn holds(bytes: &[u8], word: &str) -> bool {
-    bytes.windows(word.len()).any(|window| window == word.as_bytes())
 }
 
 /// A turn that says canaries where agents say things.
@@ -69,8 +68,9 @@ async fn api(gateway: &Gateway, ids: &[String]) -> Vec<(String, Told)> {
     said
 }
 
+#[rstest]
 #[tokio::test]
-async fn what_patterns_find_is_kept_said_and_logged_nowhere() {
+async fn what_patterns_find_is_kept_said_and_logged_nowhere(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
     let hook = Upstream::start().await.expect("a receiver");
     let url = format!("{}/v1/messages/count_tokens", hook.base_url());
     let said = "the answer is canary-answer, it says";
@@ -83,7 +83,9 @@ async fn what_patterns_find_is_kept_said_and_logged_nowhere() {
             }
             _ => Play::from(answer.reply(asked)),
         });
-        let rules = [&RULES[..], &[("WEBHOOK_URL", &url), ("LLM_JUDGE_API_KEY", "sk-judge")]].concat();
+        let places = Everywhere::new(db);
+        let rules =
+            [&RULES[..], &places.environment(), &[("WEBHOOK_URL", &url), ("LLM_JUDGE_API_KEY", "sk-judge")]].concat();
         let rig = Rig::with(script, policy, &rules).await;
         let key = std::fs::read_to_string(rig.gateway.data().join("admin.key")).expect("the admin key");
         let stream = rig.url("/api/activity/stream?since=2020-01-01T00:00:00Z");
@@ -122,6 +124,7 @@ async fn what_patterns_find_is_kept_said_and_logged_nowhere() {
         for file in files(&rig.gateway.data()) {
             assert!(!holds(&std::fs::read(&file).expect("a file"), CANARY), "{}", file.display());
         }
+        places.lacks(CANARY, &rig.gateway, &ids[0], ids.last().expect("an id")).await;
         rig.stop().await;
     }
     let notified = hook.requests();

@@ -1,4 +1,5 @@
-//! Where credentials must not be: the data folder, the log at its loudest, the API, other upstreams.
+//! Where credentials must not be: the data folder, the log at its loudest, the API, exports, backups, archives,
+//! Redis, other upstreams, on either database.
 
 use std::path::{Path, PathBuf};
 
@@ -10,8 +11,10 @@ use luthien_testkit::client::{get, post};
 use luthien_testkit::{Answer, Asked, Play, Reply, Script, Upstream};
 use luthien_tests::gateway::{Gateway, Setup};
 use luthien_wire::Dialect;
+use rstest::rstest;
 use serde_json::json;
 
+use crate::everywhere::{Db, Everywhere, holds};
 use crate::support::{BAD, JUDGE, Rig, Told, judge, judged, path, turn};
 
 /// What every secret of these tests begins with.
@@ -31,13 +34,10 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
 }
 
-fn holds(bytes: &[u8], word: &str) -> bool {
-    bytes.windows(word.len()).any(|window| window == word.as_bytes())
-}
-
 /// Nothing that the gateway keeps, says or logs has a canary in it.
 async fn no_canary(gateway: &Gateway, ids: &[String]) {
-    for path in ["/api/debug/calls", "/api/history/sessions", "/api/admin/policy/current", "/health"] {
+    let logs = "/api/request-logs?limit=200";
+    for path in ["/api/debug/calls", "/api/history/sessions", "/api/admin/policy/current", logs, "/health"] {
         let said = gateway.api(path).await.to_string();
         assert!(!said.contains(CANARY), "{path}: {said}");
     }
@@ -46,6 +46,9 @@ async fn no_canary(gateway: &Gateway, ids: &[String]) {
         assert!(!call.to_string().contains(CANARY), "{call}");
         let diff = gateway.api(&format!("/api/debug/calls/{id}/diff")).await.to_string();
         assert!(!diff.contains(CANARY), "{diff}");
+        let logged = gateway.api(&format!("/api/request-logs/{id}")).await.to_string();
+        assert!(logged.contains("headers"), "{logged}");
+        assert!(!logged.contains(CANARY), "{logged}");
         let session = call["session_id"].as_str().unwrap_or_default();
         if !session.is_empty() {
             for export in ["", "/export/jsonl", "/export/json"] {
@@ -67,10 +70,11 @@ async fn no_canary(gateway: &Gateway, ids: &[String]) {
     }
 }
 
-const LOUD: [(&str, &str); 2] = [("LOG_LEVEL", "trace"), ("LOG_FORMAT", "json")];
+const LOUD: [(&str, &str); 3] = [("LOG_LEVEL", "trace"), ("LOG_FORMAT", "json"), ("ENABLE_REQUEST_LOGGING", "true")];
 
+#[rstest]
 #[tokio::test]
-async fn no_credential_is_kept_said_or_logged() {
+async fn no_credential_is_kept_said_or_logged(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
     for policy in [None, Some(judge())] {
         let call = Answer::new().say("ok").call("Bash", &json!({"command": "x"}));
         let script = judged(BAD, move |asked| match asked.model() {
@@ -78,7 +82,8 @@ async fn no_credential_is_kept_said_or_logged() {
             "cut" => Play::from(Reply::drop_connection(luthien_testkit::Step::Close)),
             _ => Play::from(call.reply(asked).header("set-cookie", "s=canary-set-cookie")),
         });
-        let rig = Rig::with(script, policy, &LOUD).await;
+        let places = Everywhere::new(db);
+        let rig = Rig::with(script, policy, &[&LOUD[..], &places.environment()].concat()).await;
         let mut ids = Vec::new();
         for dialect in Dialect::ALL {
             let mut bodies: Vec<String> = Vec::new();
@@ -105,12 +110,14 @@ async fn no_credential_is_kept_said_or_logged() {
             rig.upstream.requests().iter().any(|request| request.header("x-api-key") == Some("canary-named-apart"))
         );
         no_canary(&rig.gateway, &ids).await;
+        places.lacks(CANARY, &rig.gateway, &ids[0], ids.last().expect("an id")).await;
         rig.stop().await;
     }
 }
 
+#[rstest]
 #[tokio::test]
-async fn nor_are_the_keys_of_the_gateway_itself() {
+async fn nor_are_the_keys_of_the_gateway_itself(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
     let keys = [
         ("CLIENT_API_KEY", "canary-of-clients"),
         ("ANTHROPIC_API_KEY", "canary-of-the-server"),
@@ -119,7 +126,13 @@ async fn nor_are_the_keys_of_the_gateway_itself() {
         ("AUTH_MODE", "client_key"),
     ];
     let call = Answer::tool("Bash", &json!({"command": "x"}));
-    let rig = Rig::with(judged(BAD, move |_| call.clone()), Some(judge()), &[&LOUD[..], &keys].concat()).await;
+    let places = Everywhere::new(db);
+    let rig = Rig::with(
+        judged(BAD, move |_| call.clone()),
+        Some(judge()),
+        &[&LOUD[..], &keys, &places.environment()].concat(),
+    )
+    .await;
     let mut ids = Vec::new();
     for dialect in Dialect::ALL {
         for (key, status) in [("canary-of-clients", 200), ("canary-wrong", 401), ("canary-of-the-server", 401)] {
@@ -141,6 +154,7 @@ async fn nor_are_the_keys_of_the_gateway_itself() {
         assert_eq!(headers.contains("canary-of-the-server"), !of_judge, "{headers}");
     }
     no_canary(&rig.gateway, &ids).await;
+    places.lacks(CANARY, &rig.gateway, &ids[0], ids.last().expect("an id")).await;
     rig.stop().await;
 }
 
@@ -148,7 +162,7 @@ async fn nor_are_the_keys_of_the_gateway_itself() {
 async fn nor_over_http2() {
     let upstream = Upstream::start().await.expect("an upstream");
     let inner = Gateway::start_with(&Setup { upstream: upstream.base_url(), policy: None }, &LOUD).await;
-    let http2 = [LOUD[0], LOUD[1], ("UPSTREAM_HTTP2", "true")];
+    let http2 = [LOUD[0], LOUD[1], LOUD[2], ("UPSTREAM_HTTP2", "true")];
     let outer = Gateway::start_with(&Setup { upstream: inner.url().to_owned(), policy: None }, &http2).await;
     let client = Client::builder(TokioExecutor::new()).http2_only(true).build_http::<Full<bytes::Bytes>>();
     for stream in [true, false] {

@@ -144,3 +144,26 @@ pub(crate) fn runtime(threads: Option<usize>) -> Result<Runtime, Failure> {
     }
     builder.enable_all().build().map_err(|e| Failure::new(format!("cannot start threads: {e}")))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn the_database_is_used_as_the_settings_say() {
+        let set = [
+            ("DATABASE_POOL_SIZE", "3"),
+            ("DATABASE_CONNECT_TIMEOUT", "4s"),
+            ("DATABASE_QUERY_TIMEOUT", "5s"),
+            ("DATABASE_AUTO_MIGRATE", "false"),
+        ];
+        let environment = set.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        let loaded = Loaded::from(Sources { environment, folder: "/nonexistent".into(), ..Sources::default() });
+        let options = loaded.ok().map(|loaded| loaded.database_options()).expect("settings");
+        assert_eq!((options.pool_size, options.migrate), (3, false));
+        let patience = (options.connect_timeout, options.query_timeout);
+        assert_eq!(patience, (Duration::from_secs(4), Duration::from_secs(5)));
+    }
+}
