@@ -50,6 +50,11 @@ fn key(gateway: &Gateway) -> String {
 impl Cluster {
     /// Starts it all, and waits until the gateways are healthy.
     pub(crate) async fn start(script: impl Into<Script>) -> Self {
+        Self::start_with(script, &[]).await
+    }
+
+    /// The same with more in the environment of each gateway.
+    pub(crate) async fn start_with(script: impl Into<Script>, more: &[(&str, &str)]) -> Self {
         let (database, redis) = (database().expect("PostgreSQL"), Redis::start().expect("Redis"));
         let upstream = Upstream::start().await.expect("an upstream");
         upstream.default_script(script);
@@ -57,6 +62,7 @@ impl Cluster {
         let url = redis.url();
         let environment =
             [("DATABASE_URL", database.url()), ("REDIS_URL", &*url), ("IDENTITY_KEY", "one-for-all-three")];
+        let environment = [&environment, more].concat();
         let start = || Gateway::start_with(&setup, &environment);
         let gateways = [start().await, start().await, start().await];
         let cluster = Self { gateways, redis, upstream, _database: database };
@@ -143,6 +149,11 @@ impl Cluster {
     /// What the admin API answers to this.
     pub(crate) async fn post(&self, gateway: &Gateway, path: &str, body: &Value) -> Value {
         self.admin(gateway, Method::POST, path, body.to_string()).await
+    }
+
+    /// The same of a PUT.
+    pub(crate) async fn put(&self, gateway: &Gateway, path: &str, body: &Value) -> Value {
+        self.admin(gateway, Method::PUT, path, body.to_string()).await
     }
 
     /// Deletes something by the admin API.

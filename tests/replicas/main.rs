@@ -1,9 +1,10 @@
-//! Three real gateways on one PostgreSQL and one Redis: what is set at one holds at all, what happens at one is told at all, and
-//! Redis may go and come back.
+//! Three real gateways on one PostgreSQL and one Redis: what is set at one holds at all, what happens at one is told at all,
+//! requests are counted together, and Redis may go and come back.
 
 #![expect(clippy::expect_used, clippy::panic, reason = "helpers of tests fail the test")]
 
 mod cluster;
+mod shared;
 
 use std::time::Duration;
 

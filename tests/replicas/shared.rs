@@ -1,0 +1,130 @@
+//! Keys of clients, settings that are changed while running, and limits: made or set at one gateway, the same at all.
+
+use luthien_testkit::Answer;
+use luthien_testkit::client::post;
+use luthien_testkit::servers::Stop;
+use luthien_tests::gateway::Gateway;
+use serde_json::{Value, json};
+use tokio::time::timeout;
+
+use crate::SOON;
+use crate::cluster::Cluster;
+
+/// How many requests may come at once.
+const BURST: usize = 4;
+
+/// A key that was made at some gateway.
+struct Key {
+    id: String,
+    text: String,
+}
+
+#[tokio::test]
+async fn keys_settings_and_limits_are_the_same_at_all() {
+    let mut cluster = Cluster::start_with(Answer::text("hi"), &[("AUTH_MODE", "client_key")]).await;
+    for gateway in &cluster.gateways {
+        assert!(gateway.log().contains("nobody can call yet"), "{}", gateway.log());
+    }
+    a_key_holds_at_all_until_it_is_revoked(&cluster).await;
+    a_limit_holds_at_all_until_it_is_taken_back(&cluster).await;
+    requests_are_counted_together(&cluster).await;
+    // Without hints each looks for itself.
+    cluster.redis.stop(Stop::Fast).expect("Redis stops");
+    a_key_holds_at_all_until_it_is_revoked(&cluster).await;
+    a_limit_holds_at_all_until_it_is_taken_back(&cluster).await;
+    cluster.stop().await;
+}
+
+async fn a_key_holds_at_all_until_it_is_revoked(cluster: &Cluster) {
+    let [a, b, c] = &cluster.gateways;
+    let key = make_key(cluster, a).await;
+    for gateway in [a, b, c] {
+        until(gateway, &key, "the key lets in", |status, _| status == 200).await;
+    }
+    cluster.delete(a, &format!("/api/admin/client-keys/{}", key.id)).await;
+    for gateway in [a, b, c] {
+        until(gateway, &key, "the key is refused", |status, _| status == 401).await;
+    }
+}
+
+async fn a_limit_holds_at_all_until_it_is_taken_back(cluster: &Cluster) {
+    let [a, b, c] = &cluster.gateways;
+    let key = make_key(cluster, a).await;
+    cluster.put(a, "/api/admin/config/rate_limit_rpm", &json!({"value": 7})).await;
+    for gateway in [a, b, c] {
+        until(gateway, &key, "the limit holds", |_, limit| limit == Some("7")).await;
+        assert_eq!(setting(gateway, "rate_limit_rpm").await, (json!("7"), json!("db")));
+    }
+    cluster.delete(a, "/api/admin/config/rate_limit_rpm").await;
+    for gateway in [a, b, c] {
+        until(gateway, &key, "the limit is gone", |status, limit| (status, limit) == (200, None)).await;
+        assert_eq!(setting(gateway, "rate_limit_rpm").await, (json!("0"), json!("default")));
+    }
+}
+
+async fn requests_are_counted_together(cluster: &Cluster) {
+    let [a, ..] = &cluster.gateways;
+    let key = make_key(cluster, a).await;
+    cluster.put(a, "/api/admin/config/rate_limit_burst", &json!({"value": BURST})).await;
+    cluster.put(a, "/api/admin/config/rate_limit_rpm", &json!({"value": 1})).await;
+    for gateway in &cluster.gateways {
+        until(gateway, &key, "the limit holds", |_, limit| limit == Some("1")).await;
+        assert_eq!(setting(gateway, "rate_limit_burst").await, (json!(BURST.to_string()), json!("db")));
+    }
+    // Where Redis is slower than a request waits, a gateway counts alone for a second: another caller tries again.
+    let together = async {
+        for caller in 0.. {
+            let caller = format!("sk-caller-{caller}");
+            let mut passed = 0;
+            for gateway in cluster.gateways.iter().cycle().take(3 * BURST) {
+                passed += usize::from(ask(gateway, &caller, &key).await.0 == 200);
+            }
+            assert!(passed >= BURST, "{passed} of {BURST}");
+            if passed == BURST {
+                return;
+            }
+        }
+    };
+    timeout(SOON, together).await.expect("requests counted together");
+    for name in ["rate_limit_rpm", "rate_limit_burst"] {
+        cluster.delete(a, &format!("/api/admin/config/{name}")).await;
+    }
+}
+
+async fn make_key(cluster: &Cluster, gateway: &Gateway) -> Key {
+    let made = cluster.post(gateway, "/api/admin/client-keys", &json!({"name": "a laptop"})).await;
+    let text = |name: &str| made[name].as_str().expect("a text").to_owned();
+    Key { id: text("id"), text: text("api_key") }
+}
+
+/// A turn of this caller, with its own credential beside the key; its status and the limit that is told.
+async fn ask(gateway: &Gateway, caller: &str, key: &Key) -> (u16, Option<String>) {
+    let turn = json!({"model": "m", "max_tokens": 500, "messages": [{"role": "user", "content": "hi"}]});
+    let headers = [("x-api-key", caller), ("x-luthien-api-key", &*key.text)];
+    let url = format!("{}/v1/messages", gateway.url());
+    let answer = post(&url, &headers, turn.to_string()).await.expect("an answer");
+    let (status, limit) = (answer.status, answer.header("ratelimit-limit").map(str::to_owned));
+    answer.rest().await.expect("a whole answer");
+    (status, limit)
+}
+
+/// Waits until a turn is answered so.
+async fn until(gateway: &Gateway, key: &Key, what: &str, answered: impl Fn(u16, Option<&str>) -> bool) {
+    let turned = async {
+        loop {
+            let (status, limit) = ask(gateway, "sk-own", key).await;
+            if answered(status, limit.as_deref()) {
+                return;
+            }
+        }
+    };
+    timeout(SOON, turned).await.unwrap_or_else(|_| panic!("not in time: {what}:\n{}", gateway.log()));
+}
+
+/// A setting's value and where it comes from.
+async fn setting(gateway: &Gateway, name: &str) -> (Value, Value) {
+    let all = gateway.api("/api/admin/config").await;
+    let found = all["config"].as_array().and_then(|all| all.iter().find(|setting| setting["name"] == name));
+    let found = found.expect("the setting");
+    (found["value"].clone(), found["source"].clone())
+}
