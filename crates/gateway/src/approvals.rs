@@ -261,7 +261,7 @@ impl Approvals {
                 "session_id": approval.session_id, "model": approval.model, "expires_at": approval.expires_at,
             });
             if self.inner.notifier.wants(Kind::PolicyAsk) {
-                self.inner.notifier.tell(notice(&approval, data.clone()));
+                self.inner.notifier.tell(|| notice(&approval, data.clone()));
             }
             self.inner.activity.tell(&approval.transaction_id, "policy.ask.waiting", approval.created_at, data);
             let (id, transaction) = (&approval.id, &approval.transaction_id);

@@ -2,6 +2,7 @@
 //!
 //! Telling is one attempt to put something into a bounded queue. One task owns what is sent from there.
 
+mod bounds;
 mod deliver;
 mod kinds;
 mod payload;
@@ -15,6 +16,7 @@ use std::sync::{Arc, OnceLock};
 use jiff::Timestamp;
 use luthien_record::model::{End, Evaluation, Status};
 use luthien_record::recorder::Outline;
+use luthien_record::redact::Redactor;
 use serde_json::Value;
 use tokio::sync::mpsc;
 
@@ -70,6 +72,8 @@ pub struct Notifier(Option<Arc<Inner>>);
 struct Inner {
     queue: mpsc::Sender<Notice>,
     wanted: Wanted,
+    /// What takes out of texts what is not told, before they are cut.
+    redactor: Redactor,
     counts: Arc<Counts>,
     /// Where people reach the gateway, for links.
     base: Arc<OnceLock<String>>,
@@ -94,21 +98,22 @@ impl Notifier {
         self.0.as_ref().is_some_and(|inner| inner.wanted.kind(kind))
     }
 
-    /// Tells it. Never waits: what finds no room is dropped and counted.
-    pub(crate) fn tell(&self, notice: Notice) {
+    /// Tells what `notice` makes. Never waits: where there is no room nothing is made, and that is counted. What waits is short.
+    pub(crate) fn tell(&self, notice: impl FnOnce() -> Notice) {
         let Some(inner) = &self.0 else { return };
         let counts = &inner.counts;
-        counts.pending.fetch_add(1, Ordering::Relaxed);
-        if inner.queue.try_send(notice).is_err() {
-            counts.pending.fetch_sub(1, Ordering::Relaxed);
-            let dropped = counts.dropped.fetch_add(1, Ordering::Relaxed) + 1;
-            // Once for each power of two: a flood of drops must not become a flood of lines.
-            if dropped.is_power_of_two() {
-                tracing::warn!(
-                    dropped,
-                    "notifications are dropped: too many wait for the webhook (WEBHOOK_MAX_PENDING_TASKS)"
-                );
-            }
+        if let Ok(place) = inner.queue.try_reserve() {
+            counts.pending.fetch_add(1, Ordering::Relaxed);
+            place.send(bounds::bounded(notice(), &inner.redactor));
+            return;
+        }
+        let dropped = counts.dropped.fetch_add(1, Ordering::Relaxed) + 1;
+        // Once for each power of two: a flood of drops must not become a flood of lines.
+        if dropped.is_power_of_two() {
+            tracing::warn!(
+                dropped,
+                "notifications are dropped: too many wait for the webhook (WEBHOOK_MAX_PENDING_TASKS)"
+            );
         }
     }
 
@@ -129,5 +134,54 @@ impl Notifier {
             dropped: counts.dropped.load(Ordering::Relaxed),
             failed: counts.failed.load(Ordering::Relaxed),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use luthien_record::redact::Redactor;
+
+    use super::*;
+
+    fn notifier(redactor: Redactor) -> (Notifier, mpsc::Receiver<Notice>) {
+        let (queue, waiting) = mpsc::channel(1);
+        let (wanted, counts, base) = (Wanted::default(), Arc::default(), Arc::default());
+        (Notifier(Some(Arc::new(Inner { queue, wanted, redactor, counts, base }))), waiting)
+    }
+
+    fn notice(name: &str) -> Notice {
+        let (session_id, user_id) = (Some(name.to_owned()), Some(name.to_owned()));
+        let about = About::Named { transaction_id: "t".to_owned(), session_id, user_id, model: name.to_owned() };
+        Notice { kind: Kind::PolicyAsk, at: Timestamp::UNIX_EPOCH, text: name.to_owned(), about, data: Value::Null }
+    }
+
+    #[test]
+    fn what_waits_is_short_and_what_finds_no_room_is_not_made() {
+        let (notifier, mut waiting) = notifier(Redactor::default());
+        notifier.tell(|| notice(&"x".repeat(1 << 20)));
+        notifier.tell(|| unreachable!("there is no room"));
+        let health = notifier.health().unwrap();
+        assert_eq!((health.pending, health.dropped), (1, 1));
+        let Notice { text, about: About::Named { session_id, user_id, model, .. }, .. } = waiting.try_recv().unwrap()
+        else {
+            panic!("it is about something else")
+        };
+        assert_eq!(text, format!("{}…", "x".repeat(500)));
+        for name in [session_id.unwrap(), user_id.unwrap(), model] {
+            assert_eq!(name, format!("{}…", "x".repeat(256)));
+            assert!(name.capacity() < 1 << 10, "{}", name.capacity());
+        }
+    }
+
+    #[test]
+    fn a_secret_where_a_text_is_cut_is_not_told() {
+        let redactor = Redactor::new([("key", "sk-[0-9]{20}")]).unwrap();
+        let (notifier, mut waiting) = notifier(redactor);
+        // The first 22 of its 23 characters would be left.
+        notifier.tell(|| notice(&format!("{}sk-01234567890123456789", "x".repeat(234))));
+        let Notice { about: About::Named { model, .. }, .. } = waiting.try_recv().unwrap() else {
+            panic!("it is about something else")
+        };
+        assert_eq!(model, format!("{}[redacted]", "x".repeat(234)));
     }
 }

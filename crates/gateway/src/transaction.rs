@@ -298,10 +298,12 @@ impl Transaction {
         inflight.set_start(|start| teller.ended(start, &end, self.recording.received()));
         let notifier = &self.recording.0.keeping.notifier;
         if notifier.wants_transaction(status, evaluation) {
-            let outline = inflight.outline(DECISIONS);
-            let text = ended_text(&outline.start.model, &end);
-            let about = About::Ended(Box::new(outline), end.clone());
-            notifier.tell(Notice { kind: Kind::Transaction, at, text, about, data: Value::Null });
+            notifier.tell(|| {
+                let outline = inflight.outline(DECISIONS);
+                let text = ended_text(&outline.start.model, &end);
+                let about = About::Ended(Box::new(outline), end.clone());
+                Notice { kind: Kind::Transaction, at, text, about, data: Value::Null }
+            });
         }
         inflight.finish(end);
     }

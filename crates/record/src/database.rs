@@ -20,7 +20,7 @@ pub(crate) use sqlite::{FileIdentity, file_identity};
 /// Connections and patience.
 #[derive(Clone, Copy, Debug)]
 pub struct DatabaseOptions {
-    /// The most connections for queries. What writes has two more.
+    /// The most connections for queries. What writes has two more, what looks for changes by others one.
     pub pool_size: u32,
     /// How long a connection may take to be made or to come free.
     pub connect_timeout: Duration,
@@ -127,6 +127,14 @@ impl Database {
         match &self.place {
             Place::Sqlite(file) => Pool::Sqlite(file.readers()),
             Place::Postgres(server) => Pool::Postgres(server.readers(), self.options.query_timeout),
+        }
+    }
+
+    /// One more for short queries, so that they need not wait for long ones.
+    pub(crate) fn follower(&self) -> Pool {
+        match &self.place {
+            Place::Sqlite(file) => Pool::Sqlite(file.follower()),
+            Place::Postgres(server) => Pool::Postgres(server.follower(), self.options.query_timeout),
         }
     }
 

@@ -40,6 +40,8 @@ pub use crate::words::{Search, SearchError};
 #[derive(Clone, Debug)]
 pub struct Store {
     readers: Pool,
+    /// For what other processes change and this one must see soon: never behind a slow search.
+    follower: Pool,
     editor: Pool,
 }
 
@@ -239,7 +241,7 @@ pub struct Session {
 
 impl Store {
     pub(crate) fn new(database: &Database) -> Self {
-        Self { readers: database.readers(), editor: database.editor() }
+        Self { readers: database.readers(), follower: database.follower(), editor: database.editor() }
     }
 
     /// Opens a record for reading beside whoever writes it. The database must be there and of this version.
@@ -253,6 +255,7 @@ impl Store {
     /// Closes the connections. Queries fail from then on.
     pub async fn close(&self) {
         self.readers.close().await;
+        self.follower.close().await;
         self.editor.close().await;
     }
 

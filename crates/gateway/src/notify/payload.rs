@@ -6,20 +6,13 @@ use luthien_record::model::{Decision, End, Start};
 use luthien_record::recorder::Outline;
 use luthien_record::redact::Redactor;
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::deliver::Letter;
 use super::{About, Notice};
 
 /// The version of the schema.
 const VERSION: u32 = 1;
-
-/// The most characters of a name, and of words for people.
-const NAME: usize = 256;
-const WORDS: usize = 500;
-/// The most bytes of a decision's target, and of what belongs to one kind; longer ones are left out.
-const TARGET: usize = 2 << 10;
-const DATA: usize = 16 << 10;
 
 #[derive(Serialize)]
 struct Payload<'a> {
@@ -97,18 +90,14 @@ struct Links {
     approvals: Option<String>,
 }
 
-/// The notification as it is sent, under this id. Links begin with `base`.
+/// The notification as it is sent, under this id, of a bounded notice. Links begin with `base`.
 pub(super) fn letter(notice: Notice, id: String, base: &str, redactor: &Redactor) -> Letter {
     let Notice { kind, at, text, about, data } = notice;
     let transaction = match about {
         About::Nothing => None,
-        About::Named { transaction_id, session_id, user_id, model } => Some(Subject {
-            transaction_id,
-            session_id: session_id.map(|id| clip(&id, NAME)),
-            user_id: user_id.map(|id| clip(&id, NAME)),
-            model: clip(&model, NAME),
-            ..Subject::default()
-        }),
+        About::Named { transaction_id, session_id, user_id, model } => {
+            Some(Subject { transaction_id, session_id, user_id, model, ..Subject::default() })
+        }
         About::Open(outline) => Some(begun(*outline)),
         About::Ended(outline, end) => Some(ended(*outline, end)),
     };
@@ -116,9 +105,7 @@ pub(super) fn letter(notice: Notice, id: String, base: &str, redactor: &Redactor
     if data.get("approval").is_some() {
         links.approvals = Some(format!("{base}/api/admin/approvals"));
     }
-    let data = if data.to_string().len() > DATA { json!({"left_out": true}) } else { data };
     let name = kind.name();
-    let text = clip(&text, WORDS);
     let payload = Payload { version: VERSION, id: &id, kind: name, timestamp: at, text, transaction, data, links };
     let mut payload = serde_json::to_value(&payload).unwrap_or_default();
     redactor.value(&mut payload);
@@ -131,14 +118,14 @@ fn begun(outline: Outline) -> Subject {
     let Start { id, at, dialect, path, session_id, user_id, model, streamed, policy, .. } = start;
     Subject {
         transaction_id: id.to_string(),
-        session_id: session_id.map(|id| clip(&id, NAME)),
-        user_id: user_id.map(|id| clip(&id, NAME)),
-        model: clip(&model, NAME),
+        session_id,
+        user_id,
+        model,
         dialect: Some(dialect.name()),
-        path: Some(clip(&path, NAME)),
+        path: Some(path),
         streamed: Some(streamed),
-        policy: Some(clip(&policy, WORDS)),
-        upstream: upstream.map(|name| clip(&name, NAME)),
+        policy: Some(policy),
+        upstream,
         started_at: Some(at),
         first_byte_at: first_byte,
         decisions: decisions.into_iter().map(decided).collect(),
@@ -155,15 +142,14 @@ fn ended(outline: Outline, end: End) -> Subject {
         status: Some(end.status.name()),
         http_status: end.http_status,
         evaluation: Some(end.evaluation.name()),
-        error: end.error.map(|why| clip(&why, WORDS)),
+        error: end.error,
         ..begun(outline)
     }
 }
 
 fn decided(decision: Decision) -> Decided {
     let Decision { policy, target, action, mode, failed, score, reason, .. } = decision;
-    let target = if target.to_string().len() > TARGET { json!({"kind": target["kind"]}) } else { target };
-    Decided { policy, action, mode, target, failed, score, reason: reason.map(|why| clip(&why, WORDS)) }
+    Decided { policy, action, mode, target, failed, score, reason }
 }
 
 fn links(transaction: &Subject, base: &str) -> Links {
@@ -172,14 +158,6 @@ fn links(transaction: &Subject, base: &str) -> Links {
         conversation: Some(format!("{base}/conversation/live/{}", escaped(session))),
         record: Some(format!("{base}/api/debug/calls/{}", transaction.transaction_id)),
         approvals: None,
-    }
-}
-
-/// The first characters of a text; an ellipsis where there are more.
-fn clip(text: &str, most: usize) -> String {
-    match text.char_indices().nth(most) {
-        None => text.to_owned(),
-        Some((at, _)) => format!("{}…", &text[..at]),
     }
 }
 

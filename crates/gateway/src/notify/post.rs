@@ -100,11 +100,12 @@ impl Post {
             },
             counts: Arc::clone(&counts),
             base: Arc::clone(&base),
-            redactor: config.redactor,
+            redactor: config.redactor.clone(),
             clock,
         };
         tasks.spawn(sending.run(waiting, stop.clone(), config.drain));
-        let notifier = Notifier(Some(Arc::new(Inner { queue, wanted: config.wanted, counts, base })));
+        let notifier =
+            Notifier(Some(Arc::new(Inner { queue, wanted: config.wanted, redactor: config.redactor, counts, base })));
         let post = Self { tasks, outgoing, stop, drain: config.drain, notifier: notifier.clone() };
         Ok((post, notifier))
     }

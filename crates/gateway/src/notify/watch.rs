@@ -45,7 +45,7 @@ impl BreakerWatch for BreakerTold {
             }
             None => (format!("The {words} {name} answers again"), json!({"what": what, "name": name})),
         };
-        self.notifier.tell(Notice { kind, at: self.clock.now(), text, about: About::Nothing, data });
+        self.notifier.tell(|| Notice { kind, at: self.clock.now(), text, about: About::Nothing, data });
     }
 }
 
@@ -63,7 +63,13 @@ pub(super) async fn run(
         if now > dropped && notifier.wants(Kind::RecorderDropped) {
             let text = format!("{} records were lost: the journal is full or cannot be written", now - dropped);
             let data = json!({"dropped": now - dropped, "dropped_since_start": now});
-            notifier.tell(Notice { kind: Kind::RecorderDropped, at: clock.now(), text, about: About::Nothing, data });
+            notifier.tell(|| Notice {
+                kind: Kind::RecorderDropped,
+                at: clock.now(),
+                text,
+                about: About::Nothing,
+                data,
+            });
         }
         dropped = now;
         let panic = live.load().panic.clone();
@@ -72,7 +78,7 @@ pub(super) async fn run(
             let text = format!("{} turned the panic switch to {mode}", order.by);
             let data = json!({"mode": mode, "by": order.by, "reason": order.reason, "message": order.message});
             let at = panic.at.unwrap_or_else(|| clock.now());
-            notifier.tell(Notice { kind: Kind::Panic, at, text, about: About::Nothing, data });
+            notifier.tell(|| Notice { kind: Kind::Panic, at, text, about: About::Nothing, data });
         }
         turned = panic.number;
     }

@@ -93,16 +93,19 @@ impl Recording {
         if !notifier.wants(Kind::PolicyBlocked) {
             return;
         }
-        let what = decision.target["name"].as_str().map(|name| format!("the call of {name}"));
-        let what = what.unwrap_or_else(|| decision.target["kind"].as_str().unwrap_or("something").replace('_', " "));
-        let why = reason.as_ref().map_or_else(String::new, |why| format!(": {why}"));
-        let data = serde_json::json!({
-            "policy": policy, "action": action, "target": decision.target, "reason": reason,
-            "score": decision.score, "failed": decision.failed,
+        notifier.tell(|| {
+            let what = decision.target["name"].as_str().map(|name| format!("the call of {name}"));
+            let what =
+                what.unwrap_or_else(|| decision.target["kind"].as_str().unwrap_or("something").replace('_', " "));
+            let why = reason.as_ref().map_or_else(String::new, |why| format!(": {why}"));
+            let data = serde_json::json!({
+                "policy": policy, "action": action, "target": decision.target, "reason": reason,
+                "score": decision.score, "failed": decision.failed,
+            });
+            let about = open.map_or(About::Nothing, |open| About::Open(Box::new(open.outline(0))));
+            let text = format!("{policy} blocked {what}{why}");
+            Notice { kind: Kind::PolicyBlocked, at: clock.now(), text, about, data }
         });
-        let about = open.map_or(About::Nothing, |open| About::Open(Box::new(open.outline(0))));
-        let text = format!("{policy} blocked {what}{why}");
-        notifier.tell(Notice { kind: Kind::PolicyBlocked, at: clock.now(), text, about, data });
     }
 
     /// The entry, to be ended.

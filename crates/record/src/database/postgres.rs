@@ -67,6 +67,10 @@ impl Server {
         self.pool(self.options.pool_size)
     }
 
+    pub(super) fn follower(&self) -> PgPool {
+        self.pool(1)
+    }
+
     pub(super) fn editor(&self) -> PgPool {
         self.pool(1)
     }

@@ -98,9 +98,15 @@ impl File {
     }
 
     pub(super) fn readers(&self) -> SqlitePool {
-        let pool = SqlitePoolOptions::new()
-            .max_connections(self.options.pool_size)
-            .acquire_timeout(self.options.connect_timeout);
+        self.reading(self.options.pool_size)
+    }
+
+    pub(super) fn follower(&self) -> SqlitePool {
+        self.reading(1)
+    }
+
+    fn reading(&self, most: u32) -> SqlitePool {
+        let pool = SqlitePoolOptions::new().max_connections(most).acquire_timeout(self.options.connect_timeout);
         pool.connect_lazy_with(self.connect_options().pragma("query_only", "1"))
     }
 

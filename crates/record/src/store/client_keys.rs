@@ -36,7 +36,7 @@ pub struct StoredClientKey {
 impl Store {
     /// All keys, the newest first.
     pub async fn client_keys(&self) -> Result<Vec<StoredClientKey>, StoreError> {
-        let mut connection = self.readers.acquire().await?;
+        let mut connection = self.follower.acquire().await?;
         sql::client_keys::all(&mut connection.sql()).await?.into_iter().map(key).collect()
     }
 

@@ -78,7 +78,7 @@ impl Store {
 
     /// The policies that were set, latest first, each with its version.
     pub async fn policies(&self, limit: u32, offset: u32) -> Result<Vec<(u64, StoredPolicy)>, StoreError> {
-        let mut connection = self.readers.acquire().await?;
+        let mut connection = self.follower.acquire().await?;
         sql::policies::latest(&mut connection.sql(), limit, offset).await?.into_iter().map(policy).collect()
     }
 
@@ -114,7 +114,7 @@ impl Store {
 
     /// The assignments that nobody has ended, the oldest first.
     pub async fn assignments(&self) -> Result<Vec<StoredAssignment>, StoreError> {
-        let mut connection = self.readers.acquire().await?;
+        let mut connection = self.follower.acquire().await?;
         sql::assignments::standing(&mut connection.sql()).await?.into_iter().map(assignment).collect()
     }
 
@@ -162,7 +162,7 @@ impl Store {
 
     /// The last positions of the panic switch, the last one first.
     pub async fn panics(&self, limit: u32) -> Result<Vec<StoredPanic>, StoreError> {
-        let mut connection = self.readers.acquire().await?;
+        let mut connection = self.follower.acquire().await?;
         let position =
             |PanicRow { mode, reason, message, set_at, set_by }| StoredPanic { mode, reason, message, set_at, set_by };
         Ok(sql::panics::latest(&mut connection.sql(), limit).await?.into_iter().map(position).collect())

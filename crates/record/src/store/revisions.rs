@@ -57,7 +57,7 @@ impl Store {
 
     /// How often each topic was changed so far. Cheap.
     pub async fn revisions(&self) -> Result<Revisions, StoreError> {
-        let mut connection = self.readers.acquire().await?;
+        let mut connection = self.follower.acquire().await?;
         let rows = sql::revisions::all(&mut connection.sql()).await?;
         let known = |name: &str| Topic::ALL.into_iter().find(|topic| topic.name() == name);
         Ok(Revisions(rows.iter().filter_map(|(name, number)| Some((known(name)?, unsigned(*number)))).collect()))
@@ -70,6 +70,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::database::DatabaseOptions;
     use crate::store::{StoredAssignment, StoredPanic, StoredPolicy};
     use crate::testing::{Db, recorder_on, second};
 
@@ -156,5 +157,24 @@ mod tests {
         // Kept late: the database was away where it was given.
         store.set_panic(&panic("off", 5)).await.unwrap();
         assert_eq!(store.panic().await.unwrap().unwrap().mode, "traffic");
+    }
+
+    #[rstest]
+    #[tokio::test]
+    async fn what_others_change_is_seen_beside_slow_queries(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
+        let (_home, recorder) = recorder_on(db).await;
+        let store = recorder.store();
+        store.set_panic(&panic("traffic", 1)).await.unwrap();
+        let mut busy = Vec::new();
+        for _ in 0..DatabaseOptions::default().pool_size {
+            busy.push(store.readers().acquire().await.unwrap());
+        }
+        assert_eq!(numbers(store).await, [0, 0, 1, 0, 0]);
+        assert_eq!(store.panic().await.unwrap().unwrap().mode, "traffic");
+        assert!(store.current_policy().await.unwrap().is_none());
+        assert!(store.assignments().await.unwrap().is_empty());
+        assert!(store.client_keys().await.unwrap().is_empty());
+        assert!(store.settings().await.unwrap().is_empty());
+        drop(busy);
     }
 }

@@ -21,7 +21,7 @@ pub struct StoredSetting {
 impl Store {
     /// All that were set, by name.
     pub async fn settings(&self) -> Result<Vec<StoredSetting>, StoreError> {
-        let mut connection = self.readers.acquire().await?;
+        let mut connection = self.follower.acquire().await?;
         let rows = sql::settings::all(&mut connection.sql()).await?;
         let setting = |(name, value, set_at, set_by)| StoredSetting { name, value, set_at, set_by };
         Ok(rows.into_iter().map(setting).collect())

@@ -5,6 +5,7 @@ use std::path::Path;
 use bytes::Bytes;
 use luthien_record::model::{Evaluation, Status, TransactionId};
 use luthien_wire::Dialect;
+use serde_json::json;
 use uuid::Uuid;
 
 use super::*;
@@ -49,6 +50,7 @@ fn outline(session: &str, reason: &str) -> Outline {
 
 fn told(kind: Kind, about: About, data: Value) -> Value {
     let notice = Notice { kind, at: at(12), text: "words".to_owned(), about, data };
+    let notice = crate::notify::bounds::bounded(notice, &Redactor::default());
     let letter = letter(notice, "the-id".to_owned(), "http://gateway:8000", &Redactor::default());
     assert_eq!((letter.id.as_str(), letter.kind), ("the-id", kind.name()));
     serde_json::from_slice(&letter.body).unwrap()
