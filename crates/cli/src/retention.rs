@@ -84,7 +84,8 @@ async fn tell(retention: &Retention, json: bool) -> Result<(), Failure> {
 fn in_words(rule: &Rule, archive: Option<&str>, standing: &Standing, zone: &TimeZone) -> String {
     let mut out = String::new();
     let oldest = standing.oldest.map(|at| format!(", the oldest from {}", when::minute(at, zone))).unwrap_or_default();
-    let _ = writeln!(out, "{}, {} in use{oldest}", count(standing.transactions, "transaction"), bytes(standing.bytes));
+    let in_use = standing.bytes.map(|count| format!(", {} in use", bytes(count))).unwrap_or_default();
+    let _ = writeln!(out, "{}{in_use}{oldest}", count(standing.transactions, "transaction"));
     match rule.max_age {
         Some(age) => {
             let go = if standing.too_old == 1 { "goes" } else { "go" };
@@ -94,6 +95,13 @@ fn in_words(rule: &Rule, archive: Option<&str>, standing: &Standing, zone: &Time
         None => out.push_str("No age removes any (CONVERSATION_RETENTION_DAYS is not set)\n"),
     }
     match rule.max_bytes {
+        Some(most) if standing.bytes.is_none() => {
+            let _ = writeln!(
+                out,
+                "More than {}: not known, the size could not be measured (the log says why)",
+                bytes(most)
+            );
+        }
         Some(most) => {
             let _ = writeln!(out, "More than {}: {} go, the oldest first", bytes(most), bytes(standing.too_many));
         }
@@ -151,7 +159,7 @@ mod tests {
             transactions: 12,
             oldest: Some("2026-11-20T14:05:09Z".parse().unwrap()),
             too_old: 3,
-            bytes: 3 << 19,
+            bytes: Some(3 << 19),
             too_many: 0,
             running: true,
             last: None,

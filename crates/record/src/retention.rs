@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::archive::{Archive, ArchiveError};
-use crate::sql;
+use crate::sql::{self, Kind};
 use crate::store::{Store, StoreError};
 
 mod batches;
@@ -58,10 +58,10 @@ pub struct Report {
     pub files: u64,
     /// Transactions that stay because they could not be read to be archived.
     pub unreadable: u64,
-    /// Bytes in use before.
-    pub bytes_before: u64,
-    /// Bytes in use now.
-    pub bytes_after: u64,
+    /// Bytes in use before; none where they were not measured (on PostgreSQL that is done for a rule about them), or could not be.
+    pub bytes_before: Option<u64>,
+    /// Bytes in use now; none as before.
+    pub bytes_after: Option<u64>,
 }
 
 /// How the record stands.
@@ -73,8 +73,8 @@ pub struct Standing {
     pub oldest: Option<Timestamp>,
     /// How many are too old.
     pub too_old: u64,
-    /// Bytes in use.
-    pub bytes: u64,
+    /// Bytes in use; none where they were not measured (on PostgreSQL that is done for a rule about them), or could not be.
+    pub bytes: Option<u64>,
     /// How many of them are too many.
     pub too_many: u64,
     /// Somebody removes now.
@@ -112,6 +112,7 @@ impl From<sqlx::Error> for RetentionError {
 impl Retention {
     /// How the record stands, and what a run would remove.
     pub async fn standing(&self) -> Result<Standing, StoreError> {
+        let bytes = or_unknown(self.size(None).await);
         let mut connection = self.store.readers().acquire().await?;
         let mut sql = connection.sql();
         let now = (self.now)();
@@ -120,14 +121,13 @@ impl Retention {
             Some(before) => sql::retention::count(&mut sql, Some(before)).await?.0,
             None => 0,
         };
-        let bytes = unsigned(sql::retention::size(&mut sql).await?);
         let state = sql::retention::state(&mut sql).await?;
         Ok(Standing {
             transactions: unsigned(transactions),
             oldest,
             too_old: unsigned(too_old),
             bytes,
-            too_many: self.rule.max_bytes.map_or(0, |most| bytes.saturating_sub(most)),
+            too_many: self.rule.max_bytes.zip(bytes).map_or(0, |(most, bytes)| bytes.saturating_sub(most)),
             running: state.held_until.is_some_and(|until| until >= now),
             last: state.ended_at.zip(state.outcome),
         })
@@ -158,6 +158,32 @@ impl Retention {
     pub async fn shrink(&self) -> Result<bool, StoreError> {
         let mut connection = self.store.editor().acquire().await?;
         Ok(sql::retention::shrink(&mut connection.sql()).await?)
+    }
+
+    /// How many bytes are in use, if that is to be known. It takes a while on a large record: the run that asks goes on holding the
+    /// work.
+    async fn size(&self, run: Option<Uuid>) -> Result<Option<u64>, RetentionError> {
+        let mut connection = self.store.readers().acquire().await?;
+        let mut sql = connection.sql();
+        if sql.kind() == Kind::Postgres && self.rule.max_bytes.is_none() {
+            return Ok(None);
+        }
+        let mut bytes = 0;
+        for part in sql::retention::size(&mut sql).await? {
+            bytes += sql.number(part).await?;
+            if let Some(run) = run {
+                self.still(run).await?;
+            }
+        }
+        Ok(Some(unsigned(bytes)))
+    }
+
+    /// Goes on holding the work.
+    async fn still(&self, run: Uuid) -> Result<(), RetentionError> {
+        self.hold(run).await.map_err(|error| match error {
+            RetentionError::Busy(_) => RetentionError::Lost,
+            other => other,
+        })
     }
 
     /// Takes the work, or keeps it.
@@ -198,8 +224,12 @@ impl Report {
             0 => String::new(),
             some => format!("; {some} stay because they could not be read to be archived"),
         };
+        let in_use = match (bytes_before, bytes_after) {
+            (Some(before), Some(after)) => format!("{before} bytes in use before and {after} after"),
+            _ => "bytes in use not measured".into(),
+        };
         format!(
-            "removed {} and {}, archived {}, {bytes_before} bytes in use before and {bytes_after} after{stay}",
+            "removed {} and {}, archived {}, {in_use}{stay}",
             count(*transactions, "transaction"),
             count(*sessions, "whole session"),
             count(*files, "file"),
@@ -213,6 +243,14 @@ fn count(number: u64, what: &str) -> String {
 
 fn later(time: Timestamp, by: SignedDuration) -> Timestamp {
     time.checked_add(by).unwrap_or(Timestamp::MAX)
+}
+
+/// What was measured; where that failed, the log says why.
+fn or_unknown(measured: Result<Option<u64>, RetentionError>) -> Option<u64> {
+    measured.unwrap_or_else(|error| {
+        tracing::warn!(%error, "the size of the record could not be measured");
+        None
+    })
 }
 
 fn unsigned(number: i64) -> u64 {

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use sqlx::error::BoxDynError;
 
 use super::cell::Kind;
+use crate::database::migrations;
 use crate::sql::{self, Query, Sql};
 
 /// The schema's own, and who is at work on the other one.
@@ -101,10 +102,15 @@ async fn by_name(sql: &mut Sql<'_>) -> Result<Vec<Table>, sqlx::Error> {
             ORDER BY c.table_name COLLATE \"C\", c.ordinal_position"
         }
     };
+    // A schema on a server may hold other applications' tables too.
+    let ours = match sql.kind() {
+        sql::Kind::Sqlite => None,
+        sql::Kind::Postgres => Some(migrations::tables()),
+    };
     let mut tables: Vec<Table> = Vec::new();
     for row in sql.all(Query::new(columns)).await? {
         let (table, name): (String, String) = (row.get(0)?, row.get(1)?);
-        if LEFT_OUT.contains(&table.as_str()) {
+        if LEFT_OUT.contains(&table.as_str()) || ours.as_ref().is_some_and(|ours| !ours.contains(&table)) {
             continue;
         }
         let kind = match sql.kind() {

@@ -252,3 +252,26 @@ async fn every_table_is_in_a_backup(#[values(Db::Sqlite, Db::Postgres)] db: Db) 
     assert!(expected.iter().all(|name| names.contains(name)), "{names:?}");
     assert!(["record_state", "_sqlx_migrations", "words"].iter().all(|name| !names.contains(name)), "{names:?}");
 }
+
+#[tokio::test]
+async fn other_tables_in_the_schema_are_neither_kept_nor_in_the_way() {
+    let (home, recorder) = filled(Db::Postgres).await;
+    let other = Home::new(Db::Postgres);
+    Recorder::open(other.config()).await.expect("a recorder").shutdown(Duration::from_secs(10)).await;
+    for home in [&home, &other] {
+        let database = Database::parse(&home.config().database, home.config().options).expect("a database");
+        let mut connection = database.connect_bare().await.expect("a connection");
+        for theirs in ["CREATE TABLE shops (id inet PRIMARY KEY, place point)", "INSERT INTO shops VALUES ('::1')"] {
+            connection.sql().run(Query::new(theirs)).await.expect("theirs");
+        }
+        connection.close().await.expect("closed");
+    }
+    let path = home.folder.path().join("a.backup");
+    let header = backed_up(&home, about(), &path).await;
+    assert!(header.tables.iter().all(|table| table.name != "shops"));
+    assert_eq!(restored(&other, &path, false).await.expect("restored").kept, None);
+    let again = Recorder::open(other.config()).await.expect("a recorder");
+    assert_eq!(all(&again).await, all(&recorder).await);
+    let mut connection = again.store().readers().acquire().await.expect("a connection");
+    assert_eq!(connection.sql().number(Query::new("SELECT COUNT(*) FROM shops")).await.expect("theirs"), 1);
+}

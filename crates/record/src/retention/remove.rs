@@ -6,7 +6,7 @@ use jiff::tz::TimeZone;
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use super::{HOLD, ORPHANS, Report, Retention, RetentionError, batches, unsigned};
+use super::{HOLD, ORPHANS, Report, Retention, RetentionError, batches, or_unknown, unsigned};
 use crate::archive::{Archive, ArchiveError, Archived, Part};
 use crate::sql;
 use crate::sql::deletion::Doomed;
@@ -43,7 +43,7 @@ impl<'r> Removal<'r> {
     pub(super) async fn all(&mut self) -> Result<(), RetentionError> {
         // What an earlier run left.
         batches::collect(&self.retention.store).await?;
-        self.report.bytes_before = self.size().await?;
+        self.report.bytes_before = or_unknown(self.size().await);
         self.report.bytes_after = self.report.bytes_before;
         let now = (self.retention.now)();
         if let Some(before) = self.retention.rule.before(now) {
@@ -55,29 +55,36 @@ impl<'r> Removal<'r> {
                 self.remove(chunk).await?;
             }
         }
-        self.shrink().await?;
         let mut work = self.retention.store.editor().begin().await?;
         let orphans = now.checked_sub(ORPHANS).unwrap_or(now);
         sql::retention::drop_orphans(&mut work.sql(), orphans).await?;
         work.commit().await?;
-        Ok(())
+        self.shrink().await
     }
 
-    /// Removes the oldest until the size is right.
+    /// Removes the oldest until the size is right. It is measured anew after every share, not after every chunk.
     async fn shrink(&mut self) -> Result<(), RetentionError> {
         loop {
-            let bytes = self.size().await?;
-            self.report.bytes_after = bytes;
-            let Some(most) = self.retention.rule.max_bytes.filter(|most| bytes > *most) else { return Ok(()) };
+            let measured = self.size().await;
+            let Some(most) = self.retention.rule.max_bytes else {
+                self.report.bytes_after = or_unknown(measured);
+                return Ok(());
+            };
+            self.report.bytes_after = None;
+            self.report.bytes_after = measured?;
+            let Some(bytes) = self.report.bytes_after.filter(|bytes| *bytes > most) else { return Ok(()) };
             let count = self.count().await?;
             // By a half of what the average says, so that hardly more goes than has to.
             let share = u128::from(count) * u128::from(bytes - most) / u128::from(bytes.max(1)) / 2;
-            let some = usize::try_from(share).unwrap_or(AT_ONCE).clamp(1, AT_ONCE);
-            let chunk = self.oldest(None, some).await?;
-            if chunk.is_empty() {
-                return Ok(());
+            let mut share = usize::try_from(share).unwrap_or(usize::MAX).max(1);
+            while share > 0 {
+                let chunk = self.oldest(None, share.min(AT_ONCE)).await?;
+                if chunk.is_empty() {
+                    return Ok(());
+                }
+                share -= chunk.len().min(share);
+                self.remove(chunk).await?;
             }
-            self.remove(chunk).await?;
         }
     }
 
@@ -89,9 +96,8 @@ impl<'r> Removal<'r> {
         Ok(chunk)
     }
 
-    async fn size(&self) -> Result<u64, RetentionError> {
-        let mut connection = self.retention.store.readers().acquire().await?;
-        Ok(unsigned(sql::retention::size(&mut connection.sql()).await?))
+    async fn size(&self) -> Result<Option<u64>, RetentionError> {
+        self.retention.size(Some(self.run)).await
     }
 
     async fn count(&self) -> Result<u64, RetentionError> {
@@ -165,10 +171,7 @@ impl<'r> Removal<'r> {
     }
 
     async fn still_ours(&self) -> Result<(), RetentionError> {
-        self.retention.hold(self.run).await.map_err(|error| match error {
-            RetentionError::Busy(_) => RetentionError::Lost,
-            other => other,
-        })
+        self.retention.still(self.run).await
     }
 }
 

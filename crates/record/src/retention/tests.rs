@@ -200,17 +200,49 @@ async fn size_takes_the_oldest_until_enough_is_free(#[values(Db::Sqlite, Db::Pos
         answered(&recorder, begun, b"").finish(end(day * 86_400));
     }
     recorder.settled().await;
-    let keeper = retention(&recorder, Rule::default());
-    let bytes = keeper.standing().await.expect("a standing").bytes;
+    let keeper = retention(&recorder, Rule { max_age: None, max_bytes: Some(u64::MAX) });
+    let bytes = keeper.standing().await.expect("a standing").bytes.expect("measured");
     // Each takes some 20 kB.
     let rule = Rule { max_age: None, max_bytes: Some(bytes - 50_000) };
     let keeper = Retention { rule, ..keeper };
     assert_eq!(keeper.standing().await.expect("a standing").too_many, 50_000);
     let report = keeper.run(run(1)).await.expect("a run");
-    assert_eq!((report.bytes_before, report.bytes_after <= bytes - 50_000), (bytes, true));
+    assert_eq!(report.bytes_before, Some(bytes));
+    assert!(report.bytes_after.expect("measured") <= bytes - 50_000);
     assert_eq!((report.transactions, report.sessions), (3, 3));
     assert!(stored(&recorder, 3).await.is_none() && stored(&recorder, 4).await.is_some());
     assert_eq!(keeper.run(run(2)).await.expect("a run").transactions, 0);
+}
+
+#[tokio::test]
+async fn without_a_rule_about_the_size_a_server_is_not_asked_for_it() {
+    let (_home, recorder) = recorder_on(Db::Postgres).await;
+    record(&recorder, 1, "a", "words").await;
+    let keeper = retention(&recorder, older_than(5));
+    assert_eq!(keeper.standing().await.expect("a standing").bytes, None);
+    let report = keeper.run(run(1)).await.expect("a run");
+    assert_eq!((report.transactions, report.bytes_before, report.bytes_after), (1, None, None));
+    assert!(report.in_words().ends_with("bytes in use not measured"), "{}", report.in_words());
+}
+
+#[tokio::test]
+async fn the_size_is_that_of_all_stretches_together() {
+    let (_home, recorder) = recorder_on(Db::Postgres).await;
+    for day in 1..=9 {
+        record(&recorder, day, &format!("s{day}"), &format!("words of {day} ")).await;
+    }
+    let mut connection = recorder.store().readers().acquire().await.expect("a connection");
+    let mut sql = connection.sql();
+    let mut bytes = 0;
+    for part in sql::retention::size(&mut sql).await.expect("parts") {
+        bytes += sql.number(part).await.expect("a number");
+    }
+    let mut whole = 0;
+    for (table, held) in sql::retention::HELD {
+        let all = format!("SELECT CAST(SUM({held}) AS BIGINT) FROM {table}");
+        whole += sql.number(Query::new(all)).await.expect("a number");
+    }
+    assert_eq!(bytes, whole);
 }
 
 #[tokio::test]
@@ -226,7 +258,7 @@ async fn a_file_becomes_smaller_when_that_is_asked_for() {
     let size = || std::fs::metadata(home.folder.path().join("luthien.db")).expect("a file").len();
     assert!(keeper.shrink().await.expect("shrunk"));
     let small = size();
-    assert_eq!(small, keeper.standing().await.expect("a standing").bytes);
+    assert_eq!(Some(small), keeper.standing().await.expect("a standing").bytes);
     let (_home, recorder) = recorder_on(Db::Postgres).await;
     assert!(!retention(&recorder, Rule::default()).shrink().await.expect("left alone"));
 }

@@ -45,25 +45,49 @@ pub(crate) async fn count(
     Ok((row.get(0)?, row.get(1)?))
 }
 
-/// How many bytes of the database are in use. In SQLite: its pages but the free ones. In PostgreSQL, whose tables do not become
-/// smaller by deleting: the stored values, with something for each row, without indexes.
-pub(crate) async fn size(sql: &mut Sql<'_>) -> Result<i64, sqlx::Error> {
-    sql.number(Query::new(match sql.kind() {
-        Kind::Sqlite => {
+/// So many pages of a table are summed up by one statement: 128 MiB with the usual pages.
+const PAGES: i64 = if cfg!(test) { 1 } else { 16_384 };
+
+/// What a table of PostgreSQL holds in its rows.
+pub(crate) const HELD: [(&str, &str); 3] = [
+    ("contents", "octet_length(data) + 80"),
+    ("nodes", "COALESCE(octet_length(data), 0) + 160"),
+    (
+        "transactions",
+        "octet_length(request) + COALESCE(octet_length(edited_request), 0)
+            + COALESCE(octet_length(upstream_request), 0) + COALESCE(octet_length(upstream_response), 0)
+            + COALESCE(octet_length(client_response), 0) + COALESCE(octet_length(upstream_headers), 0)
+            + COALESCE(octet_length(decisions), 0) + COALESCE(octet_length(events), 0) + 400",
+    ),
+];
+
+/// The statements whose numbers together say how many bytes of the database are in use. In SQLite one: its pages but the free ones.
+/// In PostgreSQL, whose tables do not become smaller by deleting, the stored values, with something for each row, without indexes:
+/// each statement reads a stretch of a table's pages, so that none takes long however large the record is.
+pub(crate) async fn size(sql: &mut Sql<'_>) -> Result<Vec<Query>, sqlx::Error> {
+    if sql.kind() == Kind::Sqlite {
+        return Ok(vec![Query::new(
             "SELECT (page_count - freelist_count) * page_size
-            FROM pragma_page_count(), pragma_freelist_count(), pragma_page_size()"
+            FROM pragma_page_count(), pragma_freelist_count(), pragma_page_size()",
+        )]);
+    }
+    let mut parts = Vec::new();
+    for (table, held) in HELD {
+        let pages = sql.number(Query::new(format!(
+            "SELECT pg_relation_size(CAST('{table}' AS regclass)) / CAST(current_setting('block_size') AS BIGINT)"
+        )));
+        let pages = pages.await?;
+        let mut from = 0;
+        while from < pages {
+            let to = from + PAGES;
+            parts.push(Query::new(format!(
+                "SELECT CAST(COALESCE(SUM({held}), 0) AS BIGINT) FROM {table}
+                WHERE ctid >= CAST('({from},0)' AS tid) AND ctid < CAST('({to},0)' AS tid)"
+            )));
+            from = to;
         }
-        Kind::Postgres => {
-            "SELECT CAST((SELECT COALESCE(SUM(octet_length(data) + 80), 0) FROM contents)
-                + (SELECT COALESCE(SUM(COALESCE(octet_length(data), 0) + 160), 0) FROM nodes)
-                + (SELECT COALESCE(SUM(octet_length(request) + COALESCE(octet_length(edited_request), 0)
-                    + COALESCE(octet_length(upstream_request), 0) + COALESCE(octet_length(upstream_response), 0)
-                    + COALESCE(octet_length(client_response), 0) + COALESCE(octet_length(upstream_headers), 0)
-                    + COALESCE(octet_length(decisions), 0) + COALESCE(octet_length(events), 0) + 400), 0)
-                    FROM transactions) AS BIGINT)"
-        }
-    }))
-    .await
+    }
+    Ok(parts)
 }
 
 /// How the last run ended, and who is at it now.
