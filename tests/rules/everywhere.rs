@@ -65,7 +65,7 @@ impl Everywhere {
         let Some(database) = &self.database else { return };
         let query = |sql: &str| database.query(sql).expect("rows");
         let tables = query("SELECT tablename FROM pg_tables WHERE schemaname = current_schema()");
-        let digits: String = word.bytes().map(|byte| format!("{byte:02x}")).collect();
+        let digits = word.bytes().fold(String::new(), |digits, byte| digits + &format!("{byte:02x}"));
         let mut found = 0;
         for table in tables.lines() {
             let rows = |what: &str| query(&format!("SELECT t FROM {table} t WHERE t::text ~ '{what}' LIMIT 3"));

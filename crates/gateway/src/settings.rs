@@ -153,7 +153,7 @@ definition::settings! {
     /// The record's database: `sqlite://` and a path, or `postgres://user:password@host/database` (with `?sslmode=require` where the
     /// network is not trusted). Without it, `luthien.db` in the data folder.
     database_url: Option<SecretString> = "", at "recording.database_url", env ["DATABASE_URL"];
-    /// Connections to the database for queries. What is written has two more.
+    /// Connections to the database for queries. What is written has two more, and what follows changes one.
     database_pool_size: u16 = "8", at "recording.database_pool_size", env ["DATABASE_POOL_SIZE"], from "1" to "1000";
     /// How long a connection to the database may take to be made, or to come free.
     database_connect_timeout: Duration = "10s", at "recording.database_connect_timeout", env ["DATABASE_CONNECT_TIMEOUT"], from "1s" to "5m";
