@@ -195,7 +195,7 @@ async fn session_of(
     Ok(found.map(|(session, key)| (key, session)))
 }
 
-fn shown(assigned: &Assigned, now: Timestamp) -> Value {
+pub(super) fn shown(assigned: &Assigned, now: Timestamp) -> Value {
     json!({
         "id": (assigned.id != 0).then_some(assigned.id),
         "scope": assigned.scope.as_json(),

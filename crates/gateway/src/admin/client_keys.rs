@@ -1,22 +1,26 @@
 //! The keys that clients are given: made, listed, revoked.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use jiff::Timestamp;
+use luthien_policy::catalogue::{PolicySpec, Problem, ProblemKind};
 use luthien_record::store::StoredClientKey;
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::AdminState;
-use super::error::ApiError;
+use super::error::{ApiError, Field};
 use super::form::Form;
 use super::params::{self, Params};
+use super::{AdminState, assignments};
 use crate::client_keys::{KeyLimits, NewKey};
-use crate::scopes::key_text;
+use crate::policy_state::{NewAssignment, SetError};
+use crate::scopes::{Assigned, How, Scope, key_text};
 
 /// Longer names are none, in characters.
 const LONGEST: usize = 200;
@@ -58,8 +62,8 @@ pub(super) async fn create(State(state): State<AdminState>, body: Body) -> Resul
         }
     };
     let now = state.policies.now();
-    let (expires_at, by) = (form.end(now), form.by("created_by"));
-    form.only(&["name", "limits", "expires_at", "for", "created_by"]);
+    let (expires_at, by, policy) = (form.end(now), form.by("created_by"), form.spec_in("policy"));
+    form.only(&["name", "limits", "expires_at", "for", "created_by", "policy"]);
     form.finish()?;
     let new = NewKey { name, limits, expires_at, by };
     let id = state.policies.clock().transaction_id().0;
@@ -67,7 +71,15 @@ pub(super) async fn create(State(state): State<AdminState>, body: Body) -> Resul
         tracing::error!(%error, "no key can be made: the system gives no random numbers");
         ApiError::Busy("the system gives no random numbers now".to_owned())
     })?;
-    state.recorder.store().add_client_key(&stored).await?;
+    // The policy first: no key is ever without the one that it was made with.
+    let assigned = match policy {
+        Some(spec) => Some(assign(&state, &stored, spec).await?),
+        None => None,
+    };
+    if let Err(error) = state.recorder.store().add_client_key(&stored).await {
+        take_back(&state, assigned.as_deref()).await;
+        return Err(error.into());
+    }
     // It is kept: whoever made it must see it, and what follows the database takes it over.
     if let Err(error) = state.changed_client_keys().await {
         tracing::warn!(%error, id = %stored.id, "a new client key is not in force at once");
@@ -76,8 +88,44 @@ pub(super) async fn create(State(state): State<AdminState>, body: Body) -> Resul
     let mut answer = shown(&stored, now);
     if let Some(answer) = answer.as_object_mut() {
         answer.insert("api_key".to_owned(), secret.expose_secret().into());
+        if let Some(assigned) = assigned {
+            answer.insert("assignment".to_owned(), assignments::shown(&assigned, now));
+        }
     }
     Ok((StatusCode::CREATED, Json(answer)))
+}
+
+/// Puts a policy in force for a key, for as long as the key holds.
+async fn assign(state: &AdminState, key: &StoredClientKey, spec: PolicySpec) -> Result<Arc<Assigned>, ApiError> {
+    let (scope, by) = (Scope::Key(key.caller), key.created_by.clone());
+    let new = NewAssignment { scope, spec, how: How::Replace, expires_at: key.expires_at, by };
+    state.policies.assign(new).await.map_err(|error| match error {
+        SetError::Refused(error) => ApiError::Unprocessable(error.problems.iter().map(in_policy).collect()),
+        SetError::NotKept(error) => ApiError::Record(error),
+        error @ (SetError::Busy | SetError::TimedOut) => ApiError::Busy(error.to_string()),
+        error @ (SetError::Unusable(_) | SetError::TooMany(_)) => ApiError::Conflict(error.to_string()),
+    })
+}
+
+/// What is wrong with a policy, as a field of the body.
+fn in_policy(problem: &Problem) -> Field {
+    let mut field = Field::body("policy", "value_error", problem.msg.clone());
+    // The class of the policy itself; that of one inside it is a part of the configuration.
+    if problem.kind == ProblemKind::UnknownClass && problem.loc.len() == 1 {
+        field.loc.push("policy_class_ref".to_owned());
+    } else {
+        field.loc.push("config".to_owned());
+        field.loc.extend(problem.loc.iter().cloned());
+    }
+    field
+}
+
+/// Ends the assignment of a key that was not kept.
+async fn take_back(state: &AdminState, assigned: Option<&Assigned>) {
+    let Some(assigned) = assigned else { return };
+    if let Err(error) = state.policies.end_assignment(assigned.id, &assigned.set_by).await {
+        tracing::warn!(%error, assignment = assigned.id, "the policy of a key that was not kept stays assigned; nobody has the key");
+    }
 }
 
 /// `DELETE /api/admin/client-keys/{id}`

@@ -79,16 +79,25 @@ fn shown(definition: &Definition, settings: &Settings) -> Value {
         // Of a secret only whether there is one.
         "value": match origin {
             Some(origin) if sensitive => json!((origin.source != crate::settings::Source::Default).then_some("***")),
-            Some(origin) => json!(origin.text),
+            Some(origin) => origin.text.as_deref().map_or(Value::Null, |text| typed(definition.kind, text)),
             None => Value::Null,
         },
         "source": origin.map(|origin| origin.source),
-        "default": (!sensitive).then_some(definition.default),
+        "default": (!sensitive).then(|| typed(definition.kind, definition.default)),
         "db_settable": definition.live,
         "restart_required": !definition.live,
         "sensitive": sensitive,
         "overrides": origin.map(|origin| origin.overrides.clone()).unwrap_or_default(),
     })
+}
+
+/// A number or a switch as JSON has it, nothing where there is none; what else there is as text.
+fn typed(kind: Kind, text: &str) -> Value {
+    match kind {
+        Kind::Number | Kind::Switch if text.is_empty() => Value::Null,
+        Kind::Number | Kind::Switch => serde_json::from_str(text).unwrap_or_else(|_| json!(text)),
+        _ => json!(text),
+    }
 }
 
 fn kind(kind: Kind) -> &'static str {

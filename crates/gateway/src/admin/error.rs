@@ -65,6 +65,12 @@ impl Field {
         Self::at("query", name, kind, msg)
     }
 
+    /// The same in an object of this name in the body.
+    pub(super) fn inside(mut self, name: &str) -> Self {
+        self.loc.insert(1, name.to_owned());
+        self
+    }
+
     fn at(place: &str, name: &str, kind: &'static str, msg: impl Into<String>) -> Self {
         let loc = [place, name].into_iter().filter(|step| !step.is_empty()).map(str::to_owned).collect();
         Self { loc, msg: msg.into(), kind }

@@ -89,6 +89,19 @@ impl<'a> Form<'a> {
         PolicySpec { class, config, mode }
     }
 
+    /// The policy in the object of this name; none if it is not given.
+    pub(super) fn spec_in(&mut self, name: &str) -> Option<PolicySpec> {
+        let Value::Object(members) = self.get(name)? else {
+            self.refuse(name, "dict_type", "must be an object with `policy_class_ref`");
+            return None;
+        };
+        let mut inner = Form::new(members);
+        let spec = inner.spec();
+        inner.only(&["policy_class_ref", "config", "mode"]);
+        self.wrong.extend(inner.wrong.into_iter().map(|field| field.inside(name)));
+        Some(spec)
+    }
+
     /// When it ends: `expires_at`, or `for` from now on.
     pub(super) fn end(&mut self, now: Timestamp) -> Option<Timestamp> {
         let (at, span) = (self.text("expires_at"), self.text("for"));

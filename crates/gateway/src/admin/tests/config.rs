@@ -21,17 +21,33 @@ async fn a_setting_is_changed_while_running_and_taken_back() {
     let fixture = Fixture::new().await;
     let before = fixture.setting("rate_limit_rpm").await;
     let expected = json!({
-        "name": "rate_limit_rpm", "env_var": "RATE_LIMIT_RPM", "category": "limits", "type": "number", "value": "0",
-        "source": "default", "default": "0", "db_settable": true, "restart_required": false, "sensitive": false,
+        "name": "rate_limit_rpm", "env_var": "RATE_LIMIT_RPM", "category": "limits", "type": "number", "value": 0,
+        "source": "default", "default": 0, "db_settable": true, "restart_required": false, "sensitive": false,
         "overrides": [], "description": before["description"],
     });
     assert_eq!(before, expected);
     let changed = fixture.put("rate_limit_rpm", json!({"value": 60, "set_by": "ada"})).await;
     assert_eq!(changed.status, StatusCode::OK);
-    assert_eq!((&changed.json()["value"], &changed.json()["source"]), (&json!("60"), &json!("db")));
+    assert_eq!((&changed.json()["value"], &changed.json()["source"]), (&json!(60), &json!("db")));
     assert_eq!(fixture.state.settings.current().rate_limit_rpm, 60);
     let back = fixture.call(Method::DELETE, "/api/admin/config/rate_limit_rpm", Some(KEY), "").await;
     assert_eq!((back.status, back.json()), (StatusCode::OK, before));
+}
+
+#[tokio::test]
+async fn values_are_as_json_has_them() {
+    let fixture = Fixture::new().await;
+    for (name, kind, value) in [
+        ("trust_user_id_header", "switch", json!(false)),
+        ("port", "number", json!(8000)),
+        ("worker_threads", "number", Value::Null),
+        ("retention_interval", "duration", json!("1h")),
+        ("host", "text", json!("127.0.0.1")),
+    ] {
+        let setting = fixture.setting(name).await;
+        assert_eq!((&setting["type"], &setting["default"]), (&json!(kind), &value), "{name}");
+        assert_eq!(setting["value"], value, "{name}");
+    }
 }
 
 #[tokio::test]
