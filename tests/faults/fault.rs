@@ -21,6 +21,8 @@ pub(crate) enum Fault {
     Slow,
     /// PostgreSQL takes two seconds for every statement that inserts transactions.
     Crawls,
+    /// PostgreSQL stands still in the middle of the first statement that inserts transactions, and in every later one.
+    Stuck,
     /// Redis is shut down.
     RedisStopped,
     /// Redis stands still, its connections open.
@@ -40,7 +42,7 @@ impl Prop {
         match fault {
             Fault::Locked => Self::Sqlite(None),
             Fault::RedisStopped | Fault::RedisPaused => Self::Redis(Box::new(Redis::start().expect("Redis"))),
-            Fault::Stopped | Fault::Killed | Fault::Paused | Fault::Slow | Fault::Crawls => {
+            Fault::Stopped | Fault::Killed | Fault::Paused | Fault::Slow | Fault::Crawls | Fault::Stuck => {
                 let server = Postgres::start().expect("PostgreSQL");
                 let name = server.create_database().expect("a database");
                 Self::Postgres { server: Box::new(server), name }
@@ -66,9 +68,21 @@ impl Prop {
             (Self::Postgres { server, .. }, Fault::Paused) => server.pause().expect("a pause"),
             (Self::Postgres { server, name }, Fault::Slow) => slow(server, name, "ROW"),
             (Self::Postgres { server, name }, Fault::Crawls) => slow(server, name, "STATEMENT"),
+            (Self::Postgres { server, name }, Fault::Stuck) => {
+                server.query(name, STUCK).expect("a gate");
+            }
             (Self::Redis(server), Fault::RedisStopped) => server.stop(Stop::Fast).expect("an end"),
             (Self::Redis(server), Fault::RedisPaused) => server.pause().expect("a pause"),
             (_, fault) => panic!("{fault:?} does not happen to it"),
+        }
+    }
+
+    /// Whether what was let happen keeps an insert from ending now: the lock is still held, or an insert stands at the gate.
+    pub(crate) fn holds_an_insert(&mut self) -> bool {
+        match self {
+            Self::Sqlite(lock) => lock.as_mut().is_some_and(Lock::is_held),
+            Self::Postgres { server, name } => server.query(name, AT_THE_GATE).expect("a number").trim() != "0",
+            Self::Redis(_) => false,
         }
     }
 
@@ -80,6 +94,9 @@ impl Prop {
                 Fault::Paused => server.resume().expect("an end of the pause"),
                 Fault::Slow | Fault::Crawls => {
                     server.query(name, FAST).expect("no trigger");
+                }
+                Fault::Stuck => {
+                    server.query(name, "DELETE FROM gate").expect("an open gate");
                 }
                 _ => server.start_again().expect("the same server"),
             },
@@ -96,6 +113,13 @@ fn slow(server: &Postgres, database: &str, each: &str) {
     let when = format!("BEFORE INSERT ON transactions FOR EACH {each} EXECUTE FUNCTION crawl()");
     server.query(database, &format!("{sleep}; CREATE TRIGGER crawl {when}")).expect("a trigger");
 }
+
+/// An insert goes on once the table `gate` is empty.
+const STUCK: &str = "CREATE TABLE gate (closed boolean); INSERT INTO gate VALUES (true); \
+    CREATE FUNCTION stand() RETURNS trigger LANGUAGE plpgsql AS \
+    'BEGIN WHILE EXISTS (SELECT 1 FROM gate) LOOP PERFORM pg_sleep(0.01); END LOOP; RETURN NEW; END'; \
+    CREATE TRIGGER stand BEFORE INSERT ON transactions FOR EACH STATEMENT EXECUTE FUNCTION stand()";
+const AT_THE_GATE: &str = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND wait_event = 'PgSleep' AND datname = current_database()";
 
 const FAST: &str = "DROP TRIGGER crawl ON transactions";
 
@@ -115,6 +139,12 @@ impl Lock {
         BufReader::new(said).read_line(&mut line).expect("a line");
         assert_eq!(line, "locked\n");
         Self { child, open }
+    }
+}
+
+impl Lock {
+    fn is_held(&mut self) -> bool {
+        self.open.is_some() && self.child.try_wait().expect("a process").is_none()
     }
 }
 

@@ -1,5 +1,6 @@
 //! Database and disk are full or away at once.
 
+use luthien_testkit::Upstream;
 use luthien_testkit::client::post;
 use luthien_wire::Dialect;
 use rstest::rstest;
@@ -62,6 +63,39 @@ async fn what_finds_no_room_is_dropped_and_counted(#[case] fault: Fault) {
     asked += 1;
     until("record", async || (on_record(&rig).await + recorder(&rig, "dropped").await == asked).then_some(())).await;
     rig.stop().await;
+}
+
+#[tokio::test]
+async fn who_wants_to_hear_of_dropped_records_is_told() {
+    let hook = Upstream::start().await.expect("a receiver");
+    let url = format!("{}/hook", hook.base_url());
+    let mut rig =
+        Rig::new(Fault::Locked, &[SMALL, ("WEBHOOK_URL", &url), ("WEBHOOK_EVENTS", "recorder.dropped")]).await;
+    rig.suffer();
+    let mut asked = 0;
+    until("notification", async || {
+        for dialect in DIALECTS.iter().cycle().take(20) {
+            assert_eq!(ask(&rig, asked, *dialect).await.0, 200);
+            asked += 1;
+        }
+        (!hook.requests().is_empty()).then_some(())
+    })
+    .await;
+    let told = until("word of all", async || {
+        let told: Vec<Value> =
+            hook.requests().iter().map(|one| serde_json::from_slice(&one.body).expect("JSON")).collect();
+        let sum: u64 = told.iter().filter_map(|one| one["data"]["dropped"].as_u64()).sum();
+        (sum == recorder(&rig, "dropped").await).then_some(told)
+    })
+    .await;
+    let first = &told[0];
+    assert_eq!((&first["kind"], &first["transaction"]), (&json!("recorder.dropped"), &Value::Null));
+    assert_eq!(first["data"]["dropped"], first["data"]["dropped_since_start"]);
+    let words = format!("{} records were lost: the journal is full or cannot be written", first["data"]["dropped"]);
+    assert_eq!(first["text"], words);
+    rig.mend();
+    rig.stop().await;
+    hook.stop().await;
 }
 
 #[rstest]

@@ -54,6 +54,11 @@ impl Rig {
         self.prop.suffer(self.fault, &self.gateway.data());
     }
 
+    /// Whether an insert cannot end now.
+    pub(crate) fn holds_an_insert(&mut self) -> bool {
+        self.prop.holds_an_insert()
+    }
+
     /// Ends it.
     pub(crate) fn mend(&mut self) {
         self.prop.mend(self.fault);
