@@ -73,7 +73,7 @@ pub(super) struct Piece {
 pub(crate) fn write_new(state: &State, out: &mut Vec<u8>) -> Kept {
     let (pieces, mut kept) = (&state.pieces, state.kept);
     let Some(keepable) = state.keepable() else { return kept };
-    let Keepable { start, sent, response, client, decisions, events, response_headers, heads } = keepable;
+    let Keepable { start, sent, response, client, decisions, events, response_headers, heads, end } = keepable;
     let id = start.id.0;
     if !kept.start {
         with_bodies(out, START, id, &start, &[&start.request]);
@@ -115,7 +115,7 @@ pub(crate) fn write_new(state: &State, out: &mut Vec<u8>) -> Kept {
         frame(out, kind, id, |out| out.extend_from_slice(&client[from..]));
         kept.client = Some(client.len());
     }
-    if let Some(end) = pieces.end.as_ref().filter(|_| !kept.end) {
+    if let Some(end) = end.filter(|_| !kept.end) {
         with_json(out, END, id, end);
         kept.end = true;
     }

@@ -1,9 +1,11 @@
 //! The journal on disk: its records, its segments, its limit.
 
+use super::replay::Recovered;
 use super::*;
+use crate::model::End;
 use crate::recorder::gather::Sent;
 use crate::redact::Redactor;
-use crate::testing::start;
+use crate::testing::{end, start};
 
 fn journal(max_bytes: u64) -> (tempfile::TempDir, Journal) {
     let folder = tempfile::tempdir().expect("a folder");
@@ -161,4 +163,32 @@ fn a_long_stream_does_not_keep_every_segment_of_its_time() {
     journal.release(&long);
     assert_eq!(journal.figures(), (0, 0));
     assert_eq!(segments(folder.path()), Vec::<u64>::new());
+}
+
+#[test]
+fn an_end_waits_for_what_has_not_been_looked_at() {
+    let (folder, _journal) = journal(u64::MAX);
+    let redactor = Redactor::new([("key", r"\bsk-[a-z0-9]{8,}")]).expect("patterns");
+    let gather = Gather::new(start(1, None, "{}"), 0, redactor);
+    let mut records = Vec::new();
+    let mut write = || {
+        let mut state = gather.lock();
+        state.kept = record::write_new(&state, &mut records);
+        state.kept.end
+    };
+    gather.lock().pieces.response.extend_from_slice(b"sk-12345678 and more");
+    gather.redact();
+    // It ends when the journal has begun to look.
+    gather.lock().pieces.end = Some(End { error: Some("with sk-abcdefgh9".into()), ..end(1) });
+    assert!(!write());
+    gather.redact();
+    assert!(write());
+
+    let path = folder.path().join("0000000000000000.journal");
+    fs::write(&path, records).expect("written");
+    let read: Vec<_> = replay::Replay::new([path]).collect();
+    let [Recovered::Transaction(pieces)] = &read[..] else { panic!("one transaction: {read:?}") };
+    assert_eq!(pieces.response, b"[redacted] and more");
+    let error = pieces.end.as_ref().and_then(|end| end.error.as_deref());
+    assert_eq!(error, Some("with [redacted]"));
 }

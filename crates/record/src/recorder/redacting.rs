@@ -62,6 +62,8 @@ pub(crate) struct Keepable<'a> {
     pub(crate) events: Vec<Event>,
     pub(crate) response_headers: Headers,
     pub(crate) heads: Option<Box<RawHeads>>,
+    /// Comes last: whoever reads the journal takes nothing that follows it.
+    pub(crate) end: Option<&'a End>,
 }
 
 /// What is to be looked at.
@@ -101,7 +103,8 @@ impl State {
         let (mut response_headers, mut heads) = (pieces.response_headers.clone(), pieces.heads.clone());
         if redacting.is_done() {
             let (response, client) = (&pieces.response[..], pieces.client.as_deref());
-            return Some(Keepable { start, sent, response, client, decisions, events, response_headers, heads });
+            let end = pieces.end.as_ref();
+            return Some(Keepable { start, sent, response, client, decisions, events, response_headers, heads, end });
         }
         let redactor = &redacting.redactor;
         let (_, request) = redacting.request.as_ref().filter(|(raw, _)| is_same(raw, &pieces.start.request))?;
@@ -115,7 +118,8 @@ impl State {
         }
         let response = &redacting.response.redacted[..];
         let client = pieces.client.as_ref().map(|_| &redacting.client.redacted[..]);
-        Some(Keepable { start, sent, response, client, decisions, events, response_headers, heads })
+        // It may have ended while it was looked at: the rest of its bodies has not been, and the end waits for that.
+        Some(Keepable { start, sent, response, client, decisions, events, response_headers, heads, end: None })
     }
 
     /// Redacts a transaction that has ended. What the journal has stays as it is.
