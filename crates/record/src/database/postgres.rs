@@ -13,6 +13,9 @@ use crate::recorder::OpenError;
 /// How long changes of the schema may take, on a large record.
 const MIGRATING: Duration = Duration::from_hours(1);
 
+/// How long a connection that goes back to its pool may take to answer.
+const RELEASING: Duration = Duration::from_secs(5);
+
 /// A database on a server.
 #[derive(Clone, Debug)]
 pub(super) struct Server {
@@ -57,7 +60,8 @@ impl Server {
         }
         timeout(MIGRATING, migrations::of_postgres(&mut connection, &self.shown, migrate)).await.map_err(late)??;
         // What nobody waits for any more would go on waiting for locks, once more with every attempt.
-        let limit = format!("SET statement_timeout = {}", self.limit());
+        let limits: Vec<_> = self.limits().map(|(name, value)| format!("SET {name} = {value}")).into();
+        let limit = limits.join("; ");
         let limited = timeout(self.options.connect_timeout, connection.execute(AssertSqlSafe(limit)));
         limited.await.map_err(late)?.map_err(|error| self.failed(error))?;
         Ok(connection)
@@ -78,17 +82,32 @@ impl Server {
     fn pool(&self, size: u32) -> PgPool {
         let pool = PgPoolOptions::new().max_connections(size).acquire_timeout(self.options.connect_timeout);
         let pool = pool.after_connect(|connection, _| Box::pin(look_in_own_schema(connection)));
+        // Before it takes a connection back the pool waits for an answer, without end if the server has vanished.
+        let pool = pool.after_release(|connection, _| {
+            Box::pin(async {
+                let late = |_| sqlx::Error::Io(std::io::ErrorKind::TimedOut.into());
+                timeout(RELEASING, connection.ping()).await.map_err(late)?.map(|()| true)
+            })
+        });
         // The server ends what nobody waits for any more.
-        pool.connect_lazy_with(self.connect.clone().options([("statement_timeout", self.limit().to_string())]))
+        pool.connect_lazy_with(self.connect.clone().options(self.limits()))
     }
 
     fn failed(&self, source: sqlx::Error) -> OpenError {
         OpenError::Database { url: self.shown.clone(), source }
     }
 
-    /// How long the server may work on a statement, in milliseconds.
-    fn limit(&self) -> u128 {
-        self.options.query_timeout.as_millis()
+    /// How long the server works on a statement and waits for the next one of a transaction, in milliseconds, and when it finds
+    /// out that a gateway's machine has vanished, in seconds: what that one had locked is to be free again soon.
+    fn limits(&self) -> [(&'static str, u128); 5] {
+        let within = self.options.query_timeout.as_millis();
+        [
+            ("statement_timeout", within),
+            ("idle_in_transaction_session_timeout", within),
+            ("tcp_keepalives_idle", 30),
+            ("tcp_keepalives_interval", 10),
+            ("tcp_keepalives_count", 3),
+        ]
     }
 }
 
@@ -133,6 +152,25 @@ fn without_password(url: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::database::Database;
+    use crate::sql::Query;
+    use crate::testing::{Db, Home};
+
+    #[tokio::test]
+    async fn the_server_ends_what_nobody_waits_for() {
+        let home = Home::new(Db::Postgres);
+        let options = DatabaseOptions { query_timeout: Duration::from_secs(7), ..DatabaseOptions::default() };
+        let database = Database::parse(&home.config().database, options).expect("a database");
+        let mut writer = database.connect(true).await.expect("a connection");
+        let pool = database.readers();
+        let mut reader = pool.acquire().await.expect("a connection");
+        for limit in ["statement_timeout", "idle_in_transaction_session_timeout"] {
+            for mut sql in [writer.sql(), reader.sql()] {
+                let row = sql.one(Query::new(format!("SHOW {limit}"))).await.expect("read").expect("a row");
+                assert_eq!(row.get::<String>(0).expect("a text"), "7s", "{limit}");
+            }
+        }
+    }
 
     #[test]
     fn a_password_is_not_shown() {

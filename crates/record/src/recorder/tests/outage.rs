@@ -187,8 +187,10 @@ async fn a_table_that_others_lock_gathers_no_crowd() {
     // Between two attempts nobody is left of the earlier ones.
     let waiting = "SELECT count(*) FROM pg_stat_activity
         WHERE datname = current_database() AND application_name = 'luthien' AND state <> 'idle'";
+    // Within one transaction the server would give the same answer again and again.
+    let mut watching = PgConnection::connect(&config.database).await.expect("a connection");
     let gone = async {
-        while sqlx::query_scalar::<_, i64>(waiting).fetch_one(&mut *locked).await.expect("a count") > 0 {
+        while sqlx::query_scalar::<_, i64>(waiting).fetch_one(&mut watching).await.expect("a count") > 0 {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
