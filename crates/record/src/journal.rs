@@ -3,7 +3,7 @@
 //! Records are appended to segments, numbered files in one folder. A segment counts the transactions that have records in it
 //! and are not stored yet (`live`, still in memory too; `spooled`, here alone), and goes when there are none.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -286,6 +286,24 @@ impl Journal {
         }
     }
 
+    /// Keeps segments that cannot be read under another name, for people, and counts what was in each as one record lost.
+    pub(crate) fn lose(&self, segments: &BTreeSet<PathBuf>) {
+        for path in segments {
+            let kept = path.with_extension("damaged");
+            let renamed = fs::rename(path, &kept);
+            let mut files = self.lock();
+            files.dropped += 1;
+            match renamed {
+                Ok(()) => {
+                    tracing::error!(path = %kept.display(), dropped = files.dropped, "a journal segment cannot be read; its records are lost");
+                }
+                Err(error) => {
+                    tracing::error!(%error, path = %path.display(), dropped = files.dropped, "a journal segment cannot be read nor renamed; its records are lost");
+                }
+            }
+        }
+    }
+
     /// Empties or removes a segment that nothing needs.
     fn tidy(&self, files: &mut Files, number: u64) {
         let Some(segment) = files.segments.get_mut(&number) else { return };
@@ -301,7 +319,10 @@ impl Journal {
             }
         };
         files.bytes -= bytes;
-        if let Err(error) = done {
+        // One that could not be read has another name.
+        if let Err(error) = done
+            && error.kind() != io::ErrorKind::NotFound
+        {
             tracing::warn!(%error, "a journal segment that is no longer needed could not be removed");
         }
     }

@@ -1,6 +1,7 @@
 //! The handle that the gateway holds: begins transactions, hands finished ones to the writer, says how recording fares.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -33,6 +34,9 @@ pub use importer::{Importer, Refused};
 pub use inflight::{InFlight, Outline, SentRequest};
 use shared::{Progress, Shared};
 use writer::{WriteError, Writer};
+
+/// How long the connections for queries may take to close.
+const CLOSING: Duration = Duration::from_secs(5);
 
 /// Where and how to record.
 #[derive(Clone, Debug)]
@@ -181,7 +185,7 @@ impl Recorder {
             })?;
         }
         let mut writer = Writer::open(database.clone()).await?;
-        recover(&mut writer, &journal, &folder, &left).await?;
+        recover(&mut writer, &journal, &left).await?;
         let shared = Arc::new(Shared::new(config.queue, journal, config.required, config.redactor.clone()));
         let threads = start_threads(&shared, writer, &config).map_err(OpenError::Thread)?;
         let store = Store::new(&database);
@@ -201,7 +205,7 @@ impl Recorder {
     /// A decision that came after the transaction's end (a shadow's).
     pub fn late_decision(&self, id: TransactionId, mut decision: Decision) {
         redacting::redact_decision(self.redactor(), &mut decision);
-        self.inner.shared.late(late_key(&decision), id, decision);
+        self.inner.shared.late(late_key(id, &decision), id, decision);
     }
 
     /// Brings the journal up to date now.
@@ -235,7 +239,7 @@ impl Recorder {
         let shared = &self.inner.shared;
         let pushed = shared.queue.flush();
         self.wait_until(|progress| progress.processed >= pushed).await;
-        let spooled = shared.spooled.load(std::sync::atomic::Ordering::SeqCst);
+        let spooled = shared.spooled.load(Ordering::SeqCst);
         shared.queue.flush();
         self.wait_until(|progress| progress.replayed >= spooled).await;
     }
@@ -255,7 +259,9 @@ impl Recorder {
                 }
             }
         }
-        self.inner.store.close().await;
+        if tokio::time::timeout(CLOSING, self.inner.store.close()).await.is_err() {
+            tracing::warn!("the database's connections were not closed cleanly");
+        }
     }
 
     /// Waits for the writer to get somewhere, or to end.
@@ -273,21 +279,27 @@ impl Drop for Inner {
 }
 
 /// Stores what an earlier process left, then removes its segments.
-async fn recover(writer: &mut Writer, journal: &Journal, folder: &Path, left: &[PathBuf]) -> Result<(), OpenError> {
+async fn recover(writer: &mut Writer, journal: &Journal, left: &[PathBuf]) -> Result<(), OpenError> {
     if left.is_empty() {
         return Ok(());
     }
     let at = left.iter().filter_map(|path| last_change(path)).max().unwrap_or_else(now);
-    writer.recover(Replay::new(left.iter().cloned()), at, journal).await.map_err(|error| match error {
+    let mut replay = Replay::new(left.iter().cloned());
+    writer.recover(&mut replay, at, journal).await.map_err(|error| match error {
         WriteError::Open(error) => error,
         WriteError::Database(source) => OpenError::Recovery(source),
-        WriteError::Journal(source) => OpenError::Journal { path: folder.into(), source },
         WriteError::Missing | WriteError::Stale => {
             OpenError::Recovery(sqlx::Error::Io(std::io::ErrorKind::NotFound.into()))
         }
     })?;
-    for path in left {
-        std::fs::remove_file(path).map_err(|source| OpenError::Journal { path: path.clone(), source })?;
+    // What could not be read has another name now, or stays for the next start.
+    for path in left.iter().filter(|path| !replay.lost().contains(*path)) {
+        match std::fs::remove_file(path) {
+            Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+                return Err(OpenError::Journal { path: path.clone(), source });
+            }
+            _ => {}
+        }
     }
     Ok(())
 }
@@ -321,12 +333,17 @@ fn now() -> Timestamp {
     Timestamp::now()
 }
 
-/// Keys of late decisions sort by time, and are the same when one is stored again from the journal.
-fn late_key(decision: &Decision) -> [u8; 16] {
+/// How many late decisions there were: two of the same microsecond are two all the same.
+static LATE: AtomicU64 = AtomicU64::new(0);
+
+/// A late decision's key: sorts by time. The journal keeps it, so that one that is stored twice is there once.
+fn late_key(id: TransactionId, decision: &Decision) -> [u8; 16] {
     let mut key = [0; 16];
     let (time, rest) = key.split_at_mut(8);
     time.copy_from_slice(&now().as_microsecond().to_be_bytes());
-    rest.copy_from_slice(&blake3::hash(decision.target.to_string().as_bytes()).as_bytes()[..8]);
+    let number = LATE.fetch_add(1, Ordering::Relaxed);
+    let what = (id, number, &decision.policy, &decision.target, &decision.action);
+    rest.copy_from_slice(&blake3::hash(&serde_json::to_vec(&what).unwrap_or_default()).as_bytes()[..8]);
     key
 }
 

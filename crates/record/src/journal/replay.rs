@@ -11,6 +11,9 @@ use super::record::{Read, read};
 use crate::model::{Decision, TransactionId};
 use crate::recorder::gather::Pieces;
 
+/// How often it is tried to read a segment.
+const TRIES: u32 = 3;
+
 /// What comes out of a journal.
 #[derive(Debug)]
 pub(crate) enum Recovered {
@@ -30,7 +33,10 @@ pub(crate) struct Replay {
     /// Of these something was damaged.
     incomplete: HashSet<Uuid>,
     damaged: BTreeSet<PathBuf>,
+    /// How often the segment whose turn it is could not be read.
+    failures: u32,
     failed: Option<io::Error>,
+    lost: BTreeSet<PathBuf>,
 }
 
 impl Replay {
@@ -43,7 +49,9 @@ impl Replay {
             open: HashMap::new(),
             incomplete: HashSet::new(),
             damaged: BTreeSet::new(),
+            failures: 0,
             failed: None,
+            lost: BTreeSet::new(),
         }
     }
 
@@ -53,7 +61,8 @@ impl Replay {
         open.into_values().map(|pieces| self.told(pieces)).collect()
     }
 
-    /// Why it ended before all segments were read, if so.
+    /// Why the next segment could not be read, if so: then it is to be asked for the next transaction once more. A segment that
+    /// cannot be read after some tries is passed over.
     pub(crate) fn failure(&mut self) -> Option<io::Error> {
         self.failed.take()
     }
@@ -61,6 +70,11 @@ impl Replay {
     /// The segments of which not everything could be read.
     pub(crate) fn damaged(&self) -> &BTreeSet<PathBuf> {
         &self.damaged
+    }
+
+    /// The segments that could not be read at all.
+    pub(crate) fn lost(&self) -> &BTreeSet<PathBuf> {
+        &self.lost
     }
 
     /// Says on a transaction's record if something of it is missing.
@@ -77,15 +91,26 @@ impl Replay {
         self.left.clear();
         self.current = self.paths.pop_front()?;
         match fs::read(&self.current) {
-            Ok(bytes) => self.left = bytes.into(),
+            Ok(bytes) => {
+                self.failures = 0;
+                self.left = bytes.into();
+            }
             // Nothing can be read from it any more, ever.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 tracing::error!(path = %self.current.display(), "a journal segment is missing");
             }
             Err(error) => {
                 tracing::error!(%error, path = %self.current.display(), "a journal segment cannot be read");
-                self.failed = Some(error);
-                return None;
+                self.failures += 1;
+                if self.failures < TRIES {
+                    self.paths.push_front(std::mem::take(&mut self.current));
+                    self.failed = Some(error);
+                    return None;
+                }
+                self.failures = 0;
+                self.lost.insert(self.current.clone());
+                // More of these may have been in it.
+                self.incomplete.extend(self.open.keys());
             }
         }
         Some(())

@@ -1,7 +1,9 @@
 //! Rows without a session are completed: those from before there were sessions, and those of a restored backup.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
 
+use lru::LruCache;
 use uuid::Uuid;
 
 use super::texts::Said;
@@ -20,28 +22,25 @@ use crate::store::{StoreError, TransactionDetail};
 /// How many rows are completed at a time.
 const BATCH: u32 = 100;
 
+/// Of how many sessions the last turn is remembered: of others more words are stored twice, which finds the same.
+const REMEMBERED: NonZeroUsize = NonZeroUsize::MIN.saturating_add(4095);
+
 /// Gives every transaction that has none its session, its references and its words, in batches: what was completed stays so.
 /// Gives how many there were.
 pub(crate) async fn complete(connection: &mut Connection) -> Result<u64, StoreError> {
-    let (mut count, mut histories) = (0, HashMap::new());
+    let (mut count, mut histories) = (0, LruCache::new(REMEMBERED));
     let inserts = (SessionInserts::new(), ReferenceInserts::new(), TextInserts::new());
     loop {
         let mut sql = connection.sql();
-        let rows = without_session(&mut sql, BATCH).await?;
-        if rows.is_empty() {
-            break;
-        }
-        if count == 0 {
-            tracing::info!("rows of the record without a session are being completed; this happens once");
-        }
-        count += rows.len() as u64;
         let begin = if sql.kind() == Kind::Sqlite { "BEGIN IMMEDIATE" } else { "BEGIN" };
         sql.run(Query::new(begin)).await?;
-        // What a transaction refers to is not deleted meanwhile.
-        epoch_for_batch(&mut sql).await?;
-        let done = batch(&mut sql, &inserts, rows, &mut histories).await;
+        let done = next(&mut sql, &inserts, &mut histories).await;
         sql.run(Query::new(if done.is_ok() { "COMMIT" } else { "ROLLBACK" })).await?;
-        done?;
+        let Some(completed) = done? else { break };
+        if count == 0 && completed > 0 {
+            tracing::info!("rows of the record without a session are being completed; this happens once");
+        }
+        count += completed;
     }
     if count > 0 {
         tracing::info!(count, "rows of the record have been completed");
@@ -50,11 +49,32 @@ pub(crate) async fn complete(connection: &mut Connection) -> Result<u64, StoreEr
 }
 
 /// The identities of each session's last turn, by which later ones know what is new.
-type Histories = HashMap<Uuid, Vec<[u8; 32]>>;
+type Histories = LruCache<Uuid, Vec<[u8; 32]>>;
+
+type Inserts = (SessionInserts, ReferenceInserts, TextInserts);
+
+/// Completes the next rows and says how many; `None` if there are none. Those that another process completes are left to it.
+async fn next(sql: &mut Sql<'_>, inserts: &Inserts, histories: &mut Histories) -> Result<Option<u64>, StoreError> {
+    // What a transaction refers to is not deleted meanwhile.
+    epoch_for_batch(sql).await?;
+    let rows = without_session(sql, BATCH).await?;
+    if rows.is_empty() {
+        return Ok(None);
+    }
+    let mut own = Vec::new();
+    for row in rows {
+        if set_session(sql, row.id, row.session_key).await? {
+            own.push(row);
+        }
+    }
+    let count = own.len() as u64;
+    batch(sql, inserts, own, histories).await?;
+    Ok(Some(count))
+}
 
 async fn batch(
     sql: &mut Sql<'_>,
-    (sessions, references, texts): &(SessionInserts, ReferenceInserts, TextInserts),
+    (sessions, references, texts): &Inserts,
     rows: Vec<TransactionRow>,
     histories: &mut Histories,
 ) -> Result<(), StoreError> {
@@ -63,7 +83,6 @@ async fn batch(
     let mut added = BTreeMap::<Uuid, SessionRow>::new();
     let (mut referred, mut words) = (Vec::new(), Vec::new());
     for row in rows {
-        set_session(sql, row.id, row.session_key).await?;
         let mut session = SessionRow::of(&row);
         session.events += early.get(&row.id).copied().unwrap_or_default();
         let session = match added.remove(&row.session_key) {
@@ -115,7 +134,7 @@ async fn words_of(
         }
         Err(error) => return Err(error),
     };
-    let before = histories.insert(session, detail.identities.clone()).unwrap_or_default();
+    let before = histories.put(session, detail.identities.clone()).unwrap_or_default();
     let known = before.iter().zip(&detail.identities).take_while(|(one, other)| one == other).count();
     Ok(said(&detail, known, id, session))
 }

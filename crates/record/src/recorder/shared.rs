@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::gather::Gather;
+use super::gather::{Gather, Kept};
 use super::queue::{Item, Queue};
 use super::registry::Registry;
 use crate::journal::{AppendError, Journal, record};
@@ -127,6 +127,13 @@ impl Shared {
         *self.unkept_because() = unkept;
         if left_out > 0 {
             tracing::warn!(count = left_out, "the journal has reached its limit and has not all that is in flight");
+        }
+    }
+
+    /// Some of what the journal had is lost: what is in flight goes there once more, whole.
+    pub(super) fn keep_again(&self) {
+        for gather in self.registry.all() {
+            gather.lock().kept = Kept::default();
         }
     }
 

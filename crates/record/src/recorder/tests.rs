@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::*;
 use crate::model::{End, Evaluation, Status};
+use crate::store::SessionFilter;
 use crate::testing::{
     Db, answered, config, decision, end, event, id, messages, recorder, recorder_on, second, send, start, stored,
 };
@@ -146,4 +147,51 @@ async fn a_store_can_be_read_beside_its_recorder() {
     assert!(store.transaction(id(2)).await.expect("a query").is_none());
     let nowhere = Store::open("sqlite:///nowhere/at/all.db", DatabaseOptions::default()).await;
     assert!(matches!(nowhere, Err(OpenError::Database { .. })));
+}
+
+#[test]
+fn late_decisions_that_are_alike_have_keys_of_their_own() {
+    let keys = [(); 3].map(|()| late_key(id(1), &decision("shadow", "pass"))[8..].to_vec());
+    assert!(keys[0] != keys[1] && keys[1] != keys[2] && keys[0] != keys[2]);
+}
+
+#[rstest]
+#[tokio::test]
+async fn late_decisions_are_events_of_their_session(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
+    let (_home, recorder) = recorder_on(db).await;
+    let body = messages(&[json!({"role": "user", "content": "hello"})]);
+    for (number, session) in [(1, "a"), (2, "b")] {
+        answered(&recorder, start(number, Some(session), body.clone()), b"fine").finish(end(number));
+    }
+    recorder.settled().await;
+    let listed = async || {
+        let filter = SessionFilter { limit: 50, ..SessionFilter::default() };
+        recorder.store().sessions(&filter).await.expect("a page").sessions
+    };
+    let before = listed().await;
+    // Of sessions to which nothing else is added, and of one to which something is.
+    for number in [2, 1, 1, 3] {
+        recorder.late_decision(id(number), decision("shadow", "pass"));
+    }
+    answered(&recorder, start(3, Some("c"), body), b"fine").finish(end(3));
+    recorder.settled().await;
+    let after = listed().await;
+    let [c, b, a] = &after[..] else { panic!("three sessions: {after:?}") };
+    assert_eq!((a.events, b.events), (before[1].events + 2, before[0].events + 1));
+    assert_eq!(c.events, before[0].events + 1);
+    assert_eq!((a.turns, a.first, a.last), (before[1].turns, before[1].first, before[1].last));
+    assert_eq!(a.preview, before[1].preview);
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_session_is_found_by_the_name_that_it_is_shown_under(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
+    let (_home, recorder) = recorder_on(db).await;
+    let body = messages(&[json!({"role": "user", "content": "hello"})]);
+    answered(&recorder, start(1, Some("a\0b"), body), b"fine").finish(end(1));
+    recorder.settled().await;
+    let filter = SessionFilter { limit: 50, ..SessionFilter::default() };
+    let listed = recorder.store().sessions(&filter).await.expect("a page").sessions;
+    assert_eq!(listed[0].session_id, "a\u{fffd}b");
+    assert!(recorder.store().cursor("a\u{fffd}b").await.expect("read").is_some());
 }

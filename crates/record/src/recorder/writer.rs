@@ -25,6 +25,9 @@ use crate::sql::transactions::BatchInserts;
 /// How often a database that failed is tried again.
 const RETRY: Duration = Duration::from_secs(1);
 
+/// When a journal segment that could not be read is tried again.
+const REREAD: Duration = Duration::from_millis(200);
+
 /// So many bytes of bodies from the journal are stored together.
 const BATCH_BYTES: usize = 32 << 20;
 
@@ -37,8 +40,6 @@ pub(super) enum WriteError {
     Open(#[from] OpenError),
     #[error("the database failed: {0}")]
     Database(#[from] sqlx::Error),
-    #[error("the journal cannot be read: {0}")]
-    Journal(std::io::Error),
     #[error("what the records refer to was deleted meanwhile")]
     Stale,
 }
@@ -108,11 +109,11 @@ impl Writer {
     /// Stores what an earlier process left in its journal: what has no end is interrupted at `at`.
     pub(super) async fn recover(
         &mut self,
-        mut replay: Replay,
+        replay: &mut Replay,
         at: Timestamp,
         journal: &Journal,
     ) -> Result<(), WriteError> {
-        self.store_all(&mut replay, journal).await?;
+        self.store_all(replay, journal).await?;
         let mut unfinished = replay.unfinished();
         unfinished.sort_by_key(|pieces| pieces.start.id);
         let mut unfinished = unfinished.into_iter().peekable();
@@ -221,6 +222,9 @@ impl Writer {
         let mut replay = Replay::new(spooled.iter().flat_map(|spooled| spooled.paths.clone()));
         match self.store_all(&mut replay, &shared.journal).await {
             Ok(()) => {
+                if !replay.lost().is_empty() {
+                    shared.keep_again();
+                }
                 if let Some(spooled) = &spooled {
                     shared.journal.replayed(spooled);
                 }
@@ -245,11 +249,11 @@ impl Writer {
             }
             // An empty batch is stored too: it shows whether the database is there.
             self.store_each(&some, encode_recovered, |refused| set_aside(journal, refused)).await?;
-            if let Some(error) = replay.failure() {
-                return Err(WriteError::Journal(error));
-            }
-            if some.is_empty() {
+            if replay.failure().is_some() {
+                tokio::time::sleep(REREAD).await;
+            } else if some.is_empty() {
                 keep_damaged(replay.damaged());
+                journal.lose(replay.lost());
                 return Ok(());
             }
         }

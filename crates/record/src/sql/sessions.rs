@@ -1,5 +1,6 @@
 //! Sessions: a row each, kept by whoever stores transactions, and what is asked of them.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
@@ -8,11 +9,14 @@ use uuid::Uuid;
 use super::insert::Insert;
 use super::texts::push_search;
 use super::transactions::TransactionRow;
+use super::value::without_nul;
 use super::{Kind, Query, Row, Sql, Value};
 use crate::store::SessionFilter;
 
 /// The key of the session that a client names so and begins with this credential.
 pub(crate) fn session_key(name: &str, credential: &[u8]) -> Uuid {
+    // The name as it is stored, by which it is asked for.
+    let name = without_nul(name);
     let mut hasher = blake3::Hasher::new();
     hasher.update(&(name.len() as u64).to_le_bytes());
     hasher.update(name.as_bytes());
@@ -73,6 +77,27 @@ impl SessionRow {
             models: Some(tag(&row.model)).filter(|model| row.turn && !model.is_empty()).into_iter().collect(),
             users: row.user_id.as_deref().map(tag).into_iter().collect(),
         }
+    }
+
+    /// What changes nothing of a session that is there, of which the row has name, credential and times.
+    fn as_it_is(key: Uuid, row: &Row) -> Result<Self, sqlx::Error> {
+        Ok(Self {
+            key,
+            name: row.get(2)?,
+            credential: row.get(3)?,
+            first_at: row.get(4)?,
+            last_at: row.get(5)?,
+            last_started_at: row.get(6)?,
+            first_turn_at: None,
+            last_turn_at: None,
+            turns: 0,
+            readable: 0,
+            events: 0,
+            interventions: 0,
+            preview: None,
+            models: BTreeSet::new(),
+            users: BTreeSet::new(),
+        })
     }
 
     /// What both add.
@@ -184,13 +209,32 @@ fn bind(row: SessionRow, values: &mut Vec<Value>) {
     ]);
 }
 
-/// Adds events to the sessions of transactions that are stored: one for each id.
-pub(crate) async fn add_events(sql: &mut Sql<'_>, transactions: &[Uuid]) -> Result<(), sqlx::Error> {
+/// Adds events of transactions that are stored to what is added to their sessions: one for each id.
+pub(crate) async fn add_events(
+    sql: &mut Sql<'_>,
+    added: &mut BTreeMap<Uuid, SessionRow>,
+    transactions: &[Uuid],
+) -> Result<(), sqlx::Error> {
+    let mut events = BTreeMap::<Uuid, i64>::new();
     for id in transactions {
-        let query = Query::new(
-            "UPDATE sessions SET events = events + 1 WHERE key = (SELECT session_key FROM transactions WHERE id = ?)",
+        *events.entry(*id).or_default() += 1;
+    }
+    let ids: Vec<_> = events.keys().copied().collect();
+    for some in ids.chunks(500) {
+        let mut query = Query::new(
+            "SELECT t.id, t.session_key, s.name, s.credential, s.first_at, s.last_at, s.last_started_at
+            FROM transactions t LEFT JOIN sessions s ON s.key = t.session_key WHERE t.session_key IS NOT NULL AND t.id IN ",
         );
-        sql.run(query.bind(*id)).await?;
+        query.push_list(some.iter().copied());
+        for row in sql.all(query).await? {
+            let (id, key): (Uuid, Uuid) = (row.get(0)?, row.get(1)?);
+            let session = match added.entry(key) {
+                Entry::Occupied(session) => session.into_mut(),
+                Entry::Vacant(_) if row.get::<Option<String>>(2)?.is_none() => continue,
+                Entry::Vacant(session) => session.insert(SessionRow::as_it_is(key, &row)?),
+            };
+            session.events += events.get(&id).copied().unwrap_or_default();
+        }
     }
     Ok(())
 }

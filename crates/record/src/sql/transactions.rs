@@ -177,11 +177,6 @@ impl BatchInserts {
             };
             added.insert(row.key, row);
         }
-        self.sessions.run(sql, added).await?;
-        self.references.run(sql, batch.references).await?;
-        let texts = batch.texts.into_iter().filter(|row| new.contains(&row.transaction)).collect();
-        self.texts.run(sql, texts).await?;
-        self.logs.run(sql, batch.logs).await?;
         let late = self
             .late
             .run(sql, batch.late, |row, values| {
@@ -189,7 +184,14 @@ impl BatchInserts {
             })
             .await?;
         let late: Vec<Uuid> = late.iter().map(|row| row.get(0)).collect::<Result<_, _>>()?;
-        add_events(sql, &late).await
+        add_events(sql, &mut added, &late).await?;
+        // All sessions at once, since they are locked in the order of their keys.
+        self.sessions.run(sql, added).await?;
+        self.references.run(sql, batch.references).await?;
+        let texts = batch.texts.into_iter().filter(|row| new.contains(&row.transaction)).collect();
+        self.texts.run(sql, texts).await?;
+        self.logs.run(sql, batch.logs).await?;
+        Ok(())
     }
 }
 
@@ -262,10 +264,10 @@ pub(crate) async fn without_session(sql: &mut Sql<'_>, most: u32) -> Result<Vec<
     sql.all(query.bind(most)).await?.iter().map(read).collect()
 }
 
-/// Puts a transaction into its session.
-pub(crate) async fn set_session(sql: &mut Sql<'_>, id: Uuid, session: Uuid) -> Result<(), sqlx::Error> {
-    sql.run(Query::new("UPDATE transactions SET session_key = ? WHERE id = ?").bind(session).bind(id)).await?;
-    Ok(())
+/// Puts a transaction into its session; `false` if another process has done so.
+pub(crate) async fn set_session(sql: &mut Sql<'_>, id: Uuid, session: Uuid) -> Result<bool, sqlx::Error> {
+    let query = Query::new("UPDATE transactions SET session_key = ? WHERE id = ? AND session_key IS NULL");
+    Ok(sql.run(query.bind(session).bind(id)).await? > 0)
 }
 
 /// A session's transactions, in the order of their start.

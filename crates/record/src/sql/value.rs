@@ -1,5 +1,7 @@
 //! Values that go into statements. Each knows its type also where there is none of it.
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx as _;
 use sqlx::Arguments as _;
@@ -30,7 +32,7 @@ impl Value {
             Self::Integer(value) => arguments.add(value),
             Self::Real(value) => arguments.add(value),
             Self::Switch(value) => arguments.add(value),
-            Self::Text(value) => arguments.add(value.map(without_nul)),
+            Self::Text(value) => arguments.add(value.map(|text| without_nul(&text).into_owned())),
             Self::Bytes(value) => arguments.add(value),
             Self::Id(value) => arguments.add(value.map(|id| id.as_bytes().to_vec())),
             Self::Time(value) => arguments.add(value.map(Timestamp::as_microsecond)),
@@ -42,7 +44,7 @@ impl Value {
             Self::Integer(value) => arguments.add(value),
             Self::Real(value) => arguments.add(value),
             Self::Switch(value) => arguments.add(value),
-            Self::Text(value) => arguments.add(value.map(without_nul)),
+            Self::Text(value) => arguments.add(value.map(|text| without_nul(&text).into_owned())),
             Self::Bytes(value) => arguments.add(value),
             Self::Id(value) => arguments.add(value),
             Self::Time(value) => arguments.add(value.map(|time| micros(time).to_sqlx())),
@@ -56,8 +58,8 @@ fn micros(time: Timestamp) -> Timestamp {
 }
 
 /// PostgreSQL has no text with NUL in it; SQLite would have, and the record is to be the same on both.
-fn without_nul(text: String) -> String {
-    if text.contains('\0') { text.replace('\0', "\u{fffd}") } else { text }
+pub(super) fn without_nul(text: &str) -> Cow<'_, str> {
+    if text.contains('\0') { text.replace('\0', "\u{fffd}").into() } else { text.into() }
 }
 
 macro_rules! values {

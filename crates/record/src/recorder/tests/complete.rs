@@ -77,7 +77,12 @@ async fn rows_without_a_session_are_completed_at_the_start(#[values(Db::Sqlite, 
     work.commit().await.expect("kept");
     pool.close().await;
 
-    let recorder = Recorder::open(home.config()).await.expect("a recorder");
+    // Two gateways that start at once complete each row once.
+    let other = tempfile::tempdir().expect("a folder");
+    let beside = RecorderConfig { data_dir: other.path().into(), ..home.config() };
+    let (recorder, other) = tokio::join!(Recorder::open(home.config()), Recorder::open(beside));
+    let recorder = recorder.expect("a recorder");
+    other.expect("another").shutdown(Duration::from_secs(10)).await;
     assert_eq!(derived(&home).await, before);
     for (words, expected) in [("lighthouse", "s"), ("reply3", "s"), ("again1 -lighthouse", "s")] {
         assert_eq!(found(&recorder, words).await, [expected], "{words}");

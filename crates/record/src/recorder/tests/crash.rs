@@ -6,7 +6,7 @@ use rstest::rstest;
 use serde_json::json;
 
 use crate::model::{Status, TransactionId};
-use crate::recorder::{OpenError, Recorder};
+use crate::recorder::Recorder;
 use crate::testing::{Db, Home, answered, decision, end, event, id, messages, recorder_on, second, start, stored};
 
 #[rstest]
@@ -120,11 +120,15 @@ async fn a_damaged_record_in_the_middle_costs_only_itself(#[values(Db::Sqlite, D
 
 #[rstest]
 #[tokio::test]
-async fn a_segment_that_cannot_be_read_is_not_thrown_away(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
+async fn a_segment_that_cannot_be_read_is_passed_over_and_not_thrown_away(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
     let home = Home::new(db);
     let segment = home.folder.path().join("journal/0000000000000003.journal");
+    // No file: reading it fails, and not because it is missing.
     std::fs::create_dir_all(&segment).expect("a folder in its place");
-    let refused = Recorder::open(home.config()).await;
-    assert!(matches!(refused, Err(OpenError::Journal { .. })));
-    assert!(segment.exists());
+    let recorder = Recorder::open(home.config()).await.expect("a recorder");
+    assert_eq!(recorder.health().dropped, 1);
+    assert!(segment.with_extension("damaged").exists() && !segment.exists());
+    answered(&recorder, start(1, None, "{}"), b"kept").finish(end(1));
+    recorder.settled().await;
+    assert_eq!(stored(&recorder, 1).await.expect("stored").upstream_response, "kept");
 }
