@@ -113,6 +113,11 @@ impl ClientKeys {
         }
     }
 
+    /// Some key was given out and has not been revoked.
+    pub fn any_holds(&self) -> bool {
+        self.keys.load().values().any(|key| !key.revoked)
+    }
+
     /// Some key was ever given out. Revoking the last one opens nothing.
     pub fn any(&self) -> bool {
         !self.keys.load().is_empty()

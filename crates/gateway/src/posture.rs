@@ -179,7 +179,7 @@ fn led_to(settings: &Settings) -> Vec<&str> {
 /// How model traffic authenticates.
 fn callers(settings: &Settings, given: &ClientKeys, notes: &mut Vec<Note>) {
     let text = match (settings.auth_mode, &settings.client_api_key) {
-        (AuthMode::ClientKey, None) if !given.any() => {
+        (AuthMode::ClientKey, None) if !given.any_holds() => {
             return warn(
                 notes,
                 "model traffic: nobody can call yet (AUTH_MODE=client_key): make a key with POST /api/admin/client-keys, or set CLIENT_API_KEY",
