@@ -53,12 +53,12 @@ async fn a_limit_holds_at_all_until_it_is_taken_back(cluster: &Cluster) {
     cluster.put(a, "/api/admin/config/rate_limit_rpm", &json!({"value": 7})).await;
     for gateway in [a, b, c] {
         until(gateway, &key, "the limit holds", |_, limit| limit == Some("7")).await;
-        assert_eq!(setting(gateway, "rate_limit_rpm").await, (json!("7"), json!("db")));
+        assert_eq!(setting(gateway, "rate_limit_rpm").await, (json!(7), json!("db")));
     }
     cluster.delete(a, "/api/admin/config/rate_limit_rpm").await;
     for gateway in [a, b, c] {
         until(gateway, &key, "the limit is gone", |status, limit| (status, limit) == (200, None)).await;
-        assert_eq!(setting(gateway, "rate_limit_rpm").await, (json!("0"), json!("default")));
+        assert_eq!(setting(gateway, "rate_limit_rpm").await, (json!(0), json!("default")));
     }
 }
 
@@ -69,7 +69,7 @@ async fn requests_are_counted_together(cluster: &Cluster) {
     cluster.put(a, "/api/admin/config/rate_limit_rpm", &json!({"value": 1})).await;
     for gateway in &cluster.gateways {
         until(gateway, &key, "the limit holds", |_, limit| limit == Some("1")).await;
-        assert_eq!(setting(gateway, "rate_limit_burst").await, (json!(BURST.to_string()), json!("db")));
+        assert_eq!(setting(gateway, "rate_limit_burst").await, (json!(BURST), json!("db")));
     }
     // Where Redis is slower than a request waits, a gateway counts alone for a second: another caller tries again.
     let together = async {
