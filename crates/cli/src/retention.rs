@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use jiff::tz::TimeZone;
 use luthien_gateway::clock::Clock;
-use luthien_gateway::retention;
+use luthien_gateway::retention::{self, Kept};
 use luthien_record::retention::{Report, Retention, Rule, Standing};
 use serde_json::json;
 use tokio_util::task::TaskTracker;
@@ -61,24 +61,13 @@ async fn shrink(retention: &Retention, json: bool) -> Result<(), Failure> {
 }
 
 async fn tell(retention: &Retention, json: bool) -> Result<(), Failure> {
+    if json {
+        let kept = serde_json::to_value(Kept::now(retention).await?).map_err(|e| Failure::new(e.to_string()))?;
+        return print(&format!("{kept:#}\n"));
+    }
     let standing = retention.standing().await?;
     let archive = retention.archive.as_ref().map(|archive| archive.place());
-    if !json {
-        return print(&in_words(&retention.rule, archive.as_deref(), &standing, &TimeZone::system()));
-    }
-    let told = json!({
-        "max_age_seconds": retention.rule.max_age.map(|age| age.as_secs()),
-        "max_bytes": retention.rule.max_bytes,
-        "archive": archive,
-        "transactions": standing.transactions,
-        "oldest": standing.oldest,
-        "bytes": standing.bytes,
-        "transactions_too_old": standing.too_old,
-        "bytes_too_many": standing.too_many,
-        "running": standing.running,
-        "last_run": standing.last.map(|(at, outcome)| json!({"ended_at": at, "outcome": outcome})),
-    });
-    print(&format!("{told:#}\n"))
+    print(&in_words(&retention.rule, archive.as_deref(), &standing, &TimeZone::system()))
 }
 
 fn in_words(rule: &Rule, archive: Option<&str>, standing: &Standing, zone: &TimeZone) -> String {

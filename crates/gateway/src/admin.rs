@@ -1,6 +1,6 @@
 //! The admin and record routes, health, and the front page: everything that is no model traffic.
 //!
-//! Every route under `/api` asks for the admin key, whoever calls from wherever. Errors are JSON, `{"detail": …}`.
+//! Every route under `/api` asks who calls, from wherever, and for the role that its group names. Errors are JSON, `{"detail": …}`.
 
 mod activity;
 mod approvals;
@@ -16,12 +16,14 @@ mod halt;
 mod health;
 mod history;
 mod labels;
+mod openapi;
 mod page;
 mod params;
 mod policy;
 mod request_logs;
 mod retention;
 mod system;
+mod who;
 
 use std::sync::Arc;
 
@@ -30,10 +32,12 @@ use axum::extract::Request;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{delete, get, post};
+use axum::routing::{delete, get, post, put};
 use luthien_record::Recorder;
 use luthien_record::retention::Retention;
 use tokio_util::sync::CancellationToken;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::activity::Activity;
 use crate::approvals::Approvals;
@@ -44,7 +48,8 @@ use crate::policy_state::PolicyState;
 use crate::replicas::Link;
 
 pub use auth::AdminKey;
-pub use error::ApiError;
+pub use error::{ApiError, Detail, ErrorBody};
+pub use who::{Proof, Role, Who};
 
 /// What the routes work with. Cloning shares it.
 #[derive(Clone, Debug)]
@@ -91,50 +96,22 @@ impl AdminState {
 
 /// All routes that are no model traffic. What it does not know is answered 404.
 pub fn router(state: AdminState) -> Router {
-    let admin = Router::new()
-        .route("/admin/policy/current", get(policy::current))
-        .route("/admin/policy/set", post(policy::set))
-        .route("/admin/system-status", get(system::status))
-        .route("/admin/policy/list", get(policy::list))
-        .route("/admin/approvals", get(approvals::list))
-        .route("/admin/approvals/{id}", get(approvals::one).post(approvals::answer))
-        .route("/activity/stream", get(activity::stream))
-        .route("/admin/policy/validate", post(policy::validate))
-        .route("/admin/policy/history", get(policy::history))
-        .route("/admin/policy/rollback", post(policy::rollback))
-        .route("/admin/policy/effective", get(assignments::effective))
-        .route("/admin/policy/assignments", get(assignments::list).post(assignments::add))
-        .route("/admin/policy/assignments/ended", get(assignments::ended))
-        .route("/admin/policy/assignments/{id}", get(assignments::one).delete(assignments::end))
-        .route("/admin/client-keys", get(client_keys::list).post(client_keys::create))
-        .route("/admin/client-keys/{id}", get(client_keys::one).delete(client_keys::revoke))
-        .route("/admin/config", get(config::list))
-        .route("/admin/config/{key}", axum::routing::put(config::set).delete(config::forget))
-        .route("/admin/panic", get(halt::show).post(halt::turn))
-        .route("/admin/panic/history", get(halt::history))
-        .route("/history/sessions", get(history::sessions))
-        .route("/history/sessions/{id}", get(history::session).delete(erasure::session))
-        .route("/history/users/{user_id}", delete(erasure::user))
-        .route("/admin/retention", get(retention::standing))
-        .route("/history/sessions/{id}/export", get(history::export_markdown))
-        .route("/history/sessions/{id}/export/jsonl", get(history::export_jsonl))
-        .route("/history/sessions/{id}/export/json", get(history::export_json))
-        .route("/request-logs", get(request_logs::list))
-        .route("/request-logs/{id}", get(request_logs::one))
-        .route("/history/users", get(labels::users))
-        .route("/history/user-labels", get(labels::list))
-        .route("/history/user-labels/{user_id}", get(labels::one).put(labels::set).delete(labels::remove))
-        .route("/debug/calls", get(calls::calls))
-        .route("/debug/calls/{id}", get(calls::call))
-        .route("/debug/calls/{id}/diff", get(calls::diff))
-        .fallback(not_found)
-        .method_not_allowed_fallback(not_allowed)
-        .layer(middleware::from_fn_with_state(state.key.clone(), auth::require))
-        .layer(middleware::from_fn(keep_private));
+    let (guarded, document) = OpenApiRouter::with_openapi(openapi::head())
+        .merge(openapi::of_role(viewers(), Role::Viewer))
+        .merge(openapi::of_role(approvers(), Role::Approver))
+        .merge(openapi::of_role(admins(), Role::Admin))
+        .split_for_parts();
+    let document = Arc::new(document);
     let older = Router::new()
         .route("/request-logs", get(request_logs::list))
         .route("/request-logs/{id}", get(request_logs::one))
-        .layer(middleware::from_fn_with_state(state.key.clone(), auth::require))
+        .route_layer(middleware::from_fn_with_state(Role::Viewer, who::at_least));
+    let guarded = guarded
+        .merge(older)
+        .route("/api", axum::routing::any(not_found))
+        .route("/api/{*rest}", axum::routing::any(not_found))
+        .method_not_allowed_fallback(not_allowed)
+        .layer(middleware::from_fn_with_state(state.key.clone(), auth::identify))
         .layer(middleware::from_fn(keep_private));
     Router::new()
         .route("/", get(page::front))
@@ -143,13 +120,70 @@ pub fn router(state: AdminState) -> Router {
         .route("/healthz", get(health::live))
         .route("/readyz", get(health::ready))
         .route("/ready", get(health::ready))
-        .nest("/api", admin)
-        .merge(older)
+        .route("/openapi.json", get(move || openapi::document(Arc::clone(&document))))
+        .merge(guarded)
         .route("/admin", axum::routing::any(moved))
         .route("/admin/{*rest}", axum::routing::any(moved))
         .fallback(not_found)
         .method_not_allowed_fallback(not_allowed)
         .with_state(state)
+}
+
+/// What shows and changes nothing.
+fn viewers() -> OpenApiRouter<AdminState> {
+    OpenApiRouter::new()
+        .route("/api/admin/policy/current", get(policy::current))
+        .routes(routes!(system::status))
+        .route("/api/admin/policy/list", get(policy::list))
+        .route("/api/admin/approvals", get(approvals::list))
+        .route("/api/admin/approvals/{id}", get(approvals::one))
+        .route("/api/activity/stream", get(activity::stream))
+        .route("/api/admin/policy/validate", post(policy::validate))
+        .route("/api/admin/policy/history", get(policy::history))
+        .route("/api/admin/policy/effective", get(assignments::effective))
+        .route("/api/admin/policy/assignments", get(assignments::list))
+        .route("/api/admin/policy/assignments/ended", get(assignments::ended))
+        .route("/api/admin/policy/assignments/{id}", get(assignments::one))
+        .route("/api/admin/client-keys", get(client_keys::list))
+        .route("/api/admin/client-keys/{id}", get(client_keys::one))
+        .route("/api/admin/config", get(config::list))
+        .route("/api/admin/panic", get(halt::show))
+        .route("/api/admin/panic/history", get(halt::history))
+        .route("/api/history/sessions", get(history::sessions))
+        .route("/api/history/sessions/{id}", get(history::session))
+        .routes(routes!(retention::standing))
+        .route("/api/history/sessions/{id}/export", get(history::export_markdown))
+        .route("/api/history/sessions/{id}/export/jsonl", get(history::export_jsonl))
+        .route("/api/history/sessions/{id}/export/json", get(history::export_json))
+        .route("/api/request-logs", get(request_logs::list))
+        .route("/api/request-logs/{id}", get(request_logs::one))
+        .route("/api/history/users", get(labels::users))
+        .route("/api/history/user-labels", get(labels::list))
+        .route("/api/history/user-labels/{user_id}", get(labels::one))
+        .route("/api/debug/calls", get(calls::calls))
+        .route("/api/debug/calls/{id}", get(calls::call))
+        .route("/api/debug/calls/{id}/diff", get(calls::diff))
+}
+
+/// What answers for a person.
+fn approvers() -> OpenApiRouter<AdminState> {
+    OpenApiRouter::new().route("/api/admin/approvals/{id}", post(approvals::answer))
+}
+
+/// What changes the gateway or the record.
+fn admins() -> OpenApiRouter<AdminState> {
+    OpenApiRouter::new()
+        .route("/api/admin/policy/set", post(policy::set))
+        .route("/api/admin/policy/rollback", post(policy::rollback))
+        .route("/api/admin/policy/assignments", post(assignments::add))
+        .route("/api/admin/policy/assignments/{id}", delete(assignments::end))
+        .route("/api/admin/client-keys", post(client_keys::create))
+        .route("/api/admin/client-keys/{id}", delete(client_keys::revoke))
+        .route("/api/admin/config/{key}", put(config::set).delete(config::forget))
+        .route("/api/admin/panic", post(halt::turn))
+        .route("/api/history/sessions/{id}", delete(erasure::session))
+        .route("/api/history/users/{user_id}", delete(erasure::user))
+        .route("/api/history/user-labels/{user_id}", put(labels::set).delete(labels::remove))
 }
 
 /// The older place of the admin routes: method and body go along with the caller.

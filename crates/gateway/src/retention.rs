@@ -15,8 +15,10 @@ use crate::UpstreamError;
 use crate::clock::Clock;
 use crate::settings::Settings;
 
+mod kept;
 mod s3;
 
+pub use kept::{Kept, LastRun};
 use s3::S3Archive;
 
 /// How often the task looks whether something is due: what was in flight when its deletion was asked for goes so soon.

@@ -8,6 +8,7 @@ use secrecy::{ExposeSecret, SecretString};
 use subtle::ConstantTimeEq;
 
 use super::error::ApiError;
+use super::who::Who;
 
 /// The admin key, as a hash: comparing takes the same time whatever is presented.
 #[derive(Clone)]
@@ -53,10 +54,13 @@ fn bearer(value: &[u8]) -> Option<&[u8]> {
     scheme.eq_ignore_ascii_case(b"bearer ").then(|| token.trim_ascii())
 }
 
-/// Lets a request through if it brings the key.
-pub(super) async fn require(State(key): State<AdminKey>, request: Request, next: Next) -> Response {
+/// Finds out who calls, for the layers and routes behind; who brings no credential, or a wrong one, is refused here.
+pub(super) async fn identify(State(key): State<AdminKey>, mut request: Request, next: Next) -> Response {
     match key.check(request.headers()) {
-        Ok(()) => next.run(request).await,
+        Ok(()) => {
+            request.extensions_mut().insert(Who::with_admin_key());
+            next.run(request).await
+        }
         Err(error) => error.into_response(),
     }
 }

@@ -5,7 +5,8 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use luthien_record::store::StoreError;
 use serde::Serialize;
-use serde_json::json;
+
+use super::who::Role;
 
 /// Why a call was not answered.
 #[derive(Debug, thiserror::Error)]
@@ -16,6 +17,9 @@ pub enum ApiError {
     /// Another key came.
     #[error("this is not the admin key")]
     Forbidden,
+    /// Who calls may do less than this asks for.
+    #[error("this needs the role `{}`", .0.name())]
+    RoleTooLow(Role),
     /// There is no such thing.
     #[error("{0}")]
     NotFound(String),
@@ -42,8 +46,25 @@ pub enum ApiError {
     Record(#[from] StoreError),
 }
 
+/// The body of every error.
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
+pub struct ErrorBody {
+    /// What is wrong: a text, or the wrong fields.
+    pub detail: Detail,
+}
+
+/// What is wrong.
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
+#[serde(untagged)]
+pub enum Detail {
+    /// In words.
+    Text(String),
+    /// Field by field, with status 422.
+    Fields(Vec<Field>),
+}
+
 /// A wrong field.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Field {
     /// Where it is: `query` or `body`, then its name.
     pub loc: Vec<String>,
@@ -81,7 +102,7 @@ impl ApiError {
     fn status(&self) -> StatusCode {
         match self {
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
-            Self::Forbidden => StatusCode::FORBIDDEN,
+            Self::Forbidden | Self::RoleTooLow(_) => StatusCode::FORBIDDEN,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::Conflict(_) => StatusCode::CONFLICT,
@@ -100,11 +121,11 @@ impl IntoResponse for ApiError {
             tracing::error!(%error, "the record could not be read");
         }
         let status = self.status();
-        let body = match &self {
-            Self::Unprocessable(fields) => json!({ "detail": fields }),
-            other => json!({ "detail": other.to_string() }),
+        let detail = match self {
+            Self::Unprocessable(fields) => Detail::Fields(fields),
+            other => Detail::Text(other.to_string()),
         };
-        let mut response = (status, Json(body)).into_response();
+        let mut response = (status, Json(ErrorBody { detail })).into_response();
         let headers = response.headers_mut();
         match status {
             StatusCode::UNAUTHORIZED => {

@@ -1,0 +1,73 @@
+//! The OpenAPI document: made of the routes and their types, so that it cannot say anything else than they do.
+
+use axum::Json;
+use axum::middleware;
+use utoipa::openapi::extensions::ExtensionsBuilder;
+use utoipa::openapi::path::{Operation, PathItem};
+use utoipa::openapi::security::{
+    ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
+};
+use utoipa::openapi::{Components, ContentBuilder, InfoBuilder, OpenApi, OpenApiBuilder, Ref, RefOr, ResponseBuilder};
+use utoipa::{PartialSchema, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+
+use super::AdminState;
+use super::error::ErrorBody;
+use super::who::{Role, at_least};
+
+/// The document without its routes.
+pub(super) fn head() -> OpenApi {
+    let info = InfoBuilder::new()
+        .title("Luthien")
+        .description(Some("Admin and record routes of a Luthien gateway."))
+        .version(env!("CARGO_PKG_VERSION"));
+    let mut components = Components::new();
+    components
+        .add_security_scheme("bearer", SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build()));
+    components.add_security_scheme("key", SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::new("x-api-key"))));
+    components.schemas.insert(ErrorBody::name().into_owned(), ErrorBody::schema());
+    let mut nested = Vec::new();
+    ErrorBody::schemas(&mut nested);
+    components.schemas.extend(nested);
+    OpenApiBuilder::new().info(info).components(Some(components)).build()
+}
+
+/// The routes of a role: who has less gets 403, which the document says, with the answers that any of them may give.
+pub(super) fn of_role(mut routes: OpenApiRouter<AdminState>, role: Role) -> OpenApiRouter<AdminState> {
+    for item in routes.get_openapi_mut().paths.paths.values_mut() {
+        for operation in operations(item) {
+            describe(operation, role);
+        }
+    }
+    routes.route_layer(middleware::from_fn_with_state(role, at_least))
+}
+
+fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
+    [&mut item.get, &mut item.put, &mut item.post, &mut item.delete, &mut item.patch].into_iter().flatten()
+}
+
+fn describe(operation: &mut Operation, role: Role) {
+    const USUAL: [(&str, &str); 7] = [
+        ("400", "The request cannot be read."),
+        ("401", "No credential came."),
+        ("403", "The credential is not valid here, or its role is too low."),
+        ("413", "The body is too large."),
+        ("422", "Fields are wrong; each is named."),
+        ("500", "The record cannot be read."),
+        ("503", "The database does not answer now, or another change is under way."),
+    ];
+    for (status, meaning) in USUAL {
+        let content = ContentBuilder::new().schema(Some(Ref::from_schema_name(ErrorBody::name()))).build();
+        let response = ResponseBuilder::new().description(meaning).content("application/json", content).build();
+        operation.responses.responses.entry(status.to_owned()).or_insert(RefOr::T(response));
+    }
+    let none: [&str; 0] = [];
+    operation.security = Some(vec![SecurityRequirement::new("bearer", none), SecurityRequirement::new("key", none)]);
+    let needs = ExtensionsBuilder::new().add("x-luthien-role", role.name()).build();
+    operation.extensions.get_or_insert_default().merge(needs);
+}
+
+/// `GET /openapi.json`
+pub(super) async fn document(document: std::sync::Arc<OpenApi>) -> Json<OpenApi> {
+    Json(OpenApi::clone(&document))
+}
