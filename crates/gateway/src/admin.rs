@@ -101,7 +101,6 @@ pub fn router(state: AdminState) -> Router {
         .merge(openapi::of_role(approvers(), Role::Approver))
         .merge(openapi::of_role(admins(), Role::Admin))
         .split_for_parts();
-    let document = Arc::new(document);
     let older = Router::new()
         .route("/request-logs", get(request_logs::list))
         .route("/request-logs/{id}", get(request_logs::one))
@@ -120,7 +119,7 @@ pub fn router(state: AdminState) -> Router {
         .route("/healthz", get(health::live))
         .route("/readyz", get(health::ready))
         .route("/ready", get(health::ready))
-        .route("/openapi.json", get(move || openapi::document(Arc::clone(&document))))
+        .route("/openapi.json", get(move || std::future::ready(openapi::document(&document))))
         .merge(guarded)
         .route("/admin", axum::routing::any(moved))
         .route("/admin/{*rest}", axum::routing::any(moved))

@@ -68,6 +68,6 @@ fn describe(operation: &mut Operation, role: Role) {
 }
 
 /// `GET /openapi.json`
-pub(super) async fn document(document: std::sync::Arc<OpenApi>) -> Json<OpenApi> {
-    Json(OpenApi::clone(&document))
+pub(super) fn document(document: &OpenApi) -> Json<OpenApi> {
+    Json(document.clone())
 }
