@@ -5,9 +5,9 @@ use axum::body::Body;
 use axum::extract::{Path, State};
 use serde_json::{Map, Value, json};
 
-use super::AdminState;
 use super::error::{ApiError, Field};
 use super::params;
+use super::{AdminState, Who};
 use crate::approvals::{Approval, Reply, ReplyError};
 
 /// The most characters of what a person says to the client.
@@ -27,10 +27,11 @@ pub(super) async fn one(State(state): State<AdminState>, Path(id): Path<String>)
 /// `POST /api/admin/approvals/{id}`
 pub(super) async fn answer(
     State(state): State<AdminState>,
+    who: Who,
     Path(id): Path<String>,
     body: Body,
 ) -> Result<Json<Approval>, ApiError> {
-    let reply = read(&params::object(body).await?)?;
+    let reply = read(&params::object(body).await?, &who)?;
     match state.approvals.answer(&id, reply) {
         Ok(approval) => Ok(Json(approval)),
         Err(error @ ReplyError::Unknown) => Err(ApiError::NotFound(error.to_string())),
@@ -38,7 +39,7 @@ pub(super) async fn answer(
     }
 }
 
-fn read(members: &Map<String, Value>) -> Result<Reply, ApiError> {
+fn read(members: &Map<String, Value>, who: &Who) -> Result<Reply, ApiError> {
     let mut wrong = Vec::new();
     let allow = match members.get("decision") {
         Some(Value::String(word)) if word == "allow" => true,
@@ -65,7 +66,8 @@ fn read(members: &Map<String, Value>) -> Result<Reply, ApiError> {
         }
     };
     let message = text("message", MESSAGE_MAX).filter(|message| !message.is_empty());
-    let by = text("by", 200).filter(|by| !by.is_empty()).unwrap_or_else(|| "admin".to_owned());
+    let by = text("by", 200).filter(|by| !by.is_empty()).unwrap_or_else(|| who.name().to_owned());
+    let by = who.signs(Some(by));
     for name in members.keys().filter(|name| !matches!(name.as_str(), "decision" | "message" | "by")) {
         wrong.push(Field::body(name, "extra_forbidden", "is not known here"));
     }

@@ -10,11 +10,11 @@ use axum::extract::{Path, State};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::AdminState;
 use super::error::{ApiError, Field};
 use super::form::Form;
 use super::params::{self, Params};
 use super::policy::{self, SetResult, rejection};
+use super::{AdminState, Who};
 use crate::live::Live;
 use crate::policy_state::{NewAssignment, scope_of};
 use crate::scopes::{Asker, Assigned, How, KeyId, Place, Scope, key_of, key_text};
@@ -72,7 +72,7 @@ pub(super) async fn ended(State(state): State<AdminState>, mut params: Params) -
 }
 
 /// `POST /api/admin/policy/assignments`
-pub(super) async fn add(State(state): State<AdminState>, body: Body) -> Result<Json<Value>, ApiError> {
+pub(super) async fn add(State(state): State<AdminState>, who: Who, body: Body) -> Result<Json<Value>, ApiError> {
     let members = params::object(body).await?;
     let mut form = Form::new(&members);
     let spec = form.spec();
@@ -87,7 +87,7 @@ pub(super) async fn add(State(state): State<AdminState>, body: Body) -> Result<J
             default
         }
     };
-    let (expires_at, by) = (form.end(state.policies.now()), form.by("set_by"));
+    let (expires_at, by) = (form.end(state.policies.now()), form.by("set_by", &who));
     if scope == Some(Scope::Global) && form.get("expires_at").or_else(|| form.get("for")).is_none() {
         let msg = "a global assignment needs an end, `expires_at` or `for`; POST /api/admin/policy/set sets what stays";
         form.refuse("expires_at", "missing", msg);
@@ -107,11 +107,12 @@ pub(super) async fn add(State(state): State<AdminState>, body: Body) -> Result<J
 /// `DELETE /api/admin/policy/assignments/{id}`
 pub(super) async fn end(
     State(state): State<AdminState>,
+    who: Who,
     id: Result<Path<u64>, PathRejection>,
     params: Params,
 ) -> Result<Json<SetResult>, ApiError> {
     let Path(id) = id.map_err(|_| unknown())?;
-    let by = params.text("ended_by").unwrap_or_else(|| "api".to_owned());
+    let by = who.signs(params.text("ended_by"));
     let began = Instant::now();
     let done = match state.policies.end_assignment(id, &by).await {
         Ok(None) => return Err(unknown()),

@@ -17,7 +17,7 @@ use uuid::Uuid;
 use super::error::{ApiError, Field};
 use super::form::Form;
 use super::params::{self, Params};
-use super::{AdminState, assignments};
+use super::{AdminState, Who, assignments};
 use crate::client_keys::{KeyLimits, NewKey};
 use crate::policy_state::{NewAssignment, SetError};
 use crate::scopes::{Assigned, How, Scope, key_text};
@@ -44,7 +44,11 @@ pub(super) async fn one(
 }
 
 /// `POST /api/admin/client-keys`: the only answer that holds the key itself.
-pub(super) async fn create(State(state): State<AdminState>, body: Body) -> Result<(StatusCode, Json<Value>), ApiError> {
+pub(super) async fn create(
+    State(state): State<AdminState>,
+    who: Who,
+    body: Body,
+) -> Result<(StatusCode, Json<Value>), ApiError> {
     let members = params::object(body).await?;
     let mut form = Form::new(&members);
     let name = form.text("name").unwrap_or_default().trim().to_owned();
@@ -62,7 +66,7 @@ pub(super) async fn create(State(state): State<AdminState>, body: Body) -> Resul
         }
     };
     let now = state.policies.now();
-    let (expires_at, by, policy) = (form.end(now), form.by("created_by"), form.spec_in("policy"));
+    let (expires_at, by, policy) = (form.end(now), form.by("created_by", &who), form.spec_in("policy"));
     form.only(&["name", "limits", "expires_at", "for", "created_by", "policy"]);
     form.finish()?;
     let new = NewKey { name, limits, expires_at, by };
@@ -131,10 +135,11 @@ async fn take_back(state: &AdminState, assigned: Option<&Assigned>) {
 /// `DELETE /api/admin/client-keys/{id}`
 pub(super) async fn revoke(
     State(state): State<AdminState>,
+    who: Who,
     id: Result<Path<Uuid>, PathRejection>,
     params: Params,
 ) -> Result<Json<Value>, ApiError> {
-    let by = params.text("revoked_by").unwrap_or_else(|| "api".to_owned());
+    let by = who.signs(params.text("revoked_by"));
     params.finish()?;
     let key = found(&state, id).await?;
     let store = state.recorder.store();

@@ -5,10 +5,10 @@ use axum::body::Body;
 use axum::extract::{Path, State};
 use serde_json::{Value, json};
 
-use super::AdminState;
 use super::error::ApiError;
 use super::form::Form;
 use super::params::{self, Params};
+use super::{AdminState, Who};
 use crate::live_settings::ChangeError;
 use crate::settings::{DEFINITIONS, Definition, Kind, Settings};
 
@@ -23,6 +23,7 @@ pub(super) async fn list(State(state): State<AdminState>, params: Params) -> Res
 /// `PUT /api/admin/config/{key}`
 pub(super) async fn set(
     State(state): State<AdminState>,
+    who: Who,
     Path(key): Path<String>,
     body: Body,
 ) -> Result<Json<Value>, ApiError> {
@@ -40,7 +41,7 @@ pub(super) async fn set(
             String::new()
         }
     };
-    let by = form.by("set_by");
+    let by = form.by("set_by", &who);
     form.only(&["value", "set_by"]);
     form.finish()?;
     state.settings.set(&key, &value, &by).await?;
@@ -51,10 +52,11 @@ pub(super) async fn set(
 /// `DELETE /api/admin/config/{key}`
 pub(super) async fn forget(
     State(state): State<AdminState>,
+    who: Who,
     Path(key): Path<String>,
     params: Params,
 ) -> Result<Json<Value>, ApiError> {
-    let by = params.text("set_by").unwrap_or_else(|| "api".to_owned());
+    let by = who.signs(params.text("set_by"));
     params.finish()?;
     state.settings.forget(&key, &by).await?;
     state.changed();

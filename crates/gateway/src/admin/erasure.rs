@@ -9,9 +9,9 @@ use axum::http::StatusCode;
 use luthien_record::retention::Erasure;
 use serde_json::{Value, json};
 
-use super::AdminState;
 use super::error::ApiError;
 use super::params::Params;
+use super::{AdminState, Who};
 
 /// How long what has just ended may take to be stored, so that it goes with the rest.
 const SETTLING: Duration = Duration::from_secs(5);
@@ -24,31 +24,34 @@ type Answer = Result<(StatusCode, Json<Value>), ApiError>;
 /// `DELETE /api/history/sessions/{id}`
 pub(super) async fn session(
     State(state): State<AdminState>,
+    who: Who,
     id: Result<Path<String>, PathRejection>,
     params: Params,
 ) -> Answer {
     let unknown = || ApiError::NotFound("there is no such session".to_owned());
     let Path(id) = id.map_err(|_| unknown())?;
-    erase(&state, Erasure::Session(&id), params).await?.ok_or_else(unknown)
+    erase(&state, Erasure::Session(&id), &who, params).await?.ok_or_else(unknown)
 }
 
 /// `DELETE /api/history/users/{user_id}`
 pub(super) async fn user(
     State(state): State<AdminState>,
+    who: Who,
     id: Result<Path<String>, PathRejection>,
     params: Params,
 ) -> Answer {
     let unknown = || ApiError::NotFound("nothing is recorded of this user".to_owned());
     let Path(id) = id.map_err(|_| unknown())?;
-    erase(&state, Erasure::User(&id), params).await?.ok_or_else(unknown)
+    erase(&state, Erasure::User(&id), &who, params).await?.ok_or_else(unknown)
 }
 
 async fn erase(
     state: &AdminState,
     whose: Erasure<'_>,
+    who: &Who,
     params: Params,
 ) -> Result<Option<(StatusCode, Json<Value>)>, ApiError> {
-    let by = params.text("deleted_by").unwrap_or_else(|| "api".to_owned());
+    let by = who.signs(params.text("deleted_by"));
     params.finish()?;
     // What takes longer is deleted when it is stored.
     let _ = tokio::time::timeout(SETTLING, state.recorder.settled()).await;

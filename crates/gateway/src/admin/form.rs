@@ -6,6 +6,7 @@ use luthien_policy::contract::Mode;
 use serde_json::{Map, Value, json};
 
 use super::error::{ApiError, Field};
+use super::who::Who;
 use crate::settings::parse_duration;
 
 /// A body's fields, and what is wrong with them.
@@ -39,9 +40,9 @@ impl<'a> Form<'a> {
         None
     }
 
-    /// Who makes the change, `api` if it is not said.
-    pub(super) fn by(&mut self, name: &str) -> String {
-        self.text(name).unwrap_or_else(|| "api".to_owned())
+    /// The name under which the change is kept; what the call says counts only where nobody's own name is known.
+    pub(super) fn by(&mut self, name: &str, who: &Who) -> String {
+        who.signs(self.text(name))
     }
 
     /// A whole number that has to be there.

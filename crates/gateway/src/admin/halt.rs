@@ -5,10 +5,10 @@ use axum::body::Body;
 use axum::extract::State;
 use serde_json::{Value, json};
 
-use super::AdminState;
 use super::error::ApiError;
 use super::form::Form;
 use super::params::{self, Params};
+use super::{AdminState, Who};
 use crate::panic_switch::{PanicMode, PanicOrder};
 
 /// The longest text that clients are told, in bytes.
@@ -27,14 +27,14 @@ pub(super) async fn history(State(state): State<AdminState>, mut params: Params)
 }
 
 /// `POST /api/admin/panic`
-pub(super) async fn turn(State(state): State<AdminState>, body: Body) -> Result<Json<Value>, ApiError> {
+pub(super) async fn turn(State(state): State<AdminState>, who: Who, body: Body) -> Result<Json<Value>, ApiError> {
     let members = params::object(body).await?;
     let mut form = Form::new(&members);
     let mode = form.get("mode").and_then(Value::as_str).and_then(PanicMode::from_name);
     if mode.is_none() {
         form.refuse("mode", "enum", "must be `off`, `tool_calls` or `traffic`");
     }
-    let (reason, message, by) = (form.text("reason"), form.text("message"), form.by("set_by"));
+    let (reason, message, by) = (form.text("reason"), form.text("message"), form.by("set_by", &who));
     for (name, text) in [("reason", &reason), ("message", &message)] {
         if text.as_ref().is_some_and(|text| text.len() > LONGEST) {
             form.refuse(name, "too_long", format!("must have at most {LONGEST} bytes"));

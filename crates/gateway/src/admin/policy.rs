@@ -9,10 +9,10 @@ use luthien_policy::catalogue::{self, Listing, LoadError, ProblemKind};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::AdminState;
 use super::error::ApiError;
 use super::form::Form;
 use super::params::{self, Params};
+use super::{AdminState, Who};
 use crate::live::Standing;
 use crate::policy_state::SetError;
 use crate::scopes::Rejection;
@@ -67,10 +67,10 @@ pub(super) struct SetResult {
 }
 
 /// `POST /api/admin/policy/set`
-pub(super) async fn set(State(state): State<AdminState>, body: Body) -> Result<Json<SetResult>, ApiError> {
+pub(super) async fn set(State(state): State<AdminState>, who: Who, body: Body) -> Result<Json<SetResult>, ApiError> {
     let members = params::object(body).await?;
     let mut form = Form::new(&members);
-    let (spec, by) = (form.spec(), form.by("enabled_by"));
+    let (spec, by) = (form.spec(), form.by("enabled_by", &who));
     form.finish()?;
     let began = Instant::now();
     let set = state.policies.set(spec, &by).await;
@@ -111,10 +111,14 @@ pub(super) async fn history(State(state): State<AdminState>, mut params: Params)
 }
 
 /// `POST /api/admin/policy/rollback`
-pub(super) async fn rollback(State(state): State<AdminState>, body: Body) -> Result<Json<SetResult>, ApiError> {
+pub(super) async fn rollback(
+    State(state): State<AdminState>,
+    who: Who,
+    body: Body,
+) -> Result<Json<SetResult>, ApiError> {
     let members = params::object(body).await?;
     let mut form = Form::new(&members);
-    let (version, by) = (form.number("version"), form.by("enabled_by"));
+    let (version, by) = (form.number("version"), form.by("enabled_by", &who));
     form.finish()?;
     let began = Instant::now();
     let done = match state.policies.rollback(version, &by).await {
