@@ -20,21 +20,34 @@ pub(crate) struct AdminClient {
 impl AdminClient {
     /// To the gateway that runs on the data folder that these arguments mean.
     pub(crate) async fn find(args: &RecordArgs) -> Result<Self, Failure> {
-        let loaded = Loaded::for_record(args)?;
+        let loaded = Loaded::for_keeping(args)?;
+        Self::running(&loaded).await?.ok_or_else(|| {
+            Failure::new(format!(
+                "no gateway runs on the data folder {}; start one with `luthien up`, or name its folder with --data-dir",
+                loaded.folder().display()
+            ))
+        })
+    }
+
+    /// To the gateway that runs on the data folder of these settings; none if none runs.
+    pub(crate) async fn running(loaded: &Loaded) -> Result<Option<Self>, Failure> {
         let folder = loaded.folder();
-        let Some(base) = loaded.running_gateway().await else {
-            return Err(Failure::new(format!(
-                "no gateway runs on the data folder {}; start one with `luthien`, or name its folder with --data-dir",
-                folder.display()
-            )));
-        };
-        let set = loaded.settings.admin_api_key.clone();
-        let Some(key) = set.or_else(|| DataDir::at(&folder).admin_key()) else {
+        let Some(base) = loaded.running_gateway().await else { return Ok(None) };
+        let data = DataDir::at(&folder);
+        let (set, kept) = (loaded.settings.admin_api_key.clone(), data.admin_key());
+        // The gateway may have been started with other settings than these.
+        let here = data.running().is_some_and(|running| running.admin_key_here);
+        let Some(key) = (if here { kept.or(set) } else { set.or(kept) }) else {
             return Err(Failure::new(
                 "the gateway's admin key is not known here: set ADMIN_API_KEY as the gateway has it",
             ));
         };
-        Ok(Self { base, key })
+        Ok(Some(Self { base, key }))
+    }
+
+    /// Its base URL.
+    pub(crate) fn base(&self) -> &str {
+        &self.base
     }
 
     /// What a route answers; the error is the gateway's own words.
@@ -45,6 +58,11 @@ impl AdminClient {
     /// The same for a change.
     pub(crate) async fn post(&self, path: &str, body: &Value) -> Result<Value, Failure> {
         self.call(Method::POST, path, Some(body)).await
+    }
+
+    /// The same for what is put in a place.
+    pub(crate) async fn put(&self, path: &str, body: &Value) -> Result<Value, Failure> {
+        self.call(Method::PUT, path, Some(body)).await
     }
 
     /// The same for what is to go.

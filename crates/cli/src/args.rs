@@ -5,6 +5,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub(crate) use config::{
+    ConfigArgs, ConfigCommand, KeysCommand, KeysCreateArgs, PolicyGiven, PolicyHistoryArgs, PolicyRollbackArgs,
+    PolicySetArgs, PolicyValidateArgs, RunningArgs,
+};
 pub(crate) use filter::{ExportArgs, FilterArgs};
 pub(crate) use keeping::{DeleteArgs, DeleteCommand, RetentionArgs, RetentionCommand};
 pub(crate) use moving::{
@@ -12,6 +16,7 @@ pub(crate) use moving::{
 };
 pub(crate) use settings::SettingArgs;
 
+mod config;
 mod filter;
 mod keeping;
 mod moving;
@@ -99,9 +104,25 @@ pub(crate) enum Command {
     )]
     Approvals(ApprovalsArgs),
 
-    /// List, explain, check, try and evaluate policies
-    #[command(subcommand, after_help = "Example:\n  luthien policy check luthien.yaml")]
+    /// List and explain policies; set the one in force; check, try and evaluate
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  luthien policy list\n  luthien policy set guard\n  luthien policy check luthien.yaml"
+    )]
     Policy(PolicyCommand),
+
+    /// Show the settings and where they come from, check them, change those that can be changed while running
+    #[command(
+        after_help = "Examples:\n  luthien config show\n  luthien config check luthien.yaml\n  luthien config set log_level debug"
+    )]
+    Config(ConfigArgs),
+
+    /// Make, list and revoke the keys that clients are given
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  luthien keys create ann --for 720h\n  luthien keys list\n  luthien keys revoke ann"
+    )]
+    Keys(KeysCommand),
 
     /// Stop all tool calls, or all model traffic, at once; without an argument, say what is stopped
     #[command(
@@ -277,14 +298,33 @@ pub(crate) struct Reply {
 /// `policy`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum PolicyCommand {
-    /// The policies of this version, one line each
-    List,
-    /// One policy: what it does, its configuration, an example
+    /// The policies of this version, one line each, and which is in force
+    #[command(after_help = "Example:\n  luthien policy list --json")]
+    List(RunningArgs),
+    /// The policy in force; or one policy: what it does, its configuration, an example
+    #[command(after_help = "Examples:\n  luthien policy show\n  luthien policy show tool_call_judge")]
     Show {
         /// Its name, as `luthien policy list` prints it, or as the older proxies call it
-        name: String,
+        name: Option<String>,
+        #[command(flatten)]
+        running: RunningArgs,
     },
+    /// Put a policy in force in the gateway that runs
+    #[command(
+        after_help = "It is kept in the database and counts at the next start too, unless POLICY_SOURCE says otherwise. What does not load changes nothing.\n\nExamples:\n  luthien policy set guard\n  luthien policy set luthien.yaml --dry-run\n  luthien policy set tool_call_judge --config '{\"probability_threshold\": 0.7}' --mode shadow"
+    )]
+    Set(PolicySetArgs),
+    /// Say whether a policy would load, in the gateway that runs if there is one
+    #[command(after_help = "Ends with 1 if it would not.\n\nExample:\n  luthien policy validate policy.yaml")]
+    Validate(PolicyValidateArgs),
+    /// Which policies were in force, newest first
+    #[command(after_help = "Example:\n  luthien policy history -n 5")]
+    History(PolicyHistoryArgs),
+    /// Put the policy of an earlier version in force again
+    #[command(after_help = "Example:\n  luthien policy rollback 3")]
+    Rollback(PolicyRollbackArgs),
     /// Check a configuration file and the policy in it, changing nothing
+    #[command(after_help = "Example:\n  luthien policy check luthien.yaml")]
     Check {
         /// A luthien.yaml, or a policy file
         file: PathBuf,

@@ -14,12 +14,14 @@ mod args;
 mod assembly;
 mod backup;
 mod compare;
+mod config;
 mod delete;
 mod demo;
 mod export;
 mod failure;
 mod handles;
 mod import;
+mod keys;
 mod logging;
 mod loopback;
 mod migrate;
@@ -71,6 +73,8 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Show(args) => assembly::runtime(Some(1))?.block_on(show::run(args)),
         Command::Approvals(args) => assembly::runtime(Some(1))?.block_on(approvals::run(args)),
         Command::Policy(command) => policy::run(command),
+        Command::Config(args) => config::run(args),
+        Command::Keys(command) => assembly::runtime(Some(1))?.block_on(keys::run(command)),
         Command::Retention(args) => assembly::runtime(Some(1))?.block_on(retention::run(args)),
         Command::Delete(args) => assembly::runtime(Some(1))?.block_on(delete::run(args)),
         Command::Panic(args) => assembly::runtime(Some(1))?.block_on(panic::run(args)),

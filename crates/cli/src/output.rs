@@ -2,6 +2,8 @@
 
 use std::io::{self, ErrorKind, Write};
 
+use serde_json::Value;
+
 use crate::failure::Failure;
 
 /// Writes `text` to standard output.
@@ -11,6 +13,11 @@ pub(crate) fn print(text: &str) -> Result<(), Failure> {
         Err(e) if e.kind() != ErrorKind::BrokenPipe => Err(Failure::new(format!("cannot write the output: {e}"))),
         _ => Ok(()),
     }
+}
+
+/// Writes a document to standard output.
+pub(crate) fn print_json(document: &Value) -> Result<(), Failure> {
+    print(&format!("{document:#}\n"))
 }
 
 /// Writes one line to standard error, where nobody can be told if it fails.

@@ -8,26 +8,51 @@ use luthien_policy::catalogue::{self, Listing};
 use serde_json::{Value, json};
 
 use crate::args::{PolicyCommand, SettingArgs};
-use crate::assembly::Loaded;
+use crate::assembly::{self, Loaded};
+use crate::config::is_policy_file;
 use crate::failure::Failure;
-use crate::output::print;
+use crate::output::{print, print_json};
 use crate::policy_eval;
 use crate::terminal::{Palette, pad, visible_line, width, wrap};
 
+mod active;
+mod given;
 mod test;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use given::spec;
+
 /// Runs the command.
 pub(crate) fn run(command: PolicyCommand) -> Result<ExitCode, Failure> {
     let text = match command {
-        PolicyCommand::List => list(&catalogue::list(), Palette::for_stdout()),
-        PolicyCommand::Show { name } => {
+        PolicyCommand::List(running) => {
+            let all = catalogue::list();
+            let active = assembly::runtime(Some(1))?.block_on(active::current(&running));
+            if running.json {
+                print_json(&json!({"policies": all, "active": active.as_ref().map(active::Active::document)}))?;
+                return Ok(ExitCode::SUCCESS);
+            }
+            let active = active.map_or_else(String::new, |active| format!("\n{}", active.line()));
+            format!("{}{active}", list(&all, Palette::for_stdout()))
+        }
+        PolicyCommand::Show { name: None, running } => {
+            return assembly::runtime(Some(1))?.block_on(active::show(&running));
+        }
+        PolicyCommand::Show { name: Some(name), running } => {
             let found = catalogue::listed(&name).ok_or_else(|| {
                 Failure::new(format!("there is no policy {}; `luthien policy list` names them", visible_line(&name)))
             })?;
+            if running.json {
+                print_json(&json!(found))?;
+                return Ok(ExitCode::SUCCESS);
+            }
             show(&found, width(), Palette::for_stdout())?
         }
+        PolicyCommand::Set(args) => return assembly::runtime(Some(1))?.block_on(active::set(&args)),
+        PolicyCommand::Validate(args) => return active::validate(&args),
+        PolicyCommand::History(args) => return assembly::runtime(Some(1))?.block_on(active::history(&args)),
+        PolicyCommand::Rollback(args) => return assembly::runtime(Some(1))?.block_on(active::rollback(&args)),
         PolicyCommand::Check { file } => check(&file)?,
         PolicyCommand::Test(args) => return test::run(&args),
         PolicyCommand::Eval(args) => return policy_eval::run(&args),
@@ -115,10 +140,4 @@ fn check(file: &Path) -> Result<String, Failure> {
     let other =
         if Path::new(&origin).ends_with(file) { String::new() } else { format!(" (the policy is in {origin})") };
     Ok(format!("The settings and the policy are fine{other}: {acts}\n"))
-}
-
-/// The file is a policy and holds no settings. What cannot be read is left to those who say what is wrong with it.
-fn is_policy_file(file: &Path) -> bool {
-    let document = std::fs::read_to_string(file).ok().and_then(|text| serde_saphyr::from_str::<Value>(&text).ok());
-    document.is_some_and(|document| document.get("class").or_else(|| document.get("type")).is_some())
 }

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use luthien_gateway::data_dir::DataDir;
 
 use crate::assembly::{Loaded, Running};
+use crate::config::without_password;
 use crate::terminal::visible_line;
 
 /// The text; its last line says that the gateway listens.
@@ -23,7 +24,7 @@ pub(super) fn text(loaded: &Loaded, folder: &DataDir, running: &Running) -> Stri
         ("address", base.clone()),
         ("settings", settings),
         ("data", folder.path().display().to_string()),
-        ("database", loaded.database()),
+        ("database", without_password(&loaded.database())),
         ("policy", running.policy()),
         ("admin key", admin),
     ] {

@@ -9,5 +9,6 @@ mod documents;
 mod exporting;
 mod keeping;
 mod moving;
+mod settings;
 mod support;
 mod traffic;
