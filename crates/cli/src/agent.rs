@@ -11,8 +11,9 @@ use crate::failure::Failure;
 use crate::output::say;
 use crate::signals::Stop;
 use crate::terminal::visible_line;
-use crate::{logging, loopback};
+use crate::{logfile, logging, loopback, process};
 use lease::Lease;
+pub(crate) use lease::start as starting;
 
 mod child;
 mod codex;
@@ -96,7 +97,7 @@ impl Way {
         if let Some(base) = loaded.running_gateway().await {
             return Ok(Self { base, own: None, lease, credentials });
         }
-        let file = folder.path().join("gateway.log");
+        let file = folder.path().join(logfile::NAME);
         logging::to_file(loaded.settings.log_level.as_str(), &file, loaded.redactor()?)?;
         "127.0.0.1".clone_into(&mut loaded.settings.host);
         let running = match Running::start(&loaded, &folder).await {
@@ -109,7 +110,7 @@ impl Way {
         for note in running.policy_notes().into_iter().filter(|note| note.warning) {
             say(&format!("luthien: {}", visible_line(&note.text)));
         }
-        let note = running.announce(&folder)?;
+        let note = running.announce(&folder, process::kept())?;
         Ok(Self { base: running.base(), own: Some((running, note)), lease, credentials })
     }
 

@@ -14,12 +14,14 @@ pub(crate) use keeping::{DeleteArgs, DeleteCommand, RetentionArgs, RetentionComm
 pub(crate) use moving::{
     ArchiveArgs, BackupArgs, ControlArgs, ImportCommand, MigrateArgs, MigrateCommand, ProxyArgs, RestoreArgs,
 };
+pub(crate) use service::{CompletionsArgs, DoctorArgs, DownArgs, LogsArgs, RestartArgs, StatusArgs, UpArgs};
 pub(crate) use settings::SettingArgs;
 
 mod config;
 mod filter;
 mod keeping;
 mod moving;
+mod service;
 mod settings;
 
 #[cfg(test)]
@@ -63,6 +65,48 @@ pub(crate) enum Command {
     /// Start the gateway (the default command)
     #[command(after_help = "Example:\n  luthien serve --port 8000 --config luthien.yaml")]
     Serve(SettingArgs),
+
+    /// Start the gateway in the background and wait until it is ready
+    #[command(
+        after_help = "It logs to gateway.log in the data folder (`luthien logs`), and stops with `luthien down`. After a restart of the machine it has to be started\nagain: where it should always run, a service manager does that better (docs/cli.md).\n\nExamples:\n  luthien up\n  luthien up --port 9000 --config luthien.yaml"
+    )]
+    Up(UpArgs),
+
+    /// Stop the gateway that runs, once running answers have ended
+    #[command(after_help = "Examples:\n  luthien down\n  luthien down --now")]
+    Down(DownArgs),
+
+    /// Stop the gateway in the background and start it again, with the flags that it had
+    #[command(
+        after_help = "Settings files are read anew; the environment is that of this command.\n\nExample:\n  luthien restart"
+    )]
+    Restart(RestartArgs),
+
+    /// Say whether a gateway runs and how it fares
+    #[command(
+        after_help = "Ends with 0: it runs and all is well, 1: it runs and something is missing, 3: none runs.\n\nExamples:\n  luthien status\n  luthien status --json | jq .health.checks"
+    )]
+    Status(StatusArgs),
+
+    /// Print the log of the gateway in the background
+    #[command(after_help = "Examples:\n  luthien logs -n 100\n  luthien logs -f --level warn")]
+    Logs(LogsArgs),
+
+    /// Look at everything that the gateway needs, and say how to mend what is wrong
+    #[command(
+        after_help = "Looks at settings, data folder, disk, journal, database, Redis, upstreams, clocks, port, keys and limits; changes nothing.\nEnds with 1 if something has failed.\n\nExamples:\n  luthien doctor\n  luthien doctor --json | jq '.checks[] | select(.state != \"ok\")'"
+    )]
+    Doctor(DoctorArgs),
+
+    /// Print the script by which a shell completes the command line
+    #[command(
+        after_help = "Examples:\n  luthien completions bash > ~/.local/share/bash-completion/completions/luthien\n  luthien completions zsh > ~/.zfunc/_luthien             with `fpath+=~/.zfunc` before compinit in ~/.zshrc\n  luthien completions fish > ~/.config/fish/completions/luthien.fish\n  luthien completions powershell >> $PROFILE\n  luthien completions elvish > ~/.config/elvish/lib/luthien.elv   with `use luthien` in rc.elv"
+    )]
+    Completions(CompletionsArgs),
+
+    /// What `up` starts
+    #[command(hide = true)]
+    Background(SettingArgs),
 
     /// Show a dangerous tool call being held and blocked, with a scripted model; no account needed
     #[command(after_help = "Example:\n  luthien demo")]

@@ -18,6 +18,7 @@ mod show;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use check::problems;
 pub(crate) use show::without_password;
 
 /// Who changed a setting, as the gateway is told.

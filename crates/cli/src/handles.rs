@@ -34,7 +34,7 @@ pub(crate) fn connections(wanted: usize) -> usize {
 }
 
 /// At least one; one without an upstream's answers is still told why.
-fn room(files: u64, wanted: usize) -> usize {
+pub(crate) fn room(files: u64, wanted: usize) -> usize {
     let most = files.saturating_sub(OWN) / EACH;
     usize::try_from(most).map_or(wanted, |most| most.clamp(1, wanted.max(1)))
 }

@@ -1,6 +1,5 @@
 //! Logs: to standard error, as text for a person and as JSON for a machine; to a file while an agent owns the terminal.
 
-use std::fs::OpenOptions;
 use std::io::{IsTerminal, Write};
 use std::path::Path;
 use std::sync::{Mutex, OnceLock};
@@ -11,6 +10,7 @@ use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::writer::BoxMakeWriter;
 
 use crate::failure::Failure;
+use crate::logfile::LogFile;
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,10 +33,9 @@ pub(crate) fn to_stderr(level: &str, format: Format, redactor: Redactor) -> Resu
     start(level, format, BoxMakeWriter::new(writer), std::io::stderr().is_terminal())
 }
 
-/// Logs to the end of `file` from here on, so that an agent's screen stays its own.
+/// Logs to the end of `file` from here on, so that an agent's screen stays its own. The file's size is bounded.
 pub(crate) fn to_file(level: &str, file: &Path, redactor: Redactor) -> Result<(), Failure> {
-    let open = OpenOptions::new().create(true).append(true).open(file);
-    let log = open.map_err(|e| Failure::new(format!("cannot write the log {}: {e}", file.display())))?;
+    let log = LogFile::open(file).map_err(|e| Failure::new(format!("cannot write the log {}: {e}", file.display())))?;
     let writer = Redacting { inner: Mutex::new(log), redactor };
     start(level, Format::Json, BoxMakeWriter::new(writer), false)
 }

@@ -12,29 +12,36 @@ mod approvals;
 mod archive;
 mod args;
 mod assembly;
+mod background;
 mod backup;
 mod compare;
+mod completions;
 mod config;
 mod delete;
 mod demo;
+mod doctor;
 mod export;
 mod failure;
 mod handles;
 mod import;
 mod keys;
+mod logfile;
 mod logging;
+mod logs;
 mod loopback;
 mod migrate;
 mod output;
 mod panic;
 mod policy;
 mod policy_eval;
+mod process;
 mod progress;
 mod retention;
 mod serve;
 mod sessions;
 mod show;
 mod signals;
+mod status;
 mod terminal;
 mod when;
 
@@ -65,6 +72,14 @@ fn told(asked: &clap::Error) -> ExitCode {
 fn run(cli: Cli) -> Result<ExitCode, Failure> {
     match cli.command.unwrap_or(Command::Serve(cli.serve)) {
         Command::Serve(settings) => serve::run(&settings),
+        Command::Background(settings) => background::run(&settings),
+        Command::Up(args) => assembly::runtime(Some(1))?.block_on(background::up(&args)),
+        Command::Down(args) => assembly::runtime(Some(1))?.block_on(background::down(&args)),
+        Command::Restart(args) => assembly::runtime(Some(1))?.block_on(background::restart(&args)),
+        Command::Status(args) => assembly::runtime(Some(1))?.block_on(status::run(&args)),
+        Command::Logs(args) => assembly::runtime(Some(1))?.block_on(logs::run(&args)),
+        Command::Doctor(args) => doctor::run(&args),
+        Command::Completions(args) => completions::run(&args),
         Command::Demo => assembly::runtime(None)?.block_on(demo::run()),
         Command::Claude(agent) => assembly::runtime(None)?.block_on(agent::claude(agent.args)),
         Command::Codex(agent) => assembly::runtime(None)?.block_on(agent::codex(agent.args)),

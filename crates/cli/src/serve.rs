@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use luthien_gateway::data_dir::Kept;
 use luthien_gateway::settings::LogFormat;
 
 use crate::args::SettingArgs;
@@ -10,6 +11,7 @@ use crate::failure::Failure;
 use crate::handles;
 use crate::logging::{self, Format};
 use crate::output::print;
+use crate::process;
 use crate::signals::Stop;
 
 mod greeting;
@@ -24,10 +26,11 @@ pub(crate) fn run(given: &SettingArgs) -> Result<ExitCode, Failure> {
     };
     logging::to_stderr(loaded.settings.log_level.as_str(), format, loaded.redactor()?)?;
     handles::raise();
-    assembly::runtime(loaded.settings.worker_threads)?.block_on(serve(&loaded))
+    assembly::runtime(loaded.settings.worker_threads)?.block_on(serve(&loaded, process::kept()))
 }
 
-async fn serve(loaded: &Loaded) -> Result<ExitCode, Failure> {
+/// Serves until it is told to stop. `kept`: who keeps it running.
+pub(crate) async fn serve(loaded: &Loaded, kept: Kept) -> Result<ExitCode, Failure> {
     // Before anything runs: a signal during the start must not lose records.
     let mut stop = Stop::listen()?;
     if let Some(base) = loaded.running_gateway().await {
@@ -39,7 +42,7 @@ async fn serve(loaded: &Loaded) -> Result<ExitCode, Failure> {
     }
     let folder = loaded.open_folder()?;
     let running = Running::start(loaded, &folder).await?;
-    let note = running.announce(&folder)?;
+    let note = running.announce(&folder, kept)?;
     print(&greeting::text(loaded, &folder, &running))?;
     tracing::info!(url = running.base(), policy = running.policy(), version = env!("CARGO_PKG_VERSION"), "listening");
     stop.asked().await;

@@ -5,6 +5,7 @@ use std::io::{ErrorKind, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
@@ -68,6 +69,41 @@ pub struct Running {
     pub version: String,
     /// Its admin key is in `admin.key` here; else it was given by `ADMIN_API_KEY`.
     pub admin_key_here: bool,
+    /// How it was started; none where an older version did not say so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started: Option<Started>,
+}
+
+/// How a gateway was started.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Started {
+    /// When.
+    pub at: Timestamp,
+    /// When the system says that its process began, in the system's own unit: it tells the process from a later one of the same number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub process: Option<u64>,
+    /// Who keeps it running.
+    pub kept: Kept,
+}
+
+/// Who keeps a gateway running.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "by", rename_all = "snake_case")]
+pub enum Kept {
+    /// Whoever started it: a terminal, a script, an agent's command.
+    Caller,
+    /// `luthien up`, with these flags in this folder. None of them is a secret.
+    Up {
+        /// The flags.
+        flags: Vec<String>,
+        /// The working folder.
+        folder: PathBuf,
+    },
+    /// A service manager, which starts it again by itself.
+    Service {
+        /// What it is called there, if that is known.
+        unit: Option<String>,
+    },
 }
 
 impl Running {

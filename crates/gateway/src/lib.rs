@@ -47,3 +47,4 @@ pub mod settings;
 
 pub use gateway::{Common, Gateway, Running, StartError};
 pub use upstream::UpstreamError;
+pub use upstream::probe::{Answered, Obstacle, Probe, probe};

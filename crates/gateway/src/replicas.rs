@@ -121,6 +121,22 @@ pub(crate) fn client(url: &str) -> Result<Client, &'static str> {
     Client::open(info.set_redis_settings(settings)).map_err(|_| EXPECTED)
 }
 
+/// How long a Redis takes to answer that is asked now, apart from any gateway. The error holds no address.
+pub async fn ping(url: &SecretString, within: Duration) -> Result<Duration, String> {
+    let client = client(url.expose_secret())?;
+    let asked = async {
+        let mut connection = client.get_multiplexed_async_connection().await?;
+        let began = tokio::time::Instant::now();
+        redis::cmd("PING").query_async::<()>(&mut connection).await?;
+        Ok(began.elapsed())
+    };
+    match timeout(within, asked).await {
+        Ok(Ok(took)) => Ok(took),
+        Ok(Err(error)) => Err(reason(&error)),
+        Err(_) => Err(format!("it did not answer within {} seconds", within.as_secs())),
+    }
+}
+
 impl Link {
     /// A link that is not yet up. Fails where the address is none.
     pub fn new(url: &SecretString, activity: Activity, hints: Hints) -> Result<Self, &'static str> {

@@ -6,6 +6,7 @@ pub(crate) mod connector;
 pub(crate) mod execute;
 pub(crate) mod fit;
 pub(crate) mod prepare;
+pub(crate) mod probe;
 pub(crate) mod tls;
 
 use std::time::Duration;

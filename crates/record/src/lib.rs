@@ -6,6 +6,7 @@
 pub mod archive;
 pub mod backup;
 mod body;
+pub mod checkup;
 mod database;
 pub mod history;
 pub mod import;

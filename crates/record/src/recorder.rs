@@ -133,6 +133,8 @@ pub struct Full;
 /// How recording fares.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecorderHealth {
+    /// Transactions that have begun and not ended.
+    pub in_flight: usize,
     /// Finished transactions that wait in memory.
     pub queued: usize,
     /// Bytes of the journal on disk.
@@ -231,7 +233,10 @@ impl Recorder {
         let database = shared.away_because().clone().map_or(Ok(()), Err);
         let journal = shared.unkept_because().clone().map_or(Ok(()), Err);
         let accepting = !shared.required || shared.can_record();
-        RecorderHealth { queued: shared.queue.len(), journal_bytes, dropped, database, journal, accepting }
+        let queued = shared.queue.len();
+        // Those that wait to be written are known until they are.
+        let in_flight = shared.registry.count().saturating_sub(queued);
+        RecorderHealth { in_flight, queued, journal_bytes, dropped, database, journal, accepting }
     }
 
     /// Resolves when everything that was finished before the call can be read, or was dropped.

@@ -11,6 +11,7 @@ use sqlx::{AssertSqlSafe, PgConnection, PgPool, Postgres, Sqlite, SqliteConnecti
 pub(crate) mod assignments;
 pub(crate) mod bodies;
 pub(crate) mod calls;
+pub(crate) mod checkup;
 pub(crate) mod client_keys;
 pub(crate) mod deletion;
 pub(crate) mod erasures;

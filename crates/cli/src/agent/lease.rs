@@ -44,7 +44,7 @@ impl Lease {
 }
 
 /// Keeps others from starting a gateway at the same time, until it is dropped.
-pub(super) async fn start(folder: &Path) -> Result<File, Failure> {
+pub(crate) async fn start(folder: &Path) -> Result<File, Failure> {
     let file = open(folder, "start.lock")?;
     held(&file, File::try_lock, folder).await?;
     Ok(file)

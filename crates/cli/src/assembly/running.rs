@@ -10,7 +10,7 @@ use luthien_gateway::admin_runtime::AdminRuntime;
 use luthien_gateway::client_keys::ClientKeys;
 use luthien_gateway::clock::Clock;
 use luthien_gateway::config::UpstreamConfig;
-use luthien_gateway::data_dir::{self, DataDir, Keys, RunningFile};
+use luthien_gateway::data_dir::{self, DataDir, Kept, Keys, RunningFile, Started};
 use luthien_gateway::live::LiveState;
 use luthien_gateway::live_settings::{Apply, LiveSettings};
 use luthien_gateway::notify::{Notifier, Post};
@@ -32,8 +32,7 @@ use tokio_util::task::TaskTracker;
 
 use super::Loaded;
 use crate::failure::Failure;
-use crate::handles;
-use crate::logging;
+use crate::{handles, logging, process};
 
 /// A gateway that runs. Stop it: dropping it loses what has not been written.
 pub(crate) struct Running {
@@ -252,9 +251,11 @@ impl Running {
         &self.recorder
     }
 
-    /// Leaves a note in the data folder by which other commands find this gateway, until it is dropped.
-    pub(crate) fn announce(&self, folder: &DataDir) -> Result<RunningFile, Failure> {
-        folder.announce(self.note()).map_err(|e| Failure::new(e.to_string()))
+    /// Leaves a note in the data folder by which other commands find this gateway, until it is dropped. `kept`: who keeps it running.
+    pub(crate) fn announce(&self, folder: &DataDir, kept: Kept) -> Result<RunningFile, Failure> {
+        let (at, process) = (Clock::system().now(), process::began(std::process::id()));
+        let note = data_dir::Running { started: Some(Started { at, process, kept }), ..self.note() };
+        folder.announce(note).map_err(|e| Failure::new(e.to_string()))
     }
 
     fn note(&self) -> data_dir::Running {
@@ -263,6 +264,7 @@ impl Running {
             pid: std::process::id(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             admin_key_here: !self.keys.admin_is_set,
+            started: None,
         }
     }
 

@@ -68,6 +68,44 @@ fn every_policy_is_described() {
     }
 }
 
+/// The commands below this one, each with the way to it, and what its help says.
+fn commands(home: &Home, way: &[&str]) -> Vec<(String, String)> {
+    let help = home.luthien(&[way, &["--help"]].concat()).out;
+    let listed = help.split("\nCommands:\n").nth(1).map(|rest| rest.split("\n\n").next().unwrap().to_owned());
+    let names =
+        listed.iter().flat_map(|text| text.lines()).filter(|line| line.starts_with("  ") && !line.starts_with("   "));
+    let names: Vec<&str> =
+        names.filter_map(|line| line.split_whitespace().next()).filter(|name| *name != "help").collect();
+    let mut found = Vec::new();
+    for name in &names {
+        // The agents' help is the agents' own.
+        if !matches!(*name, "claude" | "codex") {
+            found.extend(commands(home, &[way, &[*name]].concat()));
+        }
+    }
+    if names.is_empty() {
+        found.push((way.join(" "), help));
+    }
+    found
+}
+
+#[test]
+fn every_command_has_an_example_and_stands_in_the_list() {
+    let home = Home::new();
+    let page = document("docs/cli.md");
+    let all = commands(&home, &[]);
+    assert!(all.len() > 25, "{all:?}");
+    for (way, help) in all {
+        let first = way.split(' ').next().unwrap();
+        let own = matches!(first, "config" | "policy" | "keys");
+        let listed = if own { &way[..] } else { first };
+        assert!(page.contains(&format!("`luthien {listed}`")), "docs/cli.md does not tell of {listed}");
+        let example = help.contains("Example:\n") || help.contains("Examples:\n");
+        // Others have theirs above them.
+        assert!(example || !own && way.contains(' '), "{way} has no example:\n{help}");
+    }
+}
+
 #[test]
 fn links_between_the_documents_lead_somewhere() {
     let names = [
@@ -76,6 +114,7 @@ fn links_between_the_documents_lead_somewhere() {
         "CONTRIBUTING.md",
         "CHANGELOG.md",
         "docs/backup.md",
+        "docs/cli.md",
         "docs/migrating.md",
         "docs/policies.md",
         "docs/rules.md",

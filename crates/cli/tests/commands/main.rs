@@ -3,8 +3,10 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails with what goes wrong")]
 
 mod agents;
+mod background;
 mod basics;
 mod demo;
+mod doctor;
 mod documents;
 mod exporting;
 mod keeping;

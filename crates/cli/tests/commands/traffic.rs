@@ -10,10 +10,15 @@ use crate::support::{Home, Served};
 
 /// Sends a streamed request for this model to the gateway; the answer is still to be read.
 pub(crate) fn ask(served: &Served, model: &str) -> TcpStream {
+    ask_at(&served.base, model)
+}
+
+/// The same at this base URL.
+pub(crate) fn ask_at(base: &str, model: &str) -> TcpStream {
     let body =
         json!({"model": model, "max_tokens": 16, "stream": true, "messages": [{"role": "user", "content": "Hello?"}]});
     let body = body.to_string();
-    let mut stream = TcpStream::connect(served.base.trim_start_matches("http://")).unwrap();
+    let mut stream = TcpStream::connect(base.trim_start_matches("http://")).unwrap();
     let length = body.len();
     write!(
         stream,
@@ -24,7 +29,7 @@ pub(crate) fn ask(served: &Served, model: &str) -> TcpStream {
 }
 
 /// Reads until this has come.
-fn until(stream: &mut TcpStream, word: &str) -> String {
+pub(crate) fn until(stream: &mut TcpStream, word: &str) -> String {
     let mut all = Vec::new();
     while !all.ends_with(word.as_bytes()) {
         let mut byte = [0];

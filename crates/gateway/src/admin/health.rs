@@ -156,7 +156,7 @@ mod tests {
 
     fn recorder(database: bool, dropped: u64, accepting: bool) -> RecorderHealth {
         let database = if database { Ok(()) } else { Err("away".to_owned()) };
-        RecorderHealth { queued: 0, journal_bytes: 0, dropped, database, journal: Ok(()), accepting }
+        RecorderHealth { in_flight: 0, queued: 0, journal_bytes: 0, dropped, database, journal: Ok(()), accepting }
     }
 
     fn full_disk() -> RecorderHealth {

@@ -23,6 +23,8 @@ pub(super) struct SystemStatus {
     version: &'static str,
     /// The name of this gateway among those that share a database.
     replica: String,
+    /// How many requests are under way here.
+    in_flight: usize,
     /// What it depends on, by name.
     checks: Checks,
 }
@@ -78,7 +80,8 @@ pub(super) async fn status(State(state): State<AdminState>) -> Json<SystemStatus
     let answering = [&db, &redis.check].iter().all(|check| check.status != CheckStatus::Failing);
     let status = if answering { Signs::of(&state).status() } else { "degraded" };
     let replica = state.activity.replica().to_owned();
-    Json(SystemStatus { status, version: VERSION, replica, checks: Checks { db, redis } })
+    let in_flight = state.recorder.health().in_flight;
+    Json(SystemStatus { status, version: VERSION, replica, in_flight, checks: Checks { db, redis } })
 }
 
 impl Check {

@@ -76,8 +76,13 @@ fn a_damaged_key_is_named_and_not_replaced() {
 fn a_running_gateway_is_found_until_it_ends() {
     let (_temporary, data) = folder();
     assert_eq!(data.running(), None);
-    let running =
-        Running { address: "0.0.0.0:8123".parse().unwrap(), pid: 7, version: "1".into(), admin_key_here: true };
+    let running = Running {
+        address: "0.0.0.0:8123".parse().unwrap(),
+        pid: 7,
+        version: "1".into(),
+        admin_key_here: true,
+        started: None,
+    };
     let file = data.announce(running.clone()).unwrap();
     assert_eq!(data.running(), Some(running.clone()));
     assert_eq!(running.url(), "http://127.0.0.1:8123");
@@ -88,12 +93,29 @@ fn a_running_gateway_is_found_until_it_ends() {
 #[test]
 fn the_file_of_a_later_gateway_stays() {
     let (_temporary, data) = folder();
-    let earlier =
-        Running { address: "127.0.0.1:1".parse().unwrap(), pid: 7, version: "1".into(), admin_key_here: true };
+    let earlier = Running {
+        address: "127.0.0.1:1".parse().unwrap(),
+        pid: 7,
+        version: "1".into(),
+        admin_key_here: true,
+        started: None,
+    };
     let later = Running { pid: 8, ..earlier.clone() };
     let first = data.announce(earlier).unwrap();
     let second = data.announce(later.clone()).unwrap();
     drop(first);
     assert_eq!(data.running(), Some(later));
     drop(second);
+}
+
+#[test]
+fn what_an_older_version_has_written_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = r#"{"address": "127.0.0.1:1", "pid": 7, "version": "0", "admin_key_here": true}"#;
+    std::fs::write(folder.path().join("gateway.json"), text).unwrap();
+    assert_eq!(DataDir::at(folder.path()).running().unwrap().started, None);
+    let kept = Kept::Up { flags: vec!["--port".into(), "1".into()], folder: "/x".into() };
+    let started = Started { at: Timestamp::UNIX_EPOCH, process: Some(3), kept };
+    let text = serde_json::to_string(&started).unwrap();
+    assert_eq!(serde_json::from_str::<Started>(&text).unwrap(), started);
 }

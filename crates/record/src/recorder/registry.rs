@@ -53,6 +53,12 @@ impl Registry {
         }
     }
 
+    /// How many there are.
+    pub(super) fn count(&self) -> usize {
+        let slots = self.lock();
+        slots.used.len() - slots.free.len()
+    }
+
     /// All of them.
     pub(super) fn all(&self) -> Vec<Arc<Gather>> {
         self.lock().used.iter().flatten().cloned().collect()

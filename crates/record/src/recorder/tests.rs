@@ -102,7 +102,15 @@ async fn what_reaches_the_database_in_time_never_touches_the_journal() {
     recorder.inner.shared.tick();
     assert_eq!(
         recorder.health(),
-        RecorderHealth { queued: 0, journal_bytes: 0, dropped: 0, database: Ok(()), journal: Ok(()), accepting: true }
+        RecorderHealth {
+            in_flight: 0,
+            queued: 0,
+            journal_bytes: 0,
+            dropped: 0,
+            database: Ok(()),
+            journal: Ok(()),
+            accepting: true
+        }
     );
     assert_eq!(recorder.store().calls(1).await.expect("calls").total, 600);
     let names: Vec<_> = std::fs::read_dir(folder.path().join("journal"))
