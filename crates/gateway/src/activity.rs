@@ -29,7 +29,7 @@ const KEPT: u64 = 4096;
 const TAKEN: usize = 64;
 
 /// One thing that happened. A summary of at most 4 KiB: bodies are read from the record by its id.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct ActivityEvent {
     /// The transaction; `call_id` says the same to older readers. Empty where there is none.
     #[serde(default)]
@@ -112,7 +112,7 @@ pub enum Seen {
 }
 
 /// How the stream fares.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct ActivityHealth {
     /// How many read it now.
     pub readers: usize,

@@ -9,6 +9,7 @@ mod auth;
 mod calls;
 mod client_keys;
 mod config;
+mod docs;
 mod erasure;
 mod error;
 mod form;
@@ -28,7 +29,7 @@ mod who;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::Request;
+use axum::extract::{Extension, Request};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
@@ -96,11 +97,7 @@ impl AdminState {
 
 /// All routes that are no model traffic. What it does not know is answered 404.
 pub fn router(state: AdminState) -> Router {
-    let (guarded, document) = OpenApiRouter::with_openapi(openapi::head())
-        .merge(openapi::of_role(viewers(), Role::Viewer))
-        .merge(openapi::of_role(approvers(), Role::Approver))
-        .merge(openapi::of_role(admins(), Role::Admin))
-        .split_for_parts();
+    let (open, guarded, document) = described();
     let older = Router::new()
         .route("/request-logs", get(request_logs::list))
         .route("/request-logs/{id}", get(request_logs::one))
@@ -112,20 +109,49 @@ pub fn router(state: AdminState) -> Router {
         .method_not_allowed_fallback(not_allowed)
         .layer(middleware::from_fn_with_state(state.key.clone(), auth::identify))
         .layer(middleware::from_fn(keep_private));
-    Router::new()
-        .route("/", get(page::front))
-        .route("/health", get(health::health))
-        .route("/livez", get(health::live))
+    let documents = Router::new()
+        .route("/docs/{file}", get(docs::file))
+        .route("/api/docs", get(docs::page))
+        .route("/api/docs/{file}", get(docs::file))
+        .route("/api/openapi.json", get(docs::document));
+    open.merge(documents)
         .route("/healthz", get(health::live))
-        .route("/readyz", get(health::ready))
         .route("/ready", get(health::ready))
-        .route("/openapi.json", get(move || std::future::ready(openapi::document(&document))))
+        .layer(Extension(docs::Document::new(&openapi::finish(&document))))
         .merge(guarded)
         .route("/admin", axum::routing::any(moved))
         .route("/admin/{*rest}", axum::routing::any(moved))
         .fallback(not_found)
         .method_not_allowed_fallback(not_allowed)
         .with_state(state)
+}
+
+/// The routes that ask for nothing, those that ask for a role, and what the document says of both.
+fn described() -> (Router<AdminState>, Router<AdminState>, utoipa::openapi::OpenApi) {
+    let (open, public) = OpenApiRouter::with_openapi(openapi::head()).merge(open()).split_for_parts();
+    let (guarded, document) = OpenApiRouter::with_openapi(public)
+        .merge(openapi::of_role(viewers(), Role::Viewer))
+        .merge(openapi::of_role(approvers(), Role::Approver))
+        .merge(openapi::of_role(admins(), Role::Admin))
+        .split_for_parts();
+    (open, guarded, document)
+}
+
+/// The OpenAPI document.
+#[cfg(test)]
+pub(crate) fn document() -> serde_json::Value {
+    openapi::finish(&described().2)
+}
+
+/// What holds no data, for anybody.
+fn open() -> OpenApiRouter<AdminState> {
+    OpenApiRouter::new()
+        .routes(routes!(page::front))
+        .routes(routes!(health::health))
+        .routes(routes!(health::live))
+        .routes(routes!(health::ready))
+        .routes(routes!(docs::document))
+        .routes(routes!(docs::page))
 }
 
 /// What shows and changes nothing.
@@ -136,7 +162,7 @@ fn viewers() -> OpenApiRouter<AdminState> {
         .route("/api/admin/policy/list", get(policy::list))
         .route("/api/admin/approvals", get(approvals::list))
         .route("/api/admin/approvals/{id}", get(approvals::one))
-        .route("/api/activity/stream", get(activity::stream))
+        .routes(routes!(activity::stream))
         .route("/api/admin/policy/validate", post(policy::validate))
         .route("/api/admin/policy/history", get(policy::history))
         .route("/api/admin/policy/effective", get(assignments::effective))
@@ -148,20 +174,20 @@ fn viewers() -> OpenApiRouter<AdminState> {
         .route("/api/admin/config", get(config::list))
         .route("/api/admin/panic", get(halt::show))
         .route("/api/admin/panic/history", get(halt::history))
-        .route("/api/history/sessions", get(history::sessions))
-        .route("/api/history/sessions/{id}", get(history::session))
+        .routes(routes!(history::sessions))
+        .routes(routes!(history::session))
         .routes(routes!(retention::standing))
-        .route("/api/history/sessions/{id}/export", get(history::export_markdown))
-        .route("/api/history/sessions/{id}/export/jsonl", get(history::export_jsonl))
-        .route("/api/history/sessions/{id}/export/json", get(history::export_json))
-        .route("/api/request-logs", get(request_logs::list))
-        .route("/api/request-logs/{id}", get(request_logs::one))
-        .route("/api/history/users", get(labels::users))
-        .route("/api/history/user-labels", get(labels::list))
-        .route("/api/history/user-labels/{user_id}", get(labels::one))
-        .route("/api/debug/calls", get(calls::calls))
-        .route("/api/debug/calls/{id}", get(calls::call))
-        .route("/api/debug/calls/{id}/diff", get(calls::diff))
+        .routes(routes!(history::export_markdown))
+        .routes(routes!(history::export_jsonl))
+        .routes(routes!(history::export_json))
+        .routes(routes!(request_logs::list))
+        .routes(routes!(request_logs::one))
+        .routes(routes!(labels::users))
+        .routes(routes!(labels::list))
+        .routes(routes!(labels::one))
+        .routes(routes!(calls::calls))
+        .routes(routes!(calls::call))
+        .routes(routes!(calls::diff))
 }
 
 /// What answers for a person.
@@ -180,9 +206,9 @@ fn admins() -> OpenApiRouter<AdminState> {
         .route("/api/admin/client-keys/{id}", delete(client_keys::revoke))
         .route("/api/admin/config/{key}", put(config::set).delete(config::forget))
         .route("/api/admin/panic", post(halt::turn))
-        .route("/api/history/sessions/{id}", delete(erasure::session))
-        .route("/api/history/users/{user_id}", delete(erasure::user))
-        .route("/api/history/user-labels/{user_id}", put(labels::set).delete(labels::remove))
+        .routes(routes!(erasure::session))
+        .routes(routes!(erasure::user))
+        .routes(routes!(labels::set, labels::remove))
 }
 
 /// The older place of the admin routes: method and body go along with the caller.

@@ -25,8 +25,9 @@ const MOST_WAITING: usize = 1000;
 const MOST_SETTLED: usize = 200;
 
 /// What has become of a question.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = ApprovalState)]
 pub enum State {
     /// Nobody has answered yet.
     Waiting,
@@ -41,7 +42,7 @@ pub enum State {
 }
 
 /// A question as people see it.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, utoipa::ToSchema)]
 pub struct Approval {
     /// By which it is answered.
     pub id: String,
@@ -56,8 +57,10 @@ pub struct Approval {
     /// What it is about.
     pub target: Target,
     /// `{policy, why}` for each policy that asks.
+    #[schema(value_type = Vec<Object>)]
     pub policies: Vec<Value>,
     /// What goes out if the answer is yes.
+    #[schema(value_type = Vec<Object>)]
     pub shown: Vec<Value>,
     /// Since when it waits.
     pub created_at: Timestamp,

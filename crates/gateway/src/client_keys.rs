@@ -34,7 +34,7 @@ const DIGITS: usize = 64;
 const AGAIN: Duration = Duration::from_millis(500);
 
 /// What the holder of a key may use. Where nothing is said the gateway's own limits hold.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct KeyLimits {
     /// Requests in a minute; 0: as many as it likes.

@@ -17,7 +17,7 @@ use crate::body::SourceError;
 use crate::errors::GatewayError;
 
 /// What is stopped.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PanicMode {
     /// Nothing.

@@ -61,7 +61,7 @@ pub fn key_of(text: &str) -> Option<KeyId> {
 }
 
 /// How an assignment stands to what is less specific.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum How {
     /// In its place.
@@ -150,7 +150,7 @@ pub enum WishError {
 }
 
 /// Where an assignment stands for one request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Place {
     /// It is in force.

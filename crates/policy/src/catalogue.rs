@@ -86,7 +86,8 @@ pub struct Loaded {
 }
 
 /// One policy as the admin API lists it.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, utoipa::ToSchema)]
+#[schema(as = PolicyListing)]
 pub struct Listing {
     /// The native name.
     pub name: &'static str,

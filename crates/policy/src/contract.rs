@@ -46,7 +46,9 @@ pub enum TextWatch {
 }
 
 /// What happens when a policy cannot decide.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema, utoipa::ToSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum OnError {
     /// The content goes on, recorded as failed open.
@@ -57,8 +59,11 @@ pub enum OnError {
 }
 
 /// Whether a policy acts.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema, utoipa::ToSchema,
+)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = PolicyMode)]
 pub enum Mode {
     /// Not asked at all.
     Off,
@@ -70,7 +75,7 @@ pub enum Mode {
 }
 
 /// What an answer is about.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Target {
     /// The request.
@@ -78,11 +83,13 @@ pub enum Target {
     /// A text block.
     Text {
         /// Where it stood in the upstream's response.
+        #[schema(value_type = Object)]
         block: BlockId,
     },
     /// A tool call.
     ToolCall {
         /// Where it stood in the upstream's response.
+        #[schema(value_type = Object)]
         block: BlockId,
         /// The call's id.
         id: String,

@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use luthien_wire::Dialect;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 /// A transaction's id: UUID v7, so that ids sort by time. The same value is in the response headers.
@@ -49,7 +50,8 @@ pub struct Start {
 }
 
 /// How a transaction ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = CallStatus)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
     /// The client got an answer to its end.

@@ -72,6 +72,7 @@ fn conversation(turns: Vec<Turn>) -> Conversation {
         session_id: "a1b2".to_owned(),
         first_timestamp: "2026-11-20T10:05:09Z".parse().unwrap(),
         last_timestamp: "2026-11-20T10:05:09Z".parse().unwrap(),
+        user_labels: std::collections::BTreeMap::new(),
         user_ids: Vec::new(),
         turns,
         total_policy_interventions: 0,

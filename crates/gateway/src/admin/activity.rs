@@ -44,7 +44,18 @@ struct Reading {
     end: Option<u64>,
 }
 
-/// `GET /api/activity/stream?since=&type=&transaction_id=&session=&model=&outcome=&q=`
+/// What happens, as it happens: server-sent events, each with an `ActivityEvent` as its `data`.
+///
+/// `event: heartbeat` comes at the start and every 15 seconds; `event: dropped` with `{"events": n}` where a reader is too slow.
+#[utoipa::path(get, path = "/api/activity/stream", tag = "activity", params(
+    ("since" = Option<String>, Query, description = "The backlog after this time first: a time, or a date."),
+    ("type" = Option<String>, Query, description = "How the event's type begins."),
+    ("transaction_id" = Option<String>, Query, description = "Only this transaction."),
+    ("session" = Option<String>, Query, description = "Only this session."),
+    ("model" = Option<String>, Query, description = "Only this model."),
+    ("outcome" = Option<String>, Query, description = "Only this `evaluation` of a transaction or `action` of a decision."),
+    ("q" = Option<String>, Query, description = "A text somewhere in the event's data or type.")),
+    responses((status = 200, body = ActivityEvent, content_type = "text/event-stream")))]
 pub(super) async fn stream(State(state): State<AdminState>, mut params: Params) -> Result<Response, ApiError> {
     let since = params.time("since");
     let wanted = Wanted {

@@ -8,25 +8,31 @@ use luthien_record::model::TransactionId;
 use uuid::Uuid;
 
 use super::AdminState;
-use super::error::ApiError;
+use super::error::{ApiError, ErrorBody};
 use super::params::Params;
 
 type Id = Result<Path<String>, PathRejection>;
 
-/// `GET /api/debug/calls`
+/// The latest calls, latest first.
+#[utoipa::path(get, path = "/api/debug/calls", tag = "calls", responses((status = 200, body = Calls)),
+    params(("limit" = Option<u32>, Query, minimum = 1, maximum = 1000, description = "How many at most; 50 where nothing is said.")))]
 pub(super) async fn calls(State(state): State<AdminState>, mut params: Params) -> Result<Json<Calls>, ApiError> {
     let limit = params.number("limit", 50, &(1..=1000));
     params.finish()?;
     Ok(Json(history::calls(state.recorder.store(), limit).await?))
 }
 
-/// `GET /api/debug/calls/{id}`
+/// A call with its events.
+#[utoipa::path(get, path = "/api/debug/calls/{id}", tag = "calls", params(("id" = String, Path, description = "The call's id.")),
+    responses((status = 200, body = CallDetail), (status = 404, body = ErrorBody, description = "There is no such call.")))]
 pub(super) async fn call(State(state): State<AdminState>, id: Id) -> Result<Json<CallDetail>, ApiError> {
     let call = history::call(state.recorder.store(), known(id)?).await?;
     call.map(Json).ok_or_else(unknown)
 }
 
-/// `GET /api/debug/calls/{id}/diff`
+/// What policies changed in a call: original beside final.
+#[utoipa::path(get, path = "/api/debug/calls/{id}/diff", tag = "calls", params(("id" = String, Path, description = "The call's id.")),
+    responses((status = 200, body = Diff), (status = 404, body = ErrorBody, description = "There is no such call.")))]
 pub(super) async fn diff(State(state): State<AdminState>, id: Id) -> Result<Json<Diff>, ApiError> {
     let diff = history::diff(state.recorder.store(), known(id)?).await?;
     diff.map(Json).ok_or_else(unknown)

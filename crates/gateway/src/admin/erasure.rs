@@ -7,9 +7,10 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use luthien_record::retention::Erasure;
-use serde_json::{Value, json};
+use serde::Serialize;
+use utoipa::ToSchema;
 
-use super::error::ApiError;
+use super::error::{ApiError, ErrorBody};
 use super::params::Params;
 use super::{AdminState, Who};
 
@@ -19,9 +20,31 @@ const SETTLING: Duration = Duration::from_secs(5);
 /// How long the caller is kept waiting. What is not done then is done in the background.
 const WITHIN: Duration = Duration::from_secs(15);
 
-type Answer = Result<(StatusCode, Json<Value>), ApiError>;
+/// What was deleted.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Erased {
+    /// `session` or `user`.
+    kind: &'static str,
+    /// Which.
+    id: String,
+    /// How many transactions are gone.
+    transactions: u64,
+    /// How many sessions are gone.
+    sessions: u64,
+    /// All is gone; else the rest goes in the background.
+    complete: bool,
+    /// Who asked for it.
+    deleted_by: String,
+}
 
-/// `DELETE /api/history/sessions/{id}`
+type Answer = Result<(StatusCode, Json<Erased>), ApiError>;
+
+/// Deletes a session from the record.
+#[utoipa::path(delete, path = "/api/history/sessions/{id}", tag = "history", params(
+    ("id" = String, Path, description = "The session's id, as the list has it."),
+    ("deleted_by" = Option<String>, Query, description = "Who deletes it; `api` where nothing is said.")),
+    responses((status = 200, body = Erased, description = "It is gone."), (status = 202, body = Erased, description = "The rest goes in the background."),
+        (status = 404, body = ErrorBody, description = "There is no such session.")))]
 pub(super) async fn session(
     State(state): State<AdminState>,
     who: Who,
@@ -33,7 +56,12 @@ pub(super) async fn session(
     erase(&state, Erasure::Session(&id), &who, params).await?.ok_or_else(unknown)
 }
 
-/// `DELETE /api/history/users/{user_id}`
+/// Deletes all that is recorded of a user.
+#[utoipa::path(delete, path = "/api/history/users/{user_id}", tag = "users", params(
+    ("user_id" = String, Path, description = "The user's id."),
+    ("deleted_by" = Option<String>, Query, description = "Who deletes it; `api` where nothing is said.")),
+    responses((status = 200, body = Erased, description = "It is gone."), (status = 202, body = Erased, description = "The rest goes in the background."),
+        (status = 404, body = ErrorBody, description = "Nothing is recorded of this user.")))]
 pub(super) async fn user(
     State(state): State<AdminState>,
     who: Who,
@@ -50,7 +78,7 @@ async fn erase(
     whose: Erasure<'_>,
     who: &Who,
     params: Params,
-) -> Result<Option<(StatusCode, Json<Value>)>, ApiError> {
+) -> Result<Option<(StatusCode, Json<Erased>)>, ApiError> {
     let by = who.signs(params.text("deleted_by"));
     params.finish()?;
     // What takes longer is deleted when it is stored.
@@ -65,8 +93,6 @@ async fn erase(
     let (transactions, sessions, complete) = (erased.transactions, erased.sessions, erased.complete);
     tracing::info!(kind, id, by, transactions, sessions, complete, "deleted on request");
     let status = if complete { StatusCode::OK } else { StatusCode::ACCEPTED };
-    let told = json!({
-        "kind": kind, "id": id, "transactions": transactions, "sessions": sessions, "complete": complete, "deleted_by": by,
-    });
+    let told = Erased { kind, id: id.to_owned(), transactions, sessions, complete, deleted_by: by };
     Ok(Some((status, Json(told))))
 }

@@ -7,10 +7,13 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use luthien_record::recorder::RecorderHealth;
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::json;
+use utoipa::ToSchema;
 
 use super::AdminState;
-use crate::live::Live;
+use crate::activity::ActivityHealth;
+use crate::live;
 use crate::notify::NotifierHealth;
 use crate::panic_switch::PanicMode;
 use crate::replicas::{Link, LinkHealth};
@@ -20,11 +23,119 @@ use crate::settings::PolicyFailMode;
 /// The version of this build.
 pub(super) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
+/// How the gateway fares.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Health {
+    /// `healthy`, or `degraded` when something that the gateway can do without for a while is missing.
+    status: &'static str,
+    /// The gateway's version.
+    version: &'static str,
+    /// What it depends on.
+    checks: HealthChecks,
+}
+
+/// What the gateway depends on, as it was seen last.
+#[derive(Debug, Serialize, ToSchema)]
+struct HealthChecks {
+    /// The database: `ok`, or what is wrong.
+    database: &'static str,
+    /// The journal: `ok`, or what is wrong.
+    journal: &'static str,
+    policy: PolicyCheck,
+    /// What the panic switch stops.
+    panic: PanicMode,
+    redis: RedisLink,
+    activity: ActivityHealth,
+    recorder: RecorderCheck,
+    /// The webhook; null where none is set.
+    webhook: Option<WebhookCheck>,
+}
+
+/// Whether all policies loaded.
+#[derive(Debug, Serialize, ToSchema)]
+struct PolicyCheck {
+    /// `ok`, or what becomes of what they should check.
+    status: &'static str,
+    /// Those that did not load.
+    rejected: Vec<RejectedPolicy>,
+}
+
+/// A policy that did not load.
+#[derive(Debug, PartialEq, Eq, Serialize, ToSchema)]
+struct RejectedPolicy {
+    /// `global`, or the assignment.
+    of: String,
+    /// Its wrong fields, each with the sort of problem.
+    fields: Vec<String>,
+}
+
+/// The link to Redis.
+#[derive(Debug, Serialize, ToSchema)]
+struct RedisLink {
+    /// `ok`, `off`, or what is wrong.
+    status: &'static str,
+    /// Events of this gateway that no other one was told; absent without Redis.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dropped: Option<u64>,
+    /// Messages of others that could not be taken; absent without Redis.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ignored: Option<u64>,
+}
+
+/// How recording fares.
+#[derive(Debug, Serialize, ToSchema)]
+struct RecorderCheck {
+    /// Finished transactions that wait in memory.
+    queued: usize,
+    /// Bytes of the journal on disk.
+    journal_bytes: u64,
+    /// Records that were lost since the start.
+    dropped: u64,
+}
+
+/// How telling a webhook fares.
+#[derive(Debug, Serialize, ToSchema)]
+struct WebhookCheck {
+    /// Notifications that wait or are under way.
+    pending: usize,
+    /// Delivered since the start.
+    delivered: u64,
+    /// Not taken because too many were waiting.
+    dropped: u64,
+    /// Given up after all tries.
+    failed: u64,
+}
+
+/// The process answers.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Live {
+    /// `ok`
+    status: &'static str,
+}
+
+/// Traffic may come here.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Ready {
+    /// `ready`
+    status: &'static str,
+    /// What the panic switch stops.
+    panic: PanicMode,
+}
+
+/// No traffic should come here.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Unready {
+    /// `unready`
+    status: &'static str,
+    /// Why.
+    reason: &'static str,
+}
+
 /// How everything fares that the health tells of.
 #[derive(Debug)]
 pub(super) struct Signs {
     recorder: RecorderHealth,
-    live: Arc<Live>,
+    live: Arc<live::Live>,
     told: Option<NotifierHealth>,
     redis: Option<LinkHealth>,
     /// What other processes set is seen.
@@ -54,30 +165,33 @@ impl Signs {
 }
 
 /// The policies that did not load, each with where its fields are wrong. What stands in them may be a secret, and is in the log.
-fn rejected(live: &Live) -> Vec<Value> {
+fn rejected(live: &live::Live) -> Vec<RejectedPolicy> {
     let places = |rejection: &Rejection| -> Vec<String> {
         let problems = rejection.error.iter().flat_map(|error| &error.problems);
         problems
             .map(|problem| format!("{}: {}", problem.loc.join("."), json!(problem.kind).as_str().unwrap_or_default()))
             .collect()
     };
-    let entry = |of: Value, rejection: &Rejection| json!({"of": of, "fields": places(rejection)});
-    let standing = live.standing.rejected().map(|rejection| entry(json!("global"), rejection));
+    let entry = |of: String, rejection: &Rejection| RejectedPolicy { of, fields: places(rejection) };
+    let standing = live.standing.rejected().map(|rejection| entry("global".to_owned(), rejection));
     let assigned = live.assignments.all().filter_map(|assigned| {
-        assigned.loaded.as_ref().err().map(|rejection| entry(json!(format!("assignment {}", assigned.id)), rejection))
+        assigned.loaded.as_ref().err().map(|rejection| entry(format!("assignment {}", assigned.id), rejection))
     });
     standing.into_iter().chain(assigned).collect()
 }
 
 /// What health says of Redis.
-fn redis_check(redis: Option<&LinkHealth>) -> Value {
-    let Some(LinkHealth { connected, dropped, ignored }) = redis else { return json!({"status": "off"}) };
+fn redis_check(redis: Option<&LinkHealth>) -> RedisLink {
+    let Some(LinkHealth { connected, dropped, ignored }) = redis else {
+        return RedisLink { status: "off", dropped: None, ignored: None };
+    };
     let status = if *connected { "ok" } else { "failing; events of other gateways are missing" };
-    json!({"status": status, "dropped": dropped, "ignored": ignored})
+    RedisLink { status, dropped: Some(*dropped), ignored: Some(*ignored) }
 }
 
-/// `GET /health`
-pub(super) async fn health(State(state): State<AdminState>) -> Json<Value> {
+/// How the gateway fares, without data. 200 also where it is degraded.
+#[utoipa::path(get, path = "/health", tag = "health", responses((status = 200, body = Health)))]
+pub(super) async fn health(State(state): State<AdminState>) -> Json<Health> {
     let signs = Signs::of(&state);
     let status = signs.status();
     let Signs { recorder, live, told, redis, follows } = signs;
@@ -94,40 +208,41 @@ pub(super) async fn health(State(state): State<AdminState>) -> Json<Value> {
         (false, PolicyFailMode::Closed) => "rejected; what it should check is refused",
         (false, PolicyFailMode::Open) => "rejected; what it should check passes unchecked",
     };
-    let webhook = told.map(|told| {
-        json!({"pending": told.pending, "delivered": told.delivered, "dropped": told.dropped, "failed": told.failed})
+    let webhook = told.map(|told| WebhookCheck {
+        pending: told.pending,
+        delivered: told.delivered,
+        dropped: told.dropped,
+        failed: told.failed,
     });
-    Json(json!({
-        "status": status,
-        "version": VERSION,
-        "checks": {
-            "database": database,
-            "journal": journal,
-            "policy": { "status": policy, "rejected": rejected },
-            "panic": live.panic.order.mode,
-            "redis": redis_check(redis.as_ref()),
-            "activity": state.activity.health(),
-            "recorder": { "queued": recorder.queued, "journal_bytes": recorder.journal_bytes, "dropped": recorder.dropped },
-            "webhook": webhook,
-        },
-    }))
+    let RecorderHealth { queued, journal_bytes, dropped, .. } = recorder;
+    let checks = HealthChecks {
+        database,
+        journal,
+        policy: PolicyCheck { status: policy, rejected },
+        panic: live.panic.order.mode,
+        redis: redis_check(redis.as_ref()),
+        activity: state.activity.health(),
+        recorder: RecorderCheck { queued, journal_bytes, dropped },
+        webhook,
+    };
+    Json(Health { status, version: VERSION, checks })
 }
 
-/// `GET /livez`, `/healthz`: the process answers.
-pub(super) async fn live() -> Json<Value> {
-    Json(json!({ "status": "ok" }))
+/// The process answers. `/healthz` is the same.
+#[utoipa::path(get, path = "/livez", tag = "health", responses((status = 200, body = Live)))]
+pub(super) async fn live() -> Json<Live> {
+    Json(Live { status: "ok" })
 }
 
-/// `GET /readyz`, `/ready`: whether traffic should come here.
+/// Whether traffic should come here. `/ready` is the same.
+#[utoipa::path(get, path = "/readyz", tag = "health", responses((status = 200, body = Ready), (status = 503, body = Unready)))]
 pub(super) async fn ready(State(state): State<AdminState>) -> Response {
     match unready(state.stopping.is_cancelled(), &state.recorder.health()) {
         None => {
             let panic = state.policies.live().load().panic.order.mode;
-            Json(json!({ "status": "ready", "panic": panic })).into_response()
+            Json(Ready { status: "ready", panic }).into_response()
         }
-        Some(reason) => {
-            (StatusCode::SERVICE_UNAVAILABLE, Json(json!({ "status": "unready", "reason": reason }))).into_response()
-        }
+        Some(reason) => (StatusCode::SERVICE_UNAVAILABLE, Json(Unready { status: "unready", reason })).into_response(),
     }
 }
 
@@ -151,7 +266,7 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
-    use crate::live::{ActivePolicy, LiveState};
+    use crate::live::{ActivePolicy, Live, LiveState};
     use crate::panic_switch::PanicOrder;
 
     fn recorder(database: bool, dropped: u64, accepting: bool) -> RecorderHealth {

@@ -8,16 +8,25 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::stream;
-use luthien_record::history::{self, Export, Format, Sessions};
+use luthien_record::history::{self, Conversation, Export, Format, Sessions};
 use luthien_record::store::{Search, SessionFilter, StoreError};
 
 use super::AdminState;
-use super::error::{ApiError, Field};
+use super::error::{ApiError, ErrorBody, Field};
 use super::params::Params;
 
 type Id = Result<Path<String>, PathRejection>;
 
-/// `GET /api/history/sessions`
+/// The sessions, those with the latest call first.
+#[utoipa::path(get, path = "/api/history/sessions", tag = "history", responses((status = 200, body = Sessions)), params(
+    ("limit" = Option<u32>, Query, minimum = 1, maximum = 1000, description = "How many at most; 50 where nothing is said."),
+    ("offset" = Option<u32>, Query, minimum = 0, description = "How many to pass over."),
+    ("user_id" = Option<String>, Query, description = "Only those of this user."),
+    ("model" = Option<String>, Query, description = "Only those that asked for this model."),
+    ("from" = Option<String>, Query, description = "Only what ended at this time or later: a time, or a date."),
+    ("to" = Option<String>, Query, description = "Only what began before this time: a time, or a date."),
+    ("q" = Option<String>, Query, description = "Words that were said."),
+    ("policy_intervention" = Option<bool>, Query, description = "Only those in which a policy intervened, or only those in which none did.")))]
 pub(super) async fn sessions(State(state): State<AdminState>, mut params: Params) -> Result<Json<Sessions>, ApiError> {
     let q = params.text("q").map(|text| Search::parse(&text));
     let q = q.transpose().unwrap_or_else(|error| {
@@ -38,24 +47,31 @@ pub(super) async fn sessions(State(state): State<AdminState>, mut params: Params
     Ok(Json(history::sessions(state.recorder.store(), &filter).await?))
 }
 
-/// `GET /api/history/sessions/{id}`
+/// A session in full, turn by turn.
+#[utoipa::path(get, path = "/api/history/sessions/{id}", tag = "history", params(("id" = String, Path, description = "The session's id, as the list has it.")), responses((status = 200, body = Conversation), (status = 404, body = ErrorBody, description = "There is no such session.")))]
 pub(super) async fn session(State(state): State<AdminState>, id: Id) -> Result<Response, ApiError> {
     let export = find(&state, id, Format::Json).await?;
     let kind = [(header::CONTENT_TYPE, Format::Json.media_type())];
     Ok((kind, body(export).await?).into_response())
 }
 
-/// `GET /api/history/sessions/{id}/export`
+/// A session as Markdown, for reading.
+#[utoipa::path(get, path = "/api/history/sessions/{id}/export", tag = "history", params(("id" = String, Path, description = "The session's id, as the list has it.")), responses(
+    (status = 200, body = String, content_type = "text/markdown; charset=utf-8", headers(("content-disposition" = String, description = "An attachment with a file's name."))), (status = 404, body = ErrorBody, description = "There is no such session.")))]
 pub(super) async fn export_markdown(State(state): State<AdminState>, id: Id) -> Result<Response, ApiError> {
     attachment(&state, id, Format::Markdown).await
 }
 
-/// `GET /api/history/sessions/{id}/export/jsonl`
+/// A session as JSON lines: a turn a line, with `session_id` and `user_label`.
+#[utoipa::path(get, path = "/api/history/sessions/{id}/export/jsonl", tag = "history", params(("id" = String, Path, description = "The session's id, as the list has it.")), responses(
+    (status = 200, body = String, content_type = "application/x-ndjson", headers(("content-disposition" = String, description = "An attachment with a file's name."))), (status = 404, body = ErrorBody, description = "There is no such session.")))]
 pub(super) async fn export_jsonl(State(state): State<AdminState>, id: Id) -> Result<Response, ApiError> {
     attachment(&state, id, Format::Jsonl).await
 }
 
-/// `GET /api/history/sessions/{id}/export/json`
+/// A session in full, as a file.
+#[utoipa::path(get, path = "/api/history/sessions/{id}/export/json", tag = "history", params(("id" = String, Path, description = "The session's id, as the list has it.")), responses(
+    (status = 200, body = Conversation, content_type = "application/json", headers(("content-disposition" = String, description = "An attachment with a file's name."))), (status = 404, body = ErrorBody, description = "There is no such session.")))]
 pub(super) async fn export_json(State(state): State<AdminState>, id: Id) -> Result<Response, ApiError> {
     attachment(&state, id, Format::Json).await
 }

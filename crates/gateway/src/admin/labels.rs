@@ -6,11 +6,11 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
-use serde::Serialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::AdminState;
-use super::error::ApiError;
+use super::error::{ApiError, ErrorBody};
 use super::form::Form;
 use super::params::{Params, object};
 
@@ -20,7 +20,7 @@ const LONGEST: usize = 200;
 type Id = Result<Path<String>, PathRejection>;
 
 /// The users that sessions have.
-#[derive(Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Users {
     /// Their ids, sorted.
     users: Vec<String>,
@@ -28,7 +28,44 @@ pub(super) struct Users {
     labels: BTreeMap<String, String>,
 }
 
-/// `GET /api/history/users`
+/// The names that users were given.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Labels {
+    /// By the users' ids.
+    labels: BTreeMap<String, String>,
+}
+
+/// A user's name.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = UserLabel)]
+pub(super) struct Label {
+    /// The user's id.
+    user_id: String,
+    /// The name.
+    display_name: String,
+}
+
+/// The name that a user is to have.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "the form reads it field by field, so that each problem is named")]
+pub(super) struct NewLabel {
+    /// One line.
+    #[schema(min_length = 1, max_length = 200)]
+    display_name: String,
+}
+
+/// A name was taken back.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct LabelRemoved {
+    /// `true`, whether there was one or not.
+    deleted: bool,
+}
+
+/// The users that sessions have.
+#[utoipa::path(get, path = "/api/history/users", tag = "users", responses((status = 200, body = Users)), params(
+    ("limit" = Option<u32>, Query, minimum = 1, maximum = 5000, description = "How many at most; 1000 where nothing is said."),
+    ("offset" = Option<u32>, Query, minimum = 0, description = "How many to pass over.")))]
 pub(super) async fn users(State(state): State<AdminState>, mut params: Params) -> Result<Json<Users>, ApiError> {
     let limit = params.number("limit", 1000, &(1..=5000));
     let offset = params.number("offset", 0, &(0..=u32::MAX));
@@ -39,24 +76,30 @@ pub(super) async fn users(State(state): State<AdminState>, mut params: Params) -
     Ok(Json(Users { users, labels }))
 }
 
-/// `GET /api/history/user-labels`
-pub(super) async fn list(State(state): State<AdminState>) -> Result<Json<Value>, ApiError> {
-    Ok(Json(json!({ "labels": state.recorder.store().labels().await? })))
+/// The names that users were given.
+#[utoipa::path(get, path = "/api/history/user-labels", tag = "users", responses((status = 200, body = Labels)))]
+pub(super) async fn list(State(state): State<AdminState>) -> Result<Json<Labels>, ApiError> {
+    Ok(Json(Labels { labels: state.recorder.store().labels().await? }))
 }
 
-/// `GET /api/history/user-labels/{user_id}`
-pub(super) async fn one(State(state): State<AdminState>, id: Id) -> Result<Json<Value>, ApiError> {
-    let user = [known(id)?];
-    let mut labels = state.recorder.store().labels_of(&user).await?;
-    match labels.remove(&user[0]) {
-        Some(name) => Ok(Json(json!({ "user_id": user[0], "display_name": name }))),
+/// A user's name.
+#[utoipa::path(get, path = "/api/history/user-labels/{user_id}", tag = "users", params(("user_id" = String, Path, description = "The user's id.")),
+    responses((status = 200, body = Label), (status = 404, body = ErrorBody, description = "The user has no name.")))]
+pub(super) async fn one(State(state): State<AdminState>, id: Id) -> Result<Json<Label>, ApiError> {
+    let user_id = known(id)?;
+    let mut labels = state.recorder.store().labels_of(std::slice::from_ref(&user_id)).await?;
+    match labels.remove(&user_id) {
+        Some(display_name) => Ok(Json(Label { user_id, display_name })),
         None => Err(ApiError::NotFound("this user has no name".to_owned())),
     }
 }
 
-/// `PUT /api/history/user-labels/{user_id}`
-pub(super) async fn set(State(state): State<AdminState>, id: Id, body: Body) -> Result<Json<Value>, ApiError> {
-    let user = known(id)?;
+/// Gives a user a name.
+#[utoipa::path(put, path = "/api/history/user-labels/{user_id}", tag = "users", request_body = NewLabel,
+    params(("user_id" = String, Path, description = "The user's id.")),
+    responses((status = 200, body = Label), (status = 404, body = ErrorBody, description = "No user can have this id.")))]
+pub(super) async fn set(State(state): State<AdminState>, id: Id, body: Body) -> Result<Json<Label>, ApiError> {
+    let user_id = known(id)?;
     let members = object(body).await?;
     let mut form = Form::new(&members);
     form.only(&["display_name"]);
@@ -70,14 +113,16 @@ pub(super) async fn set(State(state): State<AdminState>, id: Id, body: Body) -> 
         form.refuse("display_name", "string_pattern", "must be one line");
     }
     form.finish()?;
-    state.recorder.store().set_label(&user, name, state.policies.now()).await?;
-    Ok(Json(json!({ "user_id": user, "display_name": name })))
+    state.recorder.store().set_label(&user_id, name, state.policies.now()).await?;
+    Ok(Json(Label { user_id, display_name: name.to_owned() }))
 }
 
-/// `DELETE /api/history/user-labels/{user_id}`: it has no name then, whether it had one or not.
-pub(super) async fn remove(State(state): State<AdminState>, id: Id) -> Result<Json<Value>, ApiError> {
+/// Takes a user's name back. It has none then, whether it had one or not.
+#[utoipa::path(delete, path = "/api/history/user-labels/{user_id}", tag = "users", params(("user_id" = String, Path, description = "The user's id.")),
+    responses((status = 200, body = LabelRemoved), (status = 404, body = ErrorBody, description = "No user can have this id.")))]
+pub(super) async fn remove(State(state): State<AdminState>, id: Id) -> Result<Json<LabelRemoved>, ApiError> {
     state.recorder.store().remove_label(&known(id)?).await?;
-    Ok(Json(json!({ "deleted": true })))
+    Ok(Json(LabelRemoved { deleted: true }))
 }
 
 /// An id that a user can have.

@@ -49,7 +49,8 @@ policies of whoever runs it have decided, and records every call.</p>
 </html>
 "#;
 
-/// `GET /`
+/// A page for people: what this is and where to go.
+#[utoipa::path(get, path = "/", tag = "pages", responses((status = 200, body = String, content_type = "text/html; charset=utf-8")))]
 pub(super) async fn front(State(state): State<AdminState>) -> Response {
     let status = Signs::of(&state).status();
     (HEADERS, Html(PAGE.replace("{version}", VERSION).replace("{status}", status))).into_response()

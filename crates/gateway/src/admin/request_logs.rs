@@ -4,19 +4,119 @@ use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use bytes::Bytes;
+use jiff::Timestamp;
 use luthien_record::model::{Headers, TransactionId};
 use luthien_record::store::{RequestLog, RequestLogDetail, RequestLogFilter};
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::AdminState;
-use super::error::{ApiError, Field};
+use super::error::{ApiError, ErrorBody, Field};
 use super::params::Params;
+
+/// A side of a transaction.
+#[derive(Debug, ToSchema)]
+#[schema(rename_all = "snake_case")]
+#[expect(dead_code, reason = "the record names it; this is for the document")]
+enum Direction {
+    /// The client's.
+    Inbound,
+    /// The upstream's.
+    Outbound,
+}
 
 type Id = Result<Path<String>, PathRejection>;
 
-/// `GET /api/request-logs`
-pub(super) async fn list(State(state): State<AdminState>, mut params: Params) -> Result<Json<Value>, ApiError> {
+/// A page of logs.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct RequestLogs {
+    /// Latest first, without bodies.
+    logs: Vec<Log>,
+    /// How many there are in all.
+    total: u64,
+    /// How many were asked for.
+    limit: u32,
+    /// How many came before this page.
+    offset: u32,
+}
+
+/// Both sides of a transaction.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct RequestLogPair {
+    /// The transaction.
+    #[schema(value_type = String, format = Uuid)]
+    transaction_id: TransactionId,
+    /// Its session.
+    session_id: String,
+    /// Its user.
+    user_id: Option<String>,
+    /// The client's side; null where it was not logged.
+    inbound: Option<Log>,
+    /// The upstream's side; null where it was not logged.
+    outbound: Option<Log>,
+}
+
+/// One side of a transaction.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = RequestLog)]
+pub(super) struct Log {
+    /// The transaction.
+    #[schema(value_type = String, format = Uuid)]
+    transaction_id: TransactionId,
+    /// Its session.
+    session_id: String,
+    /// Its user.
+    user_id: Option<String>,
+    /// `inbound` or `outbound`.
+    direction: String,
+    /// The request's method.
+    http_method: String,
+    /// Where it went, without credentials.
+    url: String,
+    /// The request's headers by name, credentials masked.
+    #[schema(value_type = Object)]
+    request_headers: Map<String, Value>,
+    /// The request's body, JSON or a text; null in lists.
+    request_body: Option<Value>,
+    /// The answer's status.
+    response_status: Option<u16>,
+    /// The answer's headers by name, credentials masked.
+    #[schema(value_type = Object)]
+    response_headers: Map<String, Value>,
+    /// The answer's body, JSON or a text; null in lists.
+    response_body: Option<Value>,
+    /// When it began.
+    started_at: Timestamp,
+    /// When it was over.
+    completed_at: Option<Timestamp>,
+    /// How long it took, in milliseconds.
+    duration_ms: Option<f64>,
+    /// The model that the client asked for.
+    model: String,
+    /// The client asked for a stream.
+    is_streaming: bool,
+    /// The path, without its query.
+    endpoint: String,
+    /// What went wrong.
+    error: Option<String>,
+}
+
+/// Raw HTTP as it was logged, latest first.
+#[utoipa::path(get, path = "/api/request-logs", tag = "request logs", responses((status = 200, body = RequestLogs)), params(
+    ("limit" = Option<u32>, Query, minimum = 1, maximum = 200, description = "How many at most; 50 where nothing is said."),
+    ("offset" = Option<u32>, Query, minimum = 0, description = "How many to pass over."),
+    ("direction" = Option<Direction>, Query, description = "Only the client's side, or only the upstream's."),
+    ("endpoint" = Option<String>, Query, description = "Only this path."),
+    ("session_id" = Option<String>, Query, description = "Only this session."),
+    ("user_id" = Option<String>, Query, description = "Only this user."),
+    ("status" = Option<u16>, Query, minimum = 100, maximum = 999, description = "Only answers with this status."),
+    ("model" = Option<String>, Query, description = "Only what asked for this model."),
+    ("after" = Option<String>, Query, description = "Only what began at this time or later: a time, or a date."),
+    ("before" = Option<String>, Query, description = "Only what began before this time: a time, or a date."),
+    ("search" = Option<String>, Query, description = "A part of the URL, model, error, user or session; or words that were said.")))]
+pub(super) async fn list(State(state): State<AdminState>, mut params: Params) -> Result<Json<RequestLogs>, ApiError> {
     let filter = RequestLogFilter {
         limit: params.number("limit", 50, &(1..=200)),
         offset: params.number("offset", 0, &(0..=u32::MAX)),
@@ -36,12 +136,14 @@ pub(super) async fn list(State(state): State<AdminState>, mut params: Params) ->
         return Err(ApiError::Unprocessable(vec![Field::query("direction", "literal_error", message)]));
     }
     let page = state.recorder.store().request_logs(&filter).await?;
-    let logs: Vec<Value> = page.logs.iter().map(|log| Value::Object(shown(log, None))).collect();
-    Ok(Json(json!({"logs": logs, "total": page.total, "limit": filter.limit, "offset": filter.offset})))
+    let logs = page.logs.iter().map(|log| shown(log, None)).collect();
+    Ok(Json(RequestLogs { logs, total: page.total, limit: filter.limit, offset: filter.offset }))
 }
 
-/// `GET /api/request-logs/{transaction_id}`
-pub(super) async fn one(State(state): State<AdminState>, id: Id) -> Result<Json<Value>, ApiError> {
+/// Both sides of a transaction as they were logged, with their bodies.
+#[utoipa::path(get, path = "/api/request-logs/{id}", tag = "request logs", params(("id" = String, Path, description = "The transaction's id.")),
+    responses((status = 200, body = RequestLogPair), (status = 404, body = ErrorBody, description = "Nothing was logged of such a transaction.")))]
+pub(super) async fn one(State(state): State<AdminState>, id: Id) -> Result<Json<RequestLogPair>, ApiError> {
     let unknown = || ApiError::NotFound("nothing was logged of such a transaction".to_owned());
     let Path(id) = id.map_err(|_| unknown())?;
     let id = Uuid::try_parse(&id).map(TransactionId).map_err(|_| unknown())?;
@@ -49,36 +151,34 @@ pub(super) async fn one(State(state): State<AdminState>, id: Id) -> Result<Json<
     let first = logs.first().ok_or_else(unknown)?;
     let side =
         |direction: &str| logs.iter().find(|log| log.log.direction == direction).map(|log| shown(&log.log, Some(log)));
-    Ok(Json(json!({
-        "transaction_id": id, "session_id": first.log.session_id, "user_id": first.log.user_id,
-        "inbound": side("inbound"), "outbound": side("outbound"),
-    })))
+    let (session_id, user_id) = (first.log.session_id.clone(), first.log.user_id.clone());
+    let (inbound, outbound) = (side("inbound"), side("outbound"));
+    Ok(Json(RequestLogPair { transaction_id: id, session_id, user_id, inbound, outbound }))
 }
 
 /// A log as callers see it; bodies only where it is looked at alone.
-fn shown(log: &RequestLog, bodies: Option<&RequestLogDetail>) -> Map<String, Value> {
+fn shown(log: &RequestLog, bodies: Option<&RequestLogDetail>) -> Log {
     let duration = log.completed.map(|completed| completed.duration_since(log.started).as_secs_f64().max(0.0) * 1000.0);
-    let shown = json!({
-        "transaction_id": log.transaction,
-        "session_id": log.session_id,
-        "user_id": log.user_id,
-        "direction": log.direction,
-        "http_method": log.method,
-        "url": log.url,
-        "request_headers": headers(&log.request_headers),
-        "request_body": bodies.map(|bodies| body(&bodies.request)),
-        "response_status": log.response_status,
-        "response_headers": headers(&log.response_headers),
-        "response_body": bodies.map(|bodies| body(&bodies.response)),
-        "started_at": log.started,
-        "completed_at": log.completed,
-        "duration_ms": duration,
-        "model": log.model,
-        "is_streaming": log.streamed,
-        "endpoint": log.endpoint,
-        "error": log.error,
-    });
-    if let Value::Object(members) = shown { members } else { Map::new() }
+    Log {
+        transaction_id: log.transaction,
+        session_id: log.session_id.clone(),
+        user_id: log.user_id.clone(),
+        direction: log.direction.clone(),
+        http_method: log.method.clone(),
+        url: log.url.clone(),
+        request_headers: headers(&log.request_headers),
+        request_body: bodies.map(|bodies| body(&bodies.request)),
+        response_status: log.response_status,
+        response_headers: headers(&log.response_headers),
+        response_body: bodies.map(|bodies| body(&bodies.response)),
+        started_at: log.started,
+        completed_at: log.completed,
+        duration_ms: duration,
+        model: log.model.clone(),
+        is_streaming: log.streamed,
+        endpoint: log.endpoint.clone(),
+        error: log.error.clone(),
+    }
 }
 
 /// Headers by their names; the values of one that comes more than once with commas between them.

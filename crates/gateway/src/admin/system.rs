@@ -53,9 +53,11 @@ pub(super) struct Check {
 pub(super) struct RedisCheck {
     #[serde(flatten)]
     check: Check,
-    /// Messages of other gateways that were dropped.
+    /// Events of this gateway that no other one was told; absent without Redis.
+    #[serde(skip_serializing_if = "Option::is_none")]
     dropped: Option<u64>,
-    /// Messages that could not be read.
+    /// Messages of others that could not be taken; absent without Redis.
+    #[serde(skip_serializing_if = "Option::is_none")]
     ignored: Option<u64>,
 }
 

@@ -2,6 +2,7 @@
 
 mod client_keys;
 mod config;
+mod documents;
 mod erasure;
 mod policy;
 mod recorded;

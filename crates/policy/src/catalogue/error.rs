@@ -13,7 +13,8 @@ pub struct LoadError {
 }
 
 /// One thing that is wrong.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[schema(as = PolicyProblem)]
 pub struct Problem {
     /// The way to the field: keys, and indices as decimal numbers.
     pub loc: Vec<String>,
@@ -25,7 +26,7 @@ pub struct Problem {
 }
 
 /// The sorts of problems.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ProblemKind {
     /// No policy has this class.

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Value, json};
+use utoipa::ToSchema;
 
 use super::messages::{self, json_or_text};
 use super::notes::decision_event;
@@ -10,7 +11,7 @@ use crate::model::{Status, TransactionId};
 use crate::store::{Store, StoreError, TransactionDetail};
 
 /// The latest calls.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct Calls {
     /// Latest first.
     pub calls: Vec<CallSummary>,
@@ -19,7 +20,7 @@ pub struct Calls {
 }
 
 /// One call in a list.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct CallSummary {
     /// The transaction.
     pub call_id: String,
@@ -32,7 +33,7 @@ pub struct CallSummary {
 }
 
 /// A call with its events.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct CallDetail {
     /// The transaction.
     pub call_id: String,
@@ -47,7 +48,7 @@ pub struct CallDetail {
 }
 
 /// One event of a call.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct CallEvent {
     /// The transaction.
     pub call_id: String,

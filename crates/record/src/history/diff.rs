@@ -5,13 +5,14 @@ use luthien_wire::request::Request;
 use luthien_wire::turn::Block;
 use serde::Serialize;
 use serde_json::{Map, Value};
+use utoipa::ToSchema;
 
 use super::{alike, messages};
 use crate::model::TransactionId;
 use crate::store::{Store, StoreError, TransactionDetail};
 
 /// A call's differences.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct Diff {
     /// The transaction.
     pub call_id: String,
@@ -26,7 +27,7 @@ pub struct Diff {
 }
 
 /// The request's differences.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct RequestDiff {
     /// The models differ.
     pub model_changed: bool,
@@ -45,7 +46,7 @@ pub struct RequestDiff {
 }
 
 /// One message of the request.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct MessageDiff {
     /// Its index.
     pub index: usize,
@@ -60,7 +61,7 @@ pub struct MessageDiff {
 }
 
 /// The answer's differences.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct ResponseDiff {
     /// The texts differ.
     pub content_changed: bool,
@@ -77,14 +78,16 @@ pub struct ResponseDiff {
 }
 
 /// One block of the answer.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct BlockDiff {
     /// `unchanged`, `changed`, `added` or `removed`.
     pub change: &'static str,
     /// The upstream's block.
+    #[schema(value_type = Option<Object>)]
     pub original: Option<Map<String, Value>>,
     /// The client's block.
     #[serde(rename = "final")]
+    #[schema(value_type = Option<Object>)]
     pub last: Option<Map<String, Value>>,
 }
 

@@ -8,6 +8,7 @@ use luthien_wire::request::{Request, RequestKind};
 use luthien_wire::turn::Block;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
+use utoipa::ToSchema;
 
 mod responses;
 
@@ -18,7 +19,7 @@ const LARGEST_PARAMETER: usize = 2048;
 const SHOWN: usize = 64 * 1024;
 
 /// What kind of message it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum MessageType {
     /// Instructions.
@@ -36,7 +37,7 @@ pub enum MessageType {
 }
 
 /// One message, flat.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct Message {
     /// Its kind.
     pub message_type: MessageType,

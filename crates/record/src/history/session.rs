@@ -1,10 +1,11 @@
 //! One session, turn by turn.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Map, Value};
+use utoipa::ToSchema;
 
 use super::alike;
 use super::messages::{self, Message, MessageType};
@@ -14,7 +15,7 @@ use crate::model::{Evaluation, Status};
 use crate::store::{Store, StoreError, TransactionDetail};
 
 /// A session in full.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct Conversation {
     /// The id.
     pub session_id: String,
@@ -30,10 +31,12 @@ pub struct Conversation {
     pub models_used: Vec<String>,
     /// The users, sorted.
     pub user_ids: Vec<String>,
+    /// The names of those that have one.
+    pub user_labels: BTreeMap<String, String>,
 }
 
 /// One turn.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct Turn {
     /// The transaction.
     pub call_id: String,
@@ -60,6 +63,7 @@ pub struct Turn {
     /// The upstream's answer, where it was changed.
     pub original_response_messages: Option<Vec<Message>>,
     /// The request's other members (temperature and the like), large ones left out.
+    #[schema(value_type = Object)]
     pub request_params: Map<String, Value>,
     /// The index in `request_messages` of the first message that is new in this turn.
     pub new_from: usize,
@@ -70,7 +74,7 @@ pub struct Turn {
 }
 
 /// What a policy or the gateway did or said in a turn.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct Annotation {
     /// The policy; `gateway` for what the gateway did by itself.
     pub policy_name: String,
@@ -90,6 +94,7 @@ pub async fn session(store: &Store, id: &str) -> Result<Option<Conversation>, St
         turns.push(turn);
     }
     let summary = reader.summary();
+    let user_labels = store.labels_of(&summary.user_ids).await?;
     Ok(Some(Conversation {
         session_id: reader.session().session_id.clone(),
         turns,
@@ -98,6 +103,7 @@ pub async fn session(store: &Store, id: &str) -> Result<Option<Conversation>, St
         total_policy_interventions: summary.total_policy_interventions,
         models_used: summary.models_used,
         user_ids: summary.user_ids,
+        user_labels,
     }))
 }
 

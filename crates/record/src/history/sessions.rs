@@ -2,11 +2,12 @@
 
 use jiff::Timestamp;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::store::{SessionFilter, Store, StoreError};
 
 /// A page of sessions, latest first.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct Sessions {
     /// The sessions of this page.
     pub sessions: Vec<SessionSummary>,
@@ -19,7 +20,7 @@ pub struct Sessions {
 }
 
 /// One session in a list.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct SessionSummary {
     /// The id that the detail takes.
     pub session_id: String,
