@@ -33,7 +33,7 @@ use axum::extract::{Extension, Request};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{delete, get, post, put};
+use axum::routing::get;
 use luthien_record::Recorder;
 use luthien_record::retention::Retention;
 use tokio_util::sync::CancellationToken;
@@ -157,23 +157,23 @@ fn open() -> OpenApiRouter<AdminState> {
 /// What shows and changes nothing.
 fn viewers() -> OpenApiRouter<AdminState> {
     OpenApiRouter::new()
-        .route("/api/admin/policy/current", get(policy::current))
+        .routes(routes!(policy::current))
         .routes(routes!(system::status))
-        .route("/api/admin/policy/list", get(policy::list))
-        .route("/api/admin/approvals", get(approvals::list))
-        .route("/api/admin/approvals/{id}", get(approvals::one))
+        .routes(routes!(policy::list))
+        .routes(routes!(approvals::list))
+        .routes(routes!(approvals::one))
         .routes(routes!(activity::stream))
-        .route("/api/admin/policy/validate", post(policy::validate))
-        .route("/api/admin/policy/history", get(policy::history))
-        .route("/api/admin/policy/effective", get(assignments::effective))
-        .route("/api/admin/policy/assignments", get(assignments::list))
-        .route("/api/admin/policy/assignments/ended", get(assignments::ended))
-        .route("/api/admin/policy/assignments/{id}", get(assignments::one))
-        .route("/api/admin/client-keys", get(client_keys::list))
-        .route("/api/admin/client-keys/{id}", get(client_keys::one))
-        .route("/api/admin/config", get(config::list))
-        .route("/api/admin/panic", get(halt::show))
-        .route("/api/admin/panic/history", get(halt::history))
+        .routes(routes!(policy::validate))
+        .routes(routes!(policy::history))
+        .routes(routes!(assignments::effective))
+        .routes(routes!(assignments::list))
+        .routes(routes!(assignments::ended))
+        .routes(routes!(assignments::one))
+        .routes(routes!(client_keys::list))
+        .routes(routes!(client_keys::one))
+        .routes(routes!(config::list))
+        .routes(routes!(halt::show))
+        .routes(routes!(halt::history))
         .routes(routes!(history::sessions))
         .routes(routes!(history::session))
         .routes(routes!(retention::standing))
@@ -192,20 +192,20 @@ fn viewers() -> OpenApiRouter<AdminState> {
 
 /// What answers for a person.
 fn approvers() -> OpenApiRouter<AdminState> {
-    OpenApiRouter::new().route("/api/admin/approvals/{id}", post(approvals::answer))
+    OpenApiRouter::new().routes(routes!(approvals::answer))
 }
 
 /// What changes the gateway or the record.
 fn admins() -> OpenApiRouter<AdminState> {
     OpenApiRouter::new()
-        .route("/api/admin/policy/set", post(policy::set))
-        .route("/api/admin/policy/rollback", post(policy::rollback))
-        .route("/api/admin/policy/assignments", post(assignments::add))
-        .route("/api/admin/policy/assignments/{id}", delete(assignments::end))
-        .route("/api/admin/client-keys", post(client_keys::create))
-        .route("/api/admin/client-keys/{id}", delete(client_keys::revoke))
-        .route("/api/admin/config/{key}", put(config::set).delete(config::forget))
-        .route("/api/admin/panic", post(halt::turn))
+        .routes(routes!(policy::set))
+        .routes(routes!(policy::rollback))
+        .routes(routes!(assignments::add))
+        .routes(routes!(assignments::end))
+        .routes(routes!(client_keys::create))
+        .routes(routes!(client_keys::revoke))
+        .routes(routes!(config::set, config::forget))
+        .routes(routes!(halt::turn))
         .routes(routes!(erasure::session))
         .routes(routes!(erasure::user))
         .routes(routes!(labels::set, labels::remove))

@@ -8,14 +8,17 @@ use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde::Deserialize;
+use serde_json::Value;
+use utoipa::ToSchema;
 
-use super::error::{ApiError, Field};
+use super::error::{ApiError, ErrorBody, Field};
 use super::form::Form;
 use super::params::{self, Params};
-use super::policy::{self, SetResult, rejection};
+use super::policy::{self, Rejection, SetResult, Spec};
 use super::{AdminState, Who};
 use crate::live::Live;
+use crate::panic_switch::PanicMode;
 use crate::policy_state::{NewAssignment, scope_of};
 use crate::scopes::{Asker, Assigned, How, KeyId, Place, Scope, key_of, key_text};
 use crate::settings::{PolicyFailMode, PolicySource};
@@ -23,56 +26,91 @@ use crate::settings::{PolicyFailMode, PolicySource};
 /// Longer names are none, in bytes.
 const LONGEST: usize = 256;
 
-/// `GET /api/admin/policy/assignments`
-pub(super) async fn list(State(state): State<AdminState>) -> Json<Value> {
+mod shapes;
+
+pub(super) use shapes::Assignment;
+use shapes::{Asked, Assignments, Effective, Ended, EndedList, Global, NewScope, Part, Rung, SetAssignment};
+
+/// A policy for a part of the traffic.
+#[derive(Debug, Deserialize, ToSchema)]
+#[expect(dead_code, reason = "the form reads it field by field, so that each problem is named")]
+pub(super) struct NewAssignmentBody {
+    /// What it applies to.
+    scope: NewScope,
+    #[serde(flatten)]
+    spec: Spec,
+    /// How it stands to what is less specific: `replace`, or `add` behind it.
+    #[schema(value_type = How, required = false)]
+    how: Option<How>,
+    /// From when on it no longer applies: a time.
+    expires_at: Option<String>,
+    /// The same as a span from now on, such as `15m`.
+    #[serde(rename = "for")]
+    span: Option<String>,
+    /// Who sets it, where the credential does not say it.
+    set_by: Option<String>,
+}
+
+/// The policies for parts of the traffic.
+#[utoipa::path(get, path = "/api/admin/policy/assignments", tag = "assignments", responses((status = 200, body = Assignments)))]
+pub(super) async fn list(State(state): State<AdminState>) -> Json<Assignments> {
     let (live, now) = (state.policies.live().load(), state.policies.now());
     let mut all: Vec<&Arc<Assigned>> = live.assignments.all().collect();
     all.sort_by_key(|assigned| assigned.id);
-    let listed: Vec<Value> = all.iter().map(|assigned| shown(assigned, now)).collect();
-    Json(json!({"assignments": listed, "total": listed.len(), "header_choices": live.assignments.choices()}))
+    let assignments: Vec<Assignment> = all.iter().map(|assigned| Assignment::new(assigned, now)).collect();
+    let header_choices = live.assignments.choices().to_vec();
+    Json(Assignments { total: assignments.len(), assignments, header_choices })
 }
 
-/// `GET /api/admin/policy/assignments/{id}`
+/// One of them.
+#[utoipa::path(get, path = "/api/admin/policy/assignments/{id}", tag = "assignments", params(("id" = u64, Path, description = "The assignment's number.")),
+    responses((status = 200, body = Assignment), (status = 404, body = ErrorBody, description = "There is no such assignment.")))]
 pub(super) async fn one(
     State(state): State<AdminState>,
     id: Result<Path<u64>, PathRejection>,
-) -> Result<Json<Value>, ApiError> {
+) -> Result<Json<Assignment>, ApiError> {
     let Path(id) = id.map_err(|_| unknown())?;
     let live = state.policies.live().load();
     let found = live.assignments.all().find(|assigned| assigned.id == id && id != 0).ok_or_else(unknown)?;
-    Ok(Json(shown(found, state.policies.now())))
+    Ok(Json(Assignment::new(found, state.policies.now())))
 }
 
-/// `GET /api/admin/policy/assignments/ended`
-pub(super) async fn ended(State(state): State<AdminState>, mut params: Params) -> Result<Json<Value>, ApiError> {
+/// Those that were ended or replaced, or whose time is over, latest first.
+#[utoipa::path(get, path = "/api/admin/policy/assignments/ended", tag = "assignments", params(("limit" = Option<u32>, Query, minimum = 1, maximum = 1000, description = "How many at most; 50 where nothing is said."), ("offset" = Option<u32>, Query, minimum = 0, description = "How many to pass over.")), responses((status = 200, body = EndedList)))]
+pub(super) async fn ended(State(state): State<AdminState>, mut params: Params) -> Result<Json<EndedList>, ApiError> {
     let (limit, offset) = (params.number("limit", 50, &(1..=1000)), params.number("offset", 0, &(0..=u32::MAX)));
     params.finish()?;
     let ended = state.recorder.store().ended_assignments(limit, offset).await?;
-    let listed: Vec<Value> = ended
+    let assignments = ended
         .into_iter()
         .map(|ended| {
-            let scope = scope_of(&ended);
+            let scope = scope_of(&ended).map(|scope| scope.as_json());
             let (ended_at, ended_by) = ended.ended.unzip();
-            json!({
-                "id": ended.id,
-                "scope": scope.map(|scope| scope.as_json()),
-                "policy_class_ref": ended.class_ref,
-                "config": ended.config,
-                "mode": ended.mode,
-                "how": ended.how,
-                "set_by": ended.set_by,
-                "set_at": ended.set_at,
-                "expires_at": ended.expires_at,
-                "ended_by": ended_by,
-                "ended_at": ended_at,
-            })
+            Ended {
+                id: ended.id,
+                scope,
+                policy_class_ref: ended.class_ref,
+                config: ended.config,
+                mode: ended.mode,
+                how: ended.how,
+                set_by: ended.set_by,
+                set_at: ended.set_at,
+                expires_at: ended.expires_at,
+                ended_by,
+                ended_at,
+            }
         })
         .collect();
-    Ok(Json(json!({"assignments": listed, "offset": offset})))
+    Ok(Json(EndedList { assignments, offset }))
 }
 
-/// `POST /api/admin/policy/assignments`
-pub(super) async fn add(State(state): State<AdminState>, who: Who, body: Body) -> Result<Json<Value>, ApiError> {
+/// Sets a policy for a part of the traffic. 200 with `success: false` where it does not load.
+#[utoipa::path(post, path = "/api/admin/policy/assignments", tag = "assignments", request_body = NewAssignmentBody, responses((status = 200, body = SetAssignment)))]
+pub(super) async fn add(
+    State(state): State<AdminState>,
+    who: Who,
+    body: Body,
+) -> Result<Json<SetAssignment>, ApiError> {
     let members = params::object(body).await?;
     let mut form = Form::new(&members);
     let spec = form.spec();
@@ -97,14 +135,17 @@ pub(super) async fn add(State(state): State<AdminState>, who: Who, body: Body) -
     let Some(scope) = scope else { return Err(ApiError::Unprocessable(Vec::new())) };
     let began = Instant::now();
     let set = state.policies.assign(NewAssignment { scope, spec, how, expires_at, by }).await;
-    let assignment = set.as_ref().ok().map(|assigned| shown(assigned, state.policies.now()));
+    let assignment = set.as_ref().ok().map(|assigned| Assignment::new(assigned, state.policies.now()));
     let done =
         set.map(|set| (format!("the policy `{}` is assigned as {}", set.name(), set.id), set.spec.class.clone()));
     let Json(result) = policy::result(began, done)?;
-    Ok(with(&result, "assignment", assignment))
+    Ok(Json(SetAssignment { result, assignment }))
 }
 
-/// `DELETE /api/admin/policy/assignments/{id}`
+/// Ends one of them.
+#[utoipa::path(delete, path = "/api/admin/policy/assignments/{id}", tag = "assignments", params(("id" = u64, Path, description = "The assignment's number."),
+    ("ended_by" = Option<String>, Query, description = "Who ends it, where the credential does not say it.")),
+    responses((status = 200, body = SetResult), (status = 404, body = ErrorBody, description = "There is no such assignment.")))]
 pub(super) async fn end(
     State(state): State<AdminState>,
     who: Who,
@@ -124,14 +165,6 @@ pub(super) async fn end(
 
 fn unknown() -> ApiError {
     ApiError::NotFound("there is no such assignment".to_owned())
-}
-
-fn with(result: &SetResult, name: &str, value: Option<Value>) -> Json<Value> {
-    let mut all = serde_json::to_value(result).unwrap_or_default();
-    if let Some(all) = all.as_object_mut() {
-        all.insert(name.to_owned(), value.unwrap_or_default());
-    }
-    Json(all)
 }
 
 /// The scope that a body names; none where something is wrong with it.
@@ -196,26 +229,12 @@ async fn session_of(
     Ok(found.map(|(session, key)| (key, session)))
 }
 
-pub(super) fn shown(assigned: &Assigned, now: Timestamp) -> Value {
-    json!({
-        "id": (assigned.id != 0).then_some(assigned.id),
-        "scope": assigned.scope.as_json(),
-        "policy": assigned.name(),
-        "policy_class_ref": assigned.spec.class,
-        "config": assigned.spec.config,
-        "mode": assigned.spec.mode,
-        "how": assigned.how,
-        "source": if assigned.id == 0 { "settings" } else { "api" },
-        "set_by": assigned.set_by,
-        "set_at": assigned.set_at,
-        "expires_at": assigned.expires_at,
-        "expired": assigned.is_over(now),
-        "rejected": assigned.loaded.as_ref().err().map(rejection),
-    })
-}
-
-/// `GET /api/admin/policy/effective`
-pub(super) async fn effective(State(state): State<AdminState>, params: Params) -> Result<Json<Value>, ApiError> {
+/// What a request would run under, and the whole ladder.
+#[utoipa::path(get, path = "/api/admin/policy/effective", tag = "assignments", responses((status = 200, body = Effective)), params(
+    ("key" = Option<String>, Query, description = "The id of the key that it comes with."),
+    ("session" = Option<String>, Query, description = "Its session, as the list of sessions has it, or with `key` as its client names it."),
+    ("header" = Option<String>, Query, description = "The policy that it asks for.")))]
+pub(super) async fn effective(State(state): State<AdminState>, params: Params) -> Result<Json<Effective>, ApiError> {
     let wrong = |name: &str, msg: &str| Err(ApiError::Unprocessable(vec![Field::query(name, "value_error", msg)]));
     let mut key = match params.text("key").map(|key| key_of(&key)) {
         None => None,
@@ -237,58 +256,73 @@ pub(super) async fn effective(State(state): State<AdminState>, params: Params) -
 }
 
 /// The whole ladder, what is first at the top.
-fn explained(live: &Live, asker: &Asker<'_>, now: Timestamp, source: PolicySource) -> Value {
+fn explained(live: &Live, asker: &Asker<'_>, now: Timestamp, source: PolicySource) -> Effective {
     let (order, guard) = (&live.panic.order, &live.rules.guard);
     let mut ladder = vec![
-        json!({
-            "rung": "panic", "mode": order.mode.name(), "applies": order.mode.name() != "off", "set_by": order.by,
-            "set_at": live.panic.at, "why": "nothing outranks the panic switch",
-        }),
-        json!({
-            "rung": "dogfood", "policy": guard.names(), "applies": guard.names() != "no_op",
-            "why": "DOGFOOD_MODE puts the policy that protects the gateway first in every chain",
-        }),
+        Rung::Panic {
+            rung: "panic",
+            mode: order.mode,
+            applies: order.mode != PanicMode::Off,
+            set_by: order.by.clone(),
+            set_at: live.panic.at,
+            why: "nothing outranks the panic switch",
+        },
+        Rung::Dogfood {
+            rung: "dogfood",
+            policy: guard.names(),
+            applies: guard.names() != "no_op",
+            why: "DOGFOOD_MODE puts the policy that protects the gateway first in every chain",
+        },
     ];
     let rungs = live.assignments.ladder(asker, now);
     let wish_error = rungs.as_ref().err().map(ToString::to_string);
     let mut replaced = false;
     for (assigned, place) in rungs.into_iter().flatten() {
         replaced |= place == Place::Applies && assigned.how == How::Replace;
-        let mut rung = shown(assigned, now);
-        if let Some(rung) = rung.as_object_mut() {
-            rung.insert("rung".to_owned(), json!(assigned.scope.kind()));
-            rung.insert("place".to_owned(), json!(place));
-            rung.insert("applies".to_owned(), json!(place == Place::Applies));
-            rung.insert("why".to_owned(), json!(why(assigned.how, place, live.fail_mode())));
-        }
-        ladder.push(rung);
+        ladder.push(Rung::Assigned(Part {
+            assignment: Assignment::new(assigned, now),
+            rung: assigned.scope.kind(),
+            place,
+            applies: place == Place::Applies,
+            why: why(assigned.how, place, live.fail_mode()),
+        }));
     }
     let standing = &live.standing;
-    ladder.push(json!({
-        "rung": "global",
-        "place": if replaced { "outranked" } else if standing.rejected().is_some() { "rejected" } else { "applies" },
-        "applies": !replaced && standing.rejected().is_none(),
-        "policy": standing.active.policy,
-        "policy_class_ref": standing.active.class_ref,
-        "config": standing.active.config,
-        "mode": standing.active.mode,
-        "source": standing.origin,
-        "set_by": standing.active.enabled_by,
-        "set_at": standing.active.enabled_at,
-        "expires_at": null,
-        "rejected": standing.rejected().map(rejection),
-        "why": format!("the policy for everything; at the start {}", first(source)),
+    let rejected = standing.rejected();
+    let active = standing.active.clone();
+    ladder.push(Rung::Global(Global {
+        rung: "global",
+        place: match (replaced, rejected) {
+            (true, _) => Place::Outranked,
+            (false, Some(_)) => Place::Rejected,
+            (false, None) => Place::Applies,
+        },
+        applies: !replaced && rejected.is_none(),
+        policy: active.policy,
+        policy_class_ref: active.class_ref,
+        config: active.config,
+        mode: active.mode,
+        source: standing.origin.clone(),
+        set_by: active.enabled_by,
+        set_at: active.enabled_at,
+        expires_at: None,
+        rejected: rejected.map(Rejection::from),
+        why: format!("the policy for everything; at the start {}", first(source)),
     }));
     let chosen = live.choose(asker, now);
-    json!({
-        "policy": chosen.as_ref().ok().map(|chosen| chosen.plan.names()),
-        "label": chosen.as_ref().ok().map(|chosen| chosen.label().to_owned()),
-        "refused": wish_error.or_else(|| chosen.as_ref().err().map(ToString::to_string)),
-        "unchecked": chosen.as_ref().is_ok_and(|chosen| !chosen.missing.is_empty()),
-        "fail_mode": live.fail_mode().as_str(),
-        "asked": {"key": asker.key.map(key_text), "session": asker.session, "header": asker.wish},
-        "ladder": ladder,
-    })
+    Effective {
+        policy: chosen.as_ref().ok().map(|chosen| chosen.plan.names()),
+        label: chosen.as_ref().ok().map(|chosen| chosen.label().to_owned()),
+        refused: wish_error.or_else(|| chosen.as_ref().err().map(ToString::to_string)),
+        unchecked: chosen.as_ref().is_ok_and(|chosen| !chosen.missing.is_empty()),
+        fail_mode: live.fail_mode().as_str(),
+        asked: Asked {
+            key: asker.key.map(key_text),
+            session: asker.session.map(str::to_owned),
+            header: asker.wish.map(str::to_owned),
+        },
+        ladder,
+    }
 }
 
 fn why(how: How, place: Place, fail_mode: PolicyFailMode) -> &'static str {

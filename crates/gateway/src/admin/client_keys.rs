@@ -11,13 +11,16 @@ use jiff::Timestamp;
 use luthien_policy::catalogue::{PolicySpec, Problem, ProblemKind};
 use luthien_record::store::StoredClientKey;
 use secrecy::ExposeSecret as _;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::error::{ApiError, Field};
+use super::assignments::Assignment;
+use super::error::{ApiError, ErrorBody, Field};
 use super::form::Form;
 use super::params::{self, Params};
-use super::{AdminState, Who, assignments};
+use super::{AdminState, Who, policy};
 use crate::client_keys::{KeyLimits, NewKey};
 use crate::policy_state::{NewAssignment, SetError};
 use crate::scopes::{Assigned, How, Scope, key_text};
@@ -25,30 +28,108 @@ use crate::scopes::{Assigned, How, Scope, key_text};
 /// Longer names are none, in characters.
 const LONGEST: usize = 200;
 
-/// `GET /api/admin/client-keys`
-pub(super) async fn list(State(state): State<AdminState>, params: Params) -> Result<Json<Value>, ApiError> {
+/// The keys that clients were given.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct ClientKeyList {
+    /// The newest first.
+    client_keys: Vec<ClientKey>,
+    /// How many.
+    count: usize,
+}
+
+/// A key that a client was given, without the key itself.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct ClientKey {
+    id: Uuid,
+    /// What it is called.
+    name: String,
+    /// How it begins.
+    start: String,
+    /// By which sessions and assignments know it.
+    key: String,
+    /// `active`, `expired` or `revoked`.
+    status: &'static str,
+    /// What its holder may use; where nothing is said the gateway's own limits hold.
+    #[schema(value_type = Object)]
+    limits: Value,
+    created_at: Timestamp,
+    created_by: String,
+    /// From when on it is not accepted any more.
+    expires_at: Option<Timestamp>,
+    revoked_at: Option<Timestamp>,
+    revoked_by: Option<String>,
+}
+
+/// A key that was just made.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct MadeClientKey {
+    #[serde(flatten)]
+    shown: ClientKey,
+    /// The key itself. No other answer holds it.
+    api_key: String,
+    /// The policy that it was given; absent where it was given none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    assignment: Option<Assignment>,
+}
+
+/// A key that was revoked.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct RevokedClientKey {
+    /// `true`
+    success: bool,
+    client_key: ClientKey,
+}
+
+/// A key to make.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "the form reads it field by field, so that each problem is named")]
+pub(super) struct NewClientKey {
+    /// What it is called, such as whose it is.
+    #[schema(min_length = 1, max_length = 200)]
+    name: String,
+    /// What its holder may use; the gateway's own limits where nothing is said.
+    limits: Option<KeyLimits>,
+    /// From when on it is not accepted any more: a time.
+    expires_at: Option<String>,
+    /// The same as a span from now on, such as `2h`.
+    #[serde(rename = "for")]
+    span: Option<String>,
+    /// Who makes it, where the credential does not say it.
+    created_by: Option<String>,
+    /// The policy for what comes with it, in place of the one for everything.
+    policy: Option<policy::Spec>,
+}
+
+/// The keys that clients were given, the newest first.
+#[utoipa::path(get, path = "/api/admin/client-keys", tag = "client keys", responses((status = 200, body = ClientKeyList)))]
+pub(super) async fn list(State(state): State<AdminState>, params: Params) -> Result<Json<ClientKeyList>, ApiError> {
     params.finish()?;
     let now = state.policies.now();
     let keys = state.recorder.store().client_keys().await?;
-    let listed: Vec<Value> = keys.iter().map(|key| shown(key, now)).collect();
-    Ok(Json(json!({"client_keys": listed, "count": listed.len()})))
+    let client_keys: Vec<ClientKey> = keys.iter().map(|key| shown(key, now)).collect();
+    Ok(Json(ClientKeyList { count: client_keys.len(), client_keys }))
 }
 
-/// `GET /api/admin/client-keys/{id}`
+/// A key that a client was given.
+#[utoipa::path(get, path = "/api/admin/client-keys/{id}", tag = "client keys", params(("id" = String, Path, description = "The key's id.")),
+    responses((status = 200, body = ClientKey), (status = 404, body = ErrorBody, description = "There is no such key.")))]
 pub(super) async fn one(
     State(state): State<AdminState>,
     id: Result<Path<Uuid>, PathRejection>,
-) -> Result<Json<Value>, ApiError> {
+) -> Result<Json<ClientKey>, ApiError> {
     let key = found(&state, id).await?;
     Ok(Json(shown(&key, state.policies.now())))
 }
 
-/// `POST /api/admin/client-keys`: the only answer that holds the key itself.
+/// Makes a key. This is the only answer that holds the key itself.
+#[utoipa::path(post, path = "/api/admin/client-keys", tag = "client keys", request_body = NewClientKey,
+    responses((status = 201, body = MadeClientKey, description = "It is made."), (status = 409, body = ErrorBody, description = "Its policy cannot be assigned.")))]
 pub(super) async fn create(
     State(state): State<AdminState>,
     who: Who,
     body: Body,
-) -> Result<(StatusCode, Json<Value>), ApiError> {
+) -> Result<(StatusCode, Json<MadeClientKey>), ApiError> {
     let members = params::object(body).await?;
     let mut form = Form::new(&members);
     let name = form.text("name").unwrap_or_default().trim().to_owned();
@@ -89,14 +170,9 @@ pub(super) async fn create(
         tracing::warn!(%error, id = %stored.id, "a new client key is not in force at once");
     }
     tracing::info!(id = %stored.id, name = %stored.name, by = %stored.created_by, "a client key was made");
-    let mut answer = shown(&stored, now);
-    if let Some(answer) = answer.as_object_mut() {
-        answer.insert("api_key".to_owned(), secret.expose_secret().into());
-        if let Some(assigned) = assigned {
-            answer.insert("assignment".to_owned(), assignments::shown(&assigned, now));
-        }
-    }
-    Ok((StatusCode::CREATED, Json(answer)))
+    let assignment = assigned.map(|assigned| Assignment::new(&assigned, now));
+    let api_key = secret.expose_secret().to_owned();
+    Ok((StatusCode::CREATED, Json(MadeClientKey { shown: shown(&stored, now), api_key, assignment })))
 }
 
 /// Puts a policy in force for a key, for as long as the key holds.
@@ -132,13 +208,17 @@ async fn take_back(state: &AdminState, assigned: Option<&Assigned>) {
     }
 }
 
-/// `DELETE /api/admin/client-keys/{id}`
+/// Revokes a key.
+#[utoipa::path(delete, path = "/api/admin/client-keys/{id}", tag = "client keys", params(("id" = String, Path, description = "The key's id."),
+    ("revoked_by" = Option<String>, Query, description = "Who revokes it, where the credential does not say it.")),
+    responses((status = 200, body = RevokedClientKey), (status = 404, body = ErrorBody, description = "There is no such key."),
+        (status = 409, body = ErrorBody, description = "It has been revoked already.")))]
 pub(super) async fn revoke(
     State(state): State<AdminState>,
     who: Who,
     id: Result<Path<Uuid>, PathRejection>,
     params: Params,
-) -> Result<Json<Value>, ApiError> {
+) -> Result<Json<RevokedClientKey>, ApiError> {
     let by = who.signs(params.text("revoked_by"));
     params.finish()?;
     let key = found(&state, id).await?;
@@ -149,7 +229,7 @@ pub(super) async fn revoke(
     state.changed_client_keys().await?;
     tracing::info!(id = %key.id, name = %key.name, %by, "a client key was revoked");
     let key = store.client_keys().await?.into_iter().find(|other| other.id == key.id).unwrap_or(key);
-    Ok(Json(json!({"success": true, "client_key": shown(&key, state.policies.now())})))
+    Ok(Json(RevokedClientKey { success: true, client_key: shown(&key, state.policies.now()) }))
 }
 
 async fn found(state: &AdminState, id: Result<Path<Uuid>, PathRejection>) -> Result<StoredClientKey, ApiError> {
@@ -158,24 +238,24 @@ async fn found(state: &AdminState, id: Result<Path<Uuid>, PathRejection>) -> Res
     state.recorder.store().client_keys().await?.into_iter().find(|key| key.id == id).ok_or_else(unknown)
 }
 
-fn shown(key: &StoredClientKey, now: Timestamp) -> Value {
+fn shown(key: &StoredClientKey, now: Timestamp) -> ClientKey {
     let status = match (&key.revoked, key.expires_at) {
         (Some(_), _) => "revoked",
         (None, Some(end)) if end <= now => "expired",
         _ => "active",
     };
     let (revoked_at, revoked_by) = key.revoked.clone().unzip();
-    json!({
-        "id": key.id,
-        "name": key.name,
-        "start": key.start,
-        "key": key_text(key.caller),
-        "status": status,
-        "limits": key.limits,
-        "created_at": key.created_at,
-        "created_by": key.created_by,
-        "expires_at": key.expires_at,
-        "revoked_at": revoked_at,
-        "revoked_by": revoked_by,
-    })
+    ClientKey {
+        id: key.id,
+        name: key.name.clone(),
+        start: key.start.clone(),
+        key: key_text(key.caller),
+        status,
+        limits: key.limits.clone(),
+        created_at: key.created_at,
+        created_by: key.created_by.clone(),
+        expires_at: key.expires_at,
+        revoked_at,
+        revoked_by,
+    }
 }

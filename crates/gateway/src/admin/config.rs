@@ -2,31 +2,100 @@
 
 use axum::Json;
 use axum::body::Body;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use utoipa::ToSchema;
 
-use super::error::ApiError;
+use super::error::{ApiError, ErrorBody};
 use super::form::Form;
 use super::params::{self, Params};
 use super::{AdminState, Who};
 use crate::live_settings::ChangeError;
-use crate::settings::{DEFINITIONS, Definition, Kind, Settings};
+use crate::settings::{DEFINITIONS, Definition, Kind, Settings, Source};
 
-/// `GET /api/admin/config`
-pub(super) async fn list(State(state): State<AdminState>, params: Params) -> Result<Json<Value>, ApiError> {
-    params.finish()?;
-    let settings = state.settings.current();
-    let listed: Vec<Value> = DEFINITIONS.iter().map(|definition| shown(definition, &settings)).collect();
-    Ok(Json(json!({ "config": listed })))
+type Key = Result<Path<String>, PathRejection>;
+
+/// All settings.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct SettingList {
+    config: Vec<Setting>,
 }
 
-/// `PUT /api/admin/config/{key}`
+/// A setting: what counts and why.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Setting {
+    name: &'static str,
+    /// The environment variable.
+    env_var: Option<&'static str>,
+    /// The part of the settings file.
+    category: &'static str,
+    /// What it is for.
+    description: String,
+    /// What sort of value: `text`, `number`, `switch`, `duration`, `size`, `path`, `url`, `secret`, `choice` or `list`.
+    #[serde(rename = "type")]
+    kind: &'static str,
+    /// What counts: a number, `true` or `false`, else a text; null where there is none. Of a secret `***` or null.
+    value: Value,
+    /// Where it comes from.
+    source: Option<Source>,
+    /// What counts where nobody says anything.
+    default: Option<Value>,
+    /// It can be changed while the gateway runs.
+    db_settable: bool,
+    /// It cannot.
+    restart_required: bool,
+    /// It is a secret.
+    sensitive: bool,
+    /// Weaker places that say something too.
+    overrides: Vec<Source>,
+}
+
+/// What a setting is to be.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "the form reads it field by field, so that each problem is named")]
+pub(super) struct NewSetting {
+    /// A text, a number, `true` or `false`.
+    value: Scalar,
+    /// Who sets it, where the credential does not say it.
+    set_by: Option<String>,
+}
+
+/// A value.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(untagged)]
+#[schema(as = SettingValue)]
+#[expect(dead_code, reason = "for the document")]
+enum Scalar {
+    /// As in the settings file.
+    Text(String),
+    /// A number.
+    Number(f64),
+    /// A switch.
+    Switch(bool),
+}
+
+/// All settings: what counts and why.
+#[utoipa::path(get, path = "/api/admin/config", tag = "config", responses((status = 200, body = SettingList)))]
+pub(super) async fn list(State(state): State<AdminState>, params: Params) -> Result<Json<SettingList>, ApiError> {
+    params.finish()?;
+    let settings = state.settings.current();
+    Ok(Json(SettingList { config: DEFINITIONS.iter().map(|definition| shown(definition, &settings)).collect() }))
+}
+
+/// Changes a setting while the gateway runs, on all gateways that share the database.
+#[utoipa::path(put, path = "/api/admin/config/{key}", tag = "config", request_body = NewSetting, params(("key" = String, Path, description = "The setting's name.")),
+    responses((status = 200, body = Setting), (status = 400, body = ErrorBody, description = "It cannot be changed while the gateway runs."),
+        (status = 404, body = ErrorBody, description = "There is no such setting."), (status = 409, body = ErrorBody, description = "A flag, the environment or the file sets it.")))]
 pub(super) async fn set(
     State(state): State<AdminState>,
     who: Who,
-    Path(key): Path<String>,
+    key: Key,
     body: Body,
-) -> Result<Json<Value>, ApiError> {
+) -> Result<Json<Setting>, ApiError> {
+    let key = known(key)?;
     let members = params::object(body).await?;
     let mut form = Form::new(&members);
     let value = match form.get("value") {
@@ -49,13 +118,18 @@ pub(super) async fn set(
     one(&state, &key)
 }
 
-/// `DELETE /api/admin/config/{key}`
+/// Takes back what was set while the gateway ran.
+#[utoipa::path(delete, path = "/api/admin/config/{key}", tag = "config", params(("key" = String, Path, description = "The setting's name."),
+    ("set_by" = Option<String>, Query, description = "Who takes it back, where the credential does not say it.")),
+    responses((status = 200, body = Setting), (status = 400, body = ErrorBody, description = "It cannot be changed while the gateway runs."),
+        (status = 404, body = ErrorBody, description = "There is no such setting."), (status = 409, body = ErrorBody, description = "A flag, the environment or the file sets it.")))]
 pub(super) async fn forget(
     State(state): State<AdminState>,
     who: Who,
-    Path(key): Path<String>,
+    key: Key,
     params: Params,
-) -> Result<Json<Value>, ApiError> {
+) -> Result<Json<Setting>, ApiError> {
+    let key = known(key)?;
     let by = who.signs(params.text("set_by"));
     params.finish()?;
     state.settings.forget(&key, &by).await?;
@@ -63,34 +137,40 @@ pub(super) async fn forget(
     one(&state, &key)
 }
 
-fn one(state: &AdminState, key: &str) -> Result<Json<Value>, ApiError> {
+/// A name that a setting can have.
+fn known(key: Key) -> Result<String, ApiError> {
+    key.map(|Path(key)| key).map_err(|_| ApiError::NotFound("there is no such setting".to_owned()))
+}
+
+fn one(state: &AdminState, key: &str) -> Result<Json<Setting>, ApiError> {
     let definition = DEFINITIONS.iter().find(|definition| definition.name == key);
     let definition = definition.ok_or_else(|| ApiError::NotFound(format!("there is no setting `{key}`")))?;
     Ok(Json(shown(definition, &state.settings.current())))
 }
 
-fn shown(definition: &Definition, settings: &Settings) -> Value {
+fn shown(definition: &Definition, settings: &Settings) -> Setting {
     let origin = settings.origins.of(definition.name);
     let sensitive = definition.secret();
-    json!({
-        "name": definition.name,
-        "env_var": definition.environment.first(),
-        "category": definition.section(),
-        "description": definition.meaning(),
-        "type": kind(definition.kind),
-        // Of a secret only whether there is one.
-        "value": match origin {
-            Some(origin) if sensitive => json!((origin.source != crate::settings::Source::Default).then_some("***")),
-            Some(origin) => origin.text.as_deref().map_or(Value::Null, |text| typed(definition.kind, text)),
-            None => Value::Null,
-        },
-        "source": origin.map(|origin| origin.source),
-        "default": (!sensitive).then(|| typed(definition.kind, definition.default)),
-        "db_settable": definition.live,
-        "restart_required": !definition.live,
-        "sensitive": sensitive,
-        "overrides": origin.map(|origin| origin.overrides.clone()).unwrap_or_default(),
-    })
+    // Of a secret only whether there is one.
+    let value = match origin {
+        Some(origin) if sensitive => json!((origin.source != Source::Default).then_some("***")),
+        Some(origin) => origin.text.as_deref().map_or(Value::Null, |text| typed(definition.kind, text)),
+        None => Value::Null,
+    };
+    Setting {
+        name: definition.name,
+        env_var: definition.environment.first().copied(),
+        category: definition.section(),
+        description: definition.meaning().to_string(),
+        kind: kind(definition.kind),
+        value,
+        source: origin.map(|origin| origin.source),
+        default: (!sensitive).then(|| typed(definition.kind, definition.default)),
+        db_settable: definition.live,
+        restart_required: !definition.live,
+        sensitive,
+        overrides: origin.map(|origin| origin.overrides.clone()).unwrap_or_default(),
+    }
 }
 
 /// A number or a switch as JSON has it, nothing where there is none; what else there is as text.

@@ -5,68 +5,175 @@ use std::time::Instant;
 use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
-use luthien_policy::catalogue::{self, Listing, LoadError, ProblemKind};
-use serde::Serialize;
-use serde_json::{Value, json};
+use jiff::Timestamp;
+use luthien_policy::catalogue::{self, Listing, LoadError, Problem, ProblemKind};
+use luthien_policy::contract::Mode;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::ToSchema;
 
-use super::error::ApiError;
+use super::error::{ApiError, ErrorBody};
 use super::form::Form;
 use super::params::{self, Params};
 use super::{AdminState, Who};
 use crate::live::Standing;
 use crate::policy_state::SetError;
-use crate::scopes::Rejection;
+use crate::scopes;
 
-/// `GET /api/admin/policy/current`
-pub(super) async fn current(State(state): State<AdminState>) -> Json<Value> {
-    let live = state.policies.live().load();
-    let Standing { active, origin, version, .. } = &*live.standing;
-    Json(json!({
-        "policy": active.policy,
-        "class_ref": active.class_ref,
-        "enabled_at": active.enabled_at,
-        "enabled_by": active.enabled_by,
-        "config": active.config,
-        "mode": active.mode,
-        "version": version,
-        "source": origin,
-        "rejected": live.standing.rejected().map(rejection),
-        "fail_mode": live.fail_mode().as_str(),
-    }))
+/// The policy that is set for everything.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct CurrentPolicy {
+    /// The name that people see.
+    policy: String,
+    /// The class as it was named when it was set.
+    class_ref: String,
+    /// Since when.
+    enabled_at: Timestamp,
+    /// Set by whom.
+    enabled_by: String,
+    /// Exactly what was set.
+    config: Value,
+    mode: Mode,
+    /// Counts the changes.
+    version: u64,
+    /// Where it comes from: the database, a file, or the default.
+    source: String,
+    /// Why it is not in force; null where it is.
+    rejected: Option<Rejection>,
+    /// What happens where a policy did not load: `closed` or `open`.
+    fail_mode: &'static str,
 }
 
-/// Why a policy is not in force, field by field where it could be read.
-pub(super) fn rejection(rejection: &Rejection) -> Value {
-    json!({
-        "reason": rejection.reason,
-        "validation_errors": rejection.error.as_ref().map_or_else(|| json!([]), |error| json!(error.problems)),
+/// Why a policy is not in force.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(super) struct Rejection {
+    /// What is wrong.
+    reason: String,
+    /// Field by field, where it could be read.
+    validation_errors: Vec<Problem>,
+}
+
+impl From<&scopes::Rejection> for Rejection {
+    fn from(rejection: &scopes::Rejection) -> Self {
+        let validation_errors = rejection.error.as_ref().map(|error| error.problems.clone()).unwrap_or_default();
+        Self { reason: rejection.reason.clone(), validation_errors }
+    }
+}
+
+/// The policy that is set for everything.
+#[utoipa::path(get, path = "/api/admin/policy/current", tag = "policy", responses((status = 200, body = CurrentPolicy)))]
+pub(super) async fn current(State(state): State<AdminState>) -> Json<CurrentPolicy> {
+    let live = state.policies.live().load();
+    let Standing { active, origin, version, .. } = &*live.standing;
+    let active = active.clone();
+    Json(CurrentPolicy {
+        policy: active.policy,
+        class_ref: active.class_ref,
+        enabled_at: active.enabled_at,
+        enabled_by: active.enabled_by,
+        config: active.config,
+        mode: active.mode,
+        version: *version,
+        source: origin.clone(),
+        rejected: live.standing.rejected().map(Rejection::from),
+        fail_mode: live.fail_mode().as_str(),
     })
 }
 
 /// What there is to choose from.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct Policies {
     policies: Vec<Listing>,
 }
 
-/// `GET /api/admin/policy/list`
+/// All policies, each with a schema and an example of its configuration.
+#[utoipa::path(get, path = "/api/admin/policy/list", tag = "policy", responses((status = 200, body = Policies)))]
 pub(super) async fn list() -> Json<Policies> {
     Json(Policies { policies: catalogue::list() })
 }
 
 /// How a change went. It is 200 also when it failed; then the old policy is still active.
-#[derive(Default, Serialize)]
+#[derive(Debug, Default, Serialize, ToSchema)]
 pub(super) struct SetResult {
+    /// It is done.
     success: bool,
+    /// What was done, in words.
     message: String,
+    /// The policy's class.
     policy: Option<String>,
+    /// How long it took, in milliseconds.
     restart_duration_ms: Option<f64>,
+    /// Why it was not done.
     error: Option<String>,
+    /// What may help.
     troubleshooting: Vec<String>,
-    validation_errors: Vec<Value>,
+    /// What is wrong with the policy, field by field.
+    validation_errors: Vec<Problem>,
 }
 
-/// `POST /api/admin/policy/set`
+/// A policy.
+#[derive(Debug, Deserialize, ToSchema)]
+#[expect(dead_code, reason = "the form reads it field by field, so that each problem is named")]
+pub(super) struct Spec {
+    /// A policy's name, or the class path that an older proxy used.
+    policy_class_ref: String,
+    /// Its configuration; empty where there is none.
+    #[schema(value_type = Option<Object>)]
+    config: Option<Value>,
+    /// Whether it acts; `enforce` where nothing is said.
+    #[schema(value_type = Mode, required = false)]
+    mode: Option<Mode>,
+}
+
+/// The policy to set for everything.
+#[derive(Debug, Deserialize, ToSchema)]
+#[expect(dead_code, reason = "for the document")]
+pub(super) struct NewPolicy {
+    #[serde(flatten)]
+    spec: Spec,
+    /// Who sets it, where the credential does not say it.
+    enabled_by: Option<String>,
+}
+
+/// The version of the policy to go back to.
+#[derive(Debug, Deserialize, ToSchema)]
+#[expect(dead_code, reason = "for the document")]
+pub(super) struct Rollback {
+    /// As the history has it.
+    version: u64,
+    /// Who sets it, where the credential does not say it.
+    enabled_by: Option<String>,
+}
+
+/// What was set, latest first.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct PolicyHistory {
+    history: Vec<PastPolicy>,
+    /// How many there are in all.
+    total: u64,
+    /// How many came before this page.
+    offset: u32,
+}
+
+/// A policy that was set.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct PastPolicy {
+    /// Its number.
+    version: u64,
+    /// The class as it was named.
+    class_ref: String,
+    /// Exactly what was set.
+    config: Value,
+    /// `off`, `shadow` or `enforce`.
+    mode: String,
+    /// When.
+    enabled_at: Timestamp,
+    /// By whom.
+    enabled_by: String,
+}
+
+/// Sets the policy for everything. 200 with `success: false` where it does not load; then the old one stays.
+#[utoipa::path(post, path = "/api/admin/policy/set", tag = "policy", request_body = NewPolicy, responses((status = 200, body = SetResult)))]
 pub(super) async fn set(State(state): State<AdminState>, who: Who, body: Body) -> Result<Json<SetResult>, ApiError> {
     let members = params::object(body).await?;
     let mut form = Form::new(&members);
@@ -77,7 +184,8 @@ pub(super) async fn set(State(state): State<AdminState>, who: Who, body: Body) -
     result(began, set.map(|active| (format!("the policy `{}` is active", active.policy), active.class_ref)))
 }
 
-/// `POST /api/admin/policy/validate`
+/// Says whether a policy would load. Changes nothing.
+#[utoipa::path(post, path = "/api/admin/policy/validate", tag = "policy", request_body = NewPolicy, responses((status = 200, body = SetResult)))]
 pub(super) async fn validate(State(state): State<AdminState>, body: Body) -> Result<Json<SetResult>, ApiError> {
     let members = params::object(body).await?;
     let mut form = Form::new(&members);
@@ -88,29 +196,33 @@ pub(super) async fn validate(State(state): State<AdminState>, body: Body) -> Res
     result(began, checked.map(|name| (format!("the policy `{name}` would load"), spec.class)))
 }
 
-/// `GET /api/admin/policy/history`
-pub(super) async fn history(State(state): State<AdminState>, mut params: Params) -> Result<Json<Value>, ApiError> {
+/// What was set, by whom and when, latest first.
+#[utoipa::path(get, path = "/api/admin/policy/history", tag = "policy", params(("limit" = Option<u32>, Query, minimum = 1, maximum = 1000, description = "How many at most; 50 where nothing is said."), ("offset" = Option<u32>, Query, minimum = 0, description = "How many to pass over.")), responses((status = 200, body = PolicyHistory)))]
+pub(super) async fn history(
+    State(state): State<AdminState>,
+    mut params: Params,
+) -> Result<Json<PolicyHistory>, ApiError> {
     let (limit, offset) = (params.number("limit", 50, &(1..=1000)), params.number("offset", 0, &(0..=u32::MAX)));
     params.finish()?;
     let store = state.recorder.store();
     let (total, policies) = (store.policy_count().await?, store.policies(limit, offset).await?);
-    let listed: Vec<Value> = policies
+    let history = policies
         .into_iter()
-        .map(|(version, policy)| {
-            json!({
-                "version": version,
-                "class_ref": policy.class_ref,
-                "config": policy.config,
-                "mode": policy.mode.as_deref().unwrap_or("enforce"),
-                "enabled_at": policy.enabled_at,
-                "enabled_by": policy.enabled_by,
-            })
+        .map(|(version, policy)| PastPolicy {
+            version,
+            class_ref: policy.class_ref,
+            config: policy.config,
+            mode: policy.mode.unwrap_or_else(|| "enforce".to_owned()),
+            enabled_at: policy.enabled_at,
+            enabled_by: policy.enabled_by,
         })
         .collect();
-    Ok(Json(json!({"history": listed, "total": total, "offset": offset})))
+    Ok(Json(PolicyHistory { history, total, offset }))
 }
 
-/// `POST /api/admin/policy/rollback`
+/// Sets again what was set as a version before; answers like `set`.
+#[utoipa::path(post, path = "/api/admin/policy/rollback", tag = "policy", request_body = Rollback,
+    responses((status = 200, body = SetResult), (status = 404, body = ErrorBody, description = "There was no such version.")))]
 pub(super) async fn rollback(
     State(state): State<AdminState>,
     who: Who,
@@ -170,7 +282,7 @@ fn refused(error: &LoadError) -> SetResult {
         message: "the policy does not load; the old one is still active".to_owned(),
         error: Some(error.to_string()),
         troubleshooting: vec![hint.to_owned()],
-        validation_errors: error.problems.iter().map(|problem| json!(problem)).collect(),
+        validation_errors: error.problems.clone(),
         ..SetResult::default()
     }
 }

@@ -56,7 +56,8 @@ pub struct StoredAssignment {
 }
 
 /// A position of the panic switch.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[schema(as = PanicEntry)]
 pub struct StoredPanic {
     /// `off`, `tool_calls` or `traffic`.
     pub mode: String,
