@@ -29,7 +29,9 @@ const LONGEST: usize = 256;
 mod shapes;
 
 pub(super) use shapes::Assignment;
-use shapes::{Asked, Assignments, Effective, Ended, EndedList, Global, NewScope, Part, Rung, SetAssignment};
+use shapes::{
+    Asked, AssignmentList, Effective, EndedList, Global, NewScope, Part, PastAssignment, Rung, SetAssignment,
+};
 
 /// A policy for a part of the traffic.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -52,14 +54,14 @@ pub(super) struct NewAssignmentBody {
 }
 
 /// The policies for parts of the traffic.
-#[utoipa::path(get, path = "/api/admin/policy/assignments", tag = "assignments", responses((status = 200, body = Assignments)))]
-pub(super) async fn list(State(state): State<AdminState>) -> Json<Assignments> {
+#[utoipa::path(get, path = "/api/admin/policy/assignments", tag = "assignments", responses((status = 200, body = AssignmentList)))]
+pub(super) async fn list(State(state): State<AdminState>) -> Json<AssignmentList> {
     let (live, now) = (state.policies.live().load(), state.policies.now());
     let mut all: Vec<&Arc<Assigned>> = live.assignments.all().collect();
     all.sort_by_key(|assigned| assigned.id);
     let assignments: Vec<Assignment> = all.iter().map(|assigned| Assignment::new(assigned, now)).collect();
     let header_choices = live.assignments.choices().to_vec();
-    Json(Assignments { total: assignments.len(), assignments, header_choices })
+    Json(AssignmentList { total: assignments.len(), assignments, header_choices })
 }
 
 /// One of them.
@@ -86,7 +88,7 @@ pub(super) async fn ended(State(state): State<AdminState>, mut params: Params) -
         .map(|ended| {
             let scope = scope_of(&ended).map(|scope| scope.as_json());
             let (ended_at, ended_by) = ended.ended.unzip();
-            Ended {
+            PastAssignment {
                 id: ended.id,
                 scope,
                 policy_class_ref: ended.class_ref,

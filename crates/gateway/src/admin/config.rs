@@ -161,7 +161,7 @@ fn shown(definition: &Definition, settings: &Settings) -> Setting {
         name: definition.name,
         env_var: definition.environment.first().copied(),
         category: definition.section(),
-        description: definition.meaning().to_string(),
+        description: definition.meaning(),
         kind: kind(definition.kind),
         value,
         source: origin.map(|origin| origin.source),

@@ -46,8 +46,9 @@ const START: &str = r##"SwaggerUIBundle({
 });
 "##;
 
-/// The files of Swagger UI that the page needs.
-const FILES: [&str; 2] = ["swagger-ui.css", "swagger-ui-bundle.js"];
+/// The files of Swagger UI that the page needs, and what they are.
+const FILES: [(&str, &str); 2] =
+    [("swagger-ui.css", "text/css; charset=utf-8"), ("swagger-ui-bundle.js", "text/javascript; charset=utf-8")];
 
 /// The document's bytes.
 #[derive(Clone, Debug)]
@@ -114,7 +115,7 @@ pub(super) async fn page(headers: HeaderMap) -> Response {
 pub(super) async fn file(path: Path<String>, headers: HeaderMap) -> Response {
     let asset = match path.as_str() {
         "start.js" => Some(Asset::new("text/javascript; charset=utf-8", START)),
-        name => FILES.contains(&name).then(|| swagger(name)).flatten(),
+        name => FILES.iter().find(|(known, _)| *known == name).and_then(|(name, kind)| swagger(name, kind)),
     };
     match asset {
         Some(asset) => asset.answer(&headers),
@@ -122,9 +123,8 @@ pub(super) async fn file(path: Path<String>, headers: HeaderMap) -> Response {
     }
 }
 
-fn swagger(name: &str) -> Option<Asset> {
+fn swagger(name: &str, kind: &'static str) -> Option<Asset> {
     let file = utoipa_swagger_ui::serve(name, Arc::default()).ok().flatten()?;
-    let kind = if name.ends_with(".css") { "text/css; charset=utf-8" } else { "text/javascript; charset=utf-8" };
     let bytes = match file.bytes {
         std::borrow::Cow::Borrowed(bytes) => Bytes::copy_from_slice(bytes),
         std::borrow::Cow::Owned(bytes) => Bytes::from(bytes),

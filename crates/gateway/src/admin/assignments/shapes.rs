@@ -12,7 +12,8 @@ use crate::scopes::{Assigned, How, Place};
 
 /// The policies for parts of the traffic.
 #[derive(Debug, Serialize, ToSchema)]
-pub(in crate::admin) struct Assignments {
+#[schema(as = Assignments)]
+pub(in crate::admin) struct AssignmentList {
     /// In the order in which they were set.
     pub(super) assignments: Vec<Assignment>,
     /// How many.
@@ -83,7 +84,7 @@ pub(in crate::admin) struct SetAssignment {
 #[schema(as = EndedAssignments)]
 pub(in crate::admin) struct EndedList {
     /// Latest first.
-    pub(super) assignments: Vec<Ended>,
+    pub(super) assignments: Vec<PastAssignment>,
     /// How many came before this page.
     pub(super) offset: u32,
 }
@@ -91,7 +92,7 @@ pub(in crate::admin) struct EndedList {
 /// One that was.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = EndedAssignment)]
-pub(super) struct Ended {
+pub(super) struct PastAssignment {
     pub(super) id: u64,
     /// `kind`, and the key, session or name that it was of.
     #[schema(value_type = Option<Object>)]
