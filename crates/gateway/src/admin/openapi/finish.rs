@@ -126,8 +126,8 @@ mod tests {
         for (schema, member) in MAY_BE_ABSENT {
             let schema = &document["components"]["schemas"][schema];
             let listed = schema["properties"].get(member).or_else(|| {
-                let parts = ["allOf", "oneOf"].into_iter().filter_map(|of| schema[of].as_array()).flatten();
-                parts.filter_map(|part| part["properties"].get(member)).next()
+                let mut parts = ["allOf", "oneOf"].into_iter().filter_map(|of| schema[of].as_array()).flatten();
+                parts.find_map(|part| part["properties"].get(member))
             });
             assert!(listed.is_some(), "{schema} has no {member}");
         }
