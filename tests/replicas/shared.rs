@@ -26,8 +26,10 @@ struct Key {
 async fn keys_settings_and_limits_are_the_same_at_all() {
     let mut cluster = Cluster::start_with(Answer::text("hi"), &[("AUTH_MODE", "client_key")]).await;
     for gateway in &cluster.gateways {
-        assert!(gateway.log().contains("nobody can call yet"), "{}", gateway.log());
+        let log = gateway.log();
+        assert!(log.contains("nobody can call yet") && !log.contains("another IDENTITY_KEY"), "{log}");
     }
+    the_auth_mode_holds_at_all_until_it_is_taken_back(&cluster).await;
     a_key_holds_at_all_until_it_is_revoked(&cluster).await;
     a_limit_holds_at_all_until_it_is_taken_back(&cluster).await;
     requests_are_counted_together(&cluster).await;
@@ -62,6 +64,21 @@ async fn a_limit_holds_at_all_until_it_is_taken_back(cluster: &Cluster) {
     for gateway in [a, b, c] {
         until(gateway, &key, "the limit is gone", |status, limit| (status, limit) == (200, None)).await;
         assert_eq!(setting(gateway, "rate_limit_rpm").await, (json!(0), json!("default")));
+    }
+}
+
+async fn the_auth_mode_holds_at_all_until_it_is_taken_back(cluster: &Cluster) {
+    let [a, b, c] = &cluster.gateways;
+    let changed = cluster.post(a, "/api/admin/auth/config", &json!({"auth_mode": "both", "updated_by": "ada"})).await;
+    assert_eq!((&changed["auth_mode"], &changed["updated_by"]), (&json!("both"), &json!("ada")));
+    for gateway in [a, b, c] {
+        cluster.answers(gateway, 200).await;
+        assert_eq!(setting(gateway, "auth_mode").await, (json!("both"), json!("db")));
+    }
+    cluster.delete(a, "/api/admin/config/auth_mode").await;
+    for gateway in [a, b, c] {
+        cluster.answers(gateway, 401).await;
+        assert_eq!(setting(gateway, "auth_mode").await, (json!("client_key"), json!("env")));
     }
 }
 

@@ -6,6 +6,7 @@ mod activity;
 mod approvals;
 mod assignments;
 mod auth;
+mod auth_config;
 mod calls;
 mod client_keys;
 mod config;
@@ -40,6 +41,7 @@ use tokio_util::sync::CancellationToken;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::access::Access;
 use crate::activity::Activity;
 use crate::approvals::Approvals;
 use crate::client_keys::ClientKeys;
@@ -69,6 +71,10 @@ pub struct AdminState {
     pub policies: Arc<PolicyState>,
     /// The settings in force.
     pub settings: Arc<LiveSettings>,
+    /// How clients get in.
+    pub access: Access,
+    /// The shared gateway key is set.
+    pub has_client_key: bool,
     /// The keys that clients were given.
     pub client_keys: ClientKeys,
     /// The key of the hash by which callers are known.
@@ -159,6 +165,9 @@ fn viewers() -> OpenApiRouter<AdminState> {
     OpenApiRouter::new()
         .routes(routes!(policy::current))
         .routes(routes!(system::status))
+        .routes(routes!(auth_config::show))
+        .routes(routes!(auth_config::credentials))
+        .routes(routes!(auth_config::billing))
         .routes(routes!(policy::list))
         .routes(routes!(approvals::list))
         .routes(routes!(approvals::one))
@@ -198,6 +207,9 @@ fn approvers() -> OpenApiRouter<AdminState> {
 /// What changes the gateway or the record.
 fn admins() -> OpenApiRouter<AdminState> {
     OpenApiRouter::new()
+        .routes(routes!(auth_config::change))
+        .routes(routes!(auth_config::clear))
+        .routes(routes!(auth_config::forget))
         .routes(routes!(policy::set))
         .routes(routes!(policy::rollback))
         .routes(routes!(assignments::add))

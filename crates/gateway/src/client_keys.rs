@@ -52,6 +52,8 @@ pub struct IssuedKey {
     pub id: Uuid,
     /// What it may use.
     pub limits: KeyLimits,
+    /// By which its holder is known, at every gateway on the database alike.
+    pub caller: [u8; 16],
     expires_at: Option<Timestamp>,
     revoked: bool,
 }
@@ -126,6 +128,9 @@ impl ClientKeys {
 
 /// Whether a key stands anywhere in a text, one that holds or not.
 pub(crate) fn stands_in(text: &[u8]) -> bool {
+    if text.len() < PREFIX.len() + DIGITS {
+        return false;
+    }
     let finder = memmem::Finder::new(PREFIX);
     finder.find_iter(text).any(|at| {
         let digits = text[at + PREFIX.len()..].iter().take_while(|byte| byte.is_ascii_hexdigit());
@@ -138,6 +143,7 @@ fn issued(stored: StoredClientKey) -> ([u8; 32], Arc<IssuedKey>) {
     let limits = serde_json::from_value(stored.limits);
     let key = IssuedKey {
         id: stored.id,
+        caller: stored.caller,
         revoked: stored.revoked.is_some() || limits.is_err(),
         limits: limits.unwrap_or_default(),
         expires_at: stored.expires_at,

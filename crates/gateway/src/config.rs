@@ -7,6 +7,7 @@ use std::time::Duration;
 use luthien_wire::Dialect;
 use secrecy::SecretString;
 
+use crate::access::Access;
 use crate::rates::{MOST_ACCOUNTS, UsualQuota};
 use crate::redaction::SecretNames;
 
@@ -29,8 +30,8 @@ pub struct GatewayConfig {
     pub timeouts: Timeouts,
     /// The operator's proxies.
     pub network: Network,
-    /// How clients may authenticate.
-    pub auth_mode: AuthMode,
+    /// How clients may authenticate; it can be changed while running.
+    pub access: Access,
     /// The shared gateway key. A client that brings it uses the upstream's server key.
     pub client_key: Option<SecretString>,
     /// The admin key, here only so that it never leaves with a request.
@@ -73,7 +74,8 @@ impl Default for RateConfig {
 pub const DEFAULT_ALLOWED_PATHS: [&str; 2] = ["/v1/embeddings", "/v1/moderations"];
 
 /// How clients may authenticate.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum AuthMode {
     /// With the gateway key only.
     ClientKey,
@@ -82,6 +84,17 @@ pub enum AuthMode {
     /// With either.
     #[default]
     Both,
+}
+
+impl AuthMode {
+    /// Its word, as in the settings.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ClientKey => "client_key",
+            Self::Passthrough => "passthrough",
+            Self::Both => "both",
+        }
+    }
 }
 
 /// A server that speaks one dialect or more.

@@ -1,5 +1,7 @@
 //! Who calls, and with which credential a request goes on (W-62, W-64). A gateway key never leaves.
 
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use base64::{Engine as _, alphabet};
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use jiff::Timestamp;
@@ -8,6 +10,8 @@ use memchr::memmem;
 use secrecy::{ExposeSecret, SecretString};
 use subtle::ConstantTimeEq;
 
+use crate::access::verdicts::Hash;
+use crate::access::{Access, CredentialType, OAUTH};
 use crate::client_keys::{self, ClientKeys, KeyLimits, Known};
 use crate::config::{AuthMode, GatewayConfig};
 use crate::errors::GatewayError;
@@ -17,7 +21,7 @@ use crate::upstream::Upstream;
 /// The gateway's side of authentication.
 #[derive(Debug)]
 pub(crate) struct Keys {
-    mode: AuthMode,
+    access: Access,
     client: Option<SecretString>,
     /// Those that were given out.
     issued: ClientKeys,
@@ -36,6 +40,10 @@ pub(crate) struct Caller {
     pub(crate) limits: KeyLimits,
     /// What its requests carry upstream.
     pub(crate) forward: Forward,
+    /// What it comes with, as far as it matters who pays.
+    pub(crate) kind: CredentialType,
+    /// By which its vendor's word on its own credential is remembered, where the vendor was asked.
+    pub(crate) validated: Option<Hash>,
 }
 
 /// Which credential goes upstream.
@@ -62,7 +70,7 @@ impl Forward {
 impl Keys {
     pub(crate) fn new(config: &GatewayConfig, issued: ClientKeys) -> Self {
         Self {
-            mode: config.auth_mode,
+            access: config.access.clone(),
             client: config.client_key.clone(),
             issued,
             admin: config.admin_key.clone(),
@@ -85,10 +93,16 @@ impl Keys {
         {
             return Err(GatewayError::BadCredential("a credential's header came more than once: send it once"));
         }
+        if headers.get(AUTHORIZATION).and_then(basic).is_some_and(|plain| self.holds_gateway_key(&plain)) {
+            return Err(GatewayError::BadCredential(
+                "a gateway key came by the scheme Basic, as from an address with a user in it: send it as `x-api-key` or as `Authorization: Bearer`",
+            ));
+        }
         let apart = headers.get(GATEWAY_KEY).map(bearer);
         let order = if dialect == Dialect::Messages { [API_KEY, AUTHORIZATION] } else { [AUTHORIZATION, API_KEY] };
         let usual = order.map(|name| headers.get(name).map(bearer));
         let (mut gateway, mut admin, mut own, mut limits) = (None, false, None, KeyLimits::default());
+        let mut given_out = None;
         for (key, apart) in [(apart, true), (usual[0], false), (usual[1], false)] {
             let Some(key) = key.filter(|key| !key.is_empty()) else { continue };
             if same(self.client.as_ref(), key) {
@@ -98,7 +112,7 @@ impl Keys {
             match self.issued.find(key, now) {
                 Known::Key(known) => {
                     if gateway.is_none() {
-                        limits = known.limits;
+                        (limits, given_out) = (known.limits, Some(known.caller));
                     }
                     gateway = gateway.or(Some(key));
                 }
@@ -121,7 +135,7 @@ impl Keys {
                 GatewayError::NoCredential
             });
         }
-        match self.mode {
+        match self.access.rules().mode {
             AuthMode::ClientKey if gateway.is_none() => {
                 return Err(GatewayError::BadCredential("this gateway asks for its own key"));
             }
@@ -137,11 +151,32 @@ impl Keys {
             (None, Some(own), gateway) => (Forward::AsBrought, gateway.unwrap_or(own)),
             (None, None, gateway) => (Forward::ServerKey, gateway.unwrap_or_default()),
         };
-        Ok(Caller { identity: self.identity(identity), trusted, limits, forward })
+        let kind = match (&forward, own) {
+            (Forward::Given(given), _) => CredentialType::of_vendors(bearer(given)),
+            (Forward::AsBrought, own) => CredentialType::of_vendors(own.unwrap_or_default()),
+            (Forward::ServerKey, _) if given_out.is_some() => CredentialType::ClientKey,
+            (Forward::ServerKey, _) => CredentialType::GatewayKey,
+        };
+        // A key that was given out is known by what was noted then: its policy holds for it whatever IDENTITY_KEY is now.
+        let identity = given_out.unwrap_or_else(|| self.identity(identity));
+        Ok(Caller { identity, trusted, limits, forward, kind, validated: None })
     }
 
     fn identity(&self, credential: &[u8]) -> [u8; 16] {
         identity_of(&self.identity, credential)
+    }
+
+    /// By which a vendor's word on a caller's credentials is remembered: what goes to the upstream of this name, in either header.
+    pub(crate) fn hash_of_sent(&self, upstream: &str, headers: &HeaderMap) -> Hash {
+        let mut hasher = blake3::Hasher::new_keyed(&self.identity);
+        hasher.update(b"validated\0").update(upstream.as_bytes());
+        for name in [API_KEY, AUTHORIZATION] {
+            let value = headers.get(&name).map_or(&b""[..], HeaderValue::as_bytes);
+            hasher.update(&value.len().to_le_bytes()).update(value);
+        }
+        let mut short = [0; 16];
+        short.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
+        short
     }
 
     /// Which credential goes with a caller's request to an upstream. `callers` says that the caller's own may: it is the
@@ -194,14 +229,24 @@ impl Keys {
     }
 
     fn strip_gateway_keys(&self, headers: &mut HeaderMap) {
-        if headers.values().any(|value| self.holds_gateway_key(value.as_bytes())) {
+        let holds = |name: &HeaderName, value: &HeaderValue| {
+            self.holds_gateway_key(value.as_bytes())
+                || self.holds_gateway_key(name.as_str().as_bytes())
+                || basic(value).is_some_and(|plain| self.holds_gateway_key(&plain))
+        };
+        if headers.iter().any(|(name, value)| holds(name, value)) {
             let names: Vec<HeaderName> = headers.keys().cloned().collect();
             for name in names {
-                if headers.get_all(&name).iter().any(|value| self.holds_gateway_key(value.as_bytes())) {
+                if headers.get_all(&name).iter().any(|value| holds(&name, value)) {
                     headers.remove(name);
                 }
             }
         }
+    }
+
+    /// Whether a path holds a gateway key, as it stands or escaped.
+    pub(crate) fn stands_in_path(&self, path: &str) -> bool {
+        self.holds_gateway_key(path.as_bytes()) || (path.contains('%') && self.holds_gateway_key(&unescaped(path)))
     }
 
     fn holds_gateway_key(&self, text: &[u8]) -> bool {
@@ -268,7 +313,6 @@ pub(crate) fn strip_callers(headers: &mut HeaderMap) {
 
 /// Sets one credential header, in the way the dialect's vendor takes the key, and removes the other.
 pub(crate) fn put(headers: &mut HeaderMap, dialect: Dialect, key: &[u8]) -> Result<(), GatewayError> {
-    const OAUTH: &[u8] = b"sk-ant-oat";
     headers.remove(API_KEY);
     headers.remove(AUTHORIZATION);
     let (name, value) = if dialect == Dialect::Messages && !key.starts_with(OAUTH) {
@@ -331,6 +375,18 @@ pub(crate) fn bearer(value: &HeaderValue) -> &[u8] {
         }
         _ => bytes,
     }
+}
+
+/// What a value of the scheme Basic says.
+fn basic(value: &HeaderValue) -> Option<Vec<u8>> {
+    const READER: GeneralPurpose = GeneralPurpose::new(
+        &alphabet::STANDARD,
+        GeneralPurposeConfig::new()
+            .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+            .with_decode_allow_trailing_bits(true),
+    );
+    let (scheme, coded) = value.as_bytes().trim_ascii().split_at_checked(6)?;
+    scheme.eq_ignore_ascii_case(b"basic ").then(|| READER.decode(coded.trim_ascii()).ok()).flatten()
 }
 
 fn same(key: Option<&SecretString>, brought: &[u8]) -> bool {

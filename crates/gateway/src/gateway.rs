@@ -119,6 +119,7 @@ impl Gateway {
             limits: config.limits,
             timeouts: config.timeouts,
             keys: Arc::new(Keys::new(&config, common.client_keys)),
+            access: config.access,
             rates: Rates::new(config.rates.usual, config.rates.most_accounts, config.rates.redis),
             allowed_paths: config.allowed_paths,
             trust_user_id_header: config.trust_user_id_header,

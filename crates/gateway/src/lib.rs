@@ -18,9 +18,11 @@ mod session;
 mod stored;
 mod transaction;
 mod upstream;
+mod validation;
 mod way;
 mod whole_body;
 
+pub mod access;
 pub mod activity;
 pub mod admin;
 pub mod admin_runtime;

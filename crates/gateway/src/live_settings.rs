@@ -1,4 +1,5 @@
-//! Settings that can be changed while the gateway runs: kept in the database, where they stand below flags, environment and file.
+//! Settings that can be changed while the gateway runs: kept in the database, where they stand below flags, environment and file,
+//! but for those whose environment and file say only what a new database begins with.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -100,17 +101,29 @@ impl LiveSettings {
 
     /// Sets one, for all gateways on this database.
     pub async fn set(&self, name: &str, value: &str, by: &str) -> Result<(), ChangeError> {
-        let definition = self.changeable(name)?;
-        self.base.clone().set_live(definition.name, value).map_err(ChangeError::Bad)?;
-        let setting = StoredSetting {
-            name: definition.name.to_owned(),
-            value: value.to_owned(),
-            set_at: self.clock.now(),
-            set_by: by.to_owned(),
-        };
-        self.store.set_setting(&setting).await?;
-        tracing::info!(setting = definition.name, %value, %by, "a setting was changed");
+        self.set_all(&[(name, value.to_owned())], by).await
+    }
+
+    /// Sets several at once, or none of them.
+    pub async fn set_all(&self, values: &[(&str, String)], by: &str) -> Result<(), ChangeError> {
+        let set_at = self.clock.now();
+        let mut changed = Vec::new();
+        for (name, value) in values {
+            let definition = self.changeable(name)?;
+            self.base.clone().set_live(definition.name, value).map_err(ChangeError::Bad)?;
+            let (name, value, set_by) = (definition.name.to_owned(), value.clone(), by.to_owned());
+            changed.push(StoredSetting { name, value, set_at, set_by });
+        }
+        self.store.set_settings(&changed).await?;
+        for StoredSetting { name, value, .. } in &changed {
+            tracing::info!(setting = %name, %value, %by, "a setting was changed");
+        }
         Ok(self.take().await?)
+    }
+
+    /// Whether a value could be set under this name; the error says what was expected.
+    pub fn check(&self, name: &str, value: &str) -> Result<(), String> {
+        self.base.clone().set_live(name, value)
     }
 
     /// Forgets one: what is weaker counts again.
@@ -130,7 +143,9 @@ impl LiveSettings {
                 definition.environment.first().map_or_else(String::new, |variable| format!("the variable {variable}"));
             return Err(ChangeError::NotLive(name.to_owned(), how));
         }
-        let pin = match self.current().origins.of(name).map(|origin| origin.source) {
+        let current = self.current();
+        let source = current.origins.of(name).map(|origin| origin.source);
+        let pin = match source.filter(|source| definition.is_pinned_by(*source)) {
             Some(Source::Cli) => "a flag",
             Some(Source::Env) => "the environment",
             Some(Source::File) => "the settings file",
@@ -148,6 +163,7 @@ mod tests {
     use luthien_record::{Recorder, RecorderConfig};
 
     use super::*;
+    use crate::config::AuthMode;
     use crate::settings::Sources;
 
     async fn start(folder: &std::path::Path, environment: &[(&str, &str)]) -> (Recorder, LiveSettings, Arc<AtomicU32>) {
@@ -193,6 +209,54 @@ mod tests {
         assert_eq!((origin.source, origin.overrides), (Source::Env, vec![Source::Db]));
         let refused = live.set("rate_limit_rpm", "7", "ada").await.unwrap_err();
         assert!(matches!(refused, ChangeError::Pinned(..)), "{refused}");
+    }
+
+    #[tokio::test]
+    async fn of_the_auth_mode_the_environment_says_the_first_value_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let (recorder, live, _) = start(folder.path(), &[("AUTH_MODE", "client_key")]).await;
+        let now = |live: &LiveSettings| {
+            let current = live.current();
+            let origin = current.origins.of("auth_mode").cloned().unwrap();
+            (current.auth_mode, origin.source, origin.overrides, origin.text.unwrap())
+        };
+        assert_eq!(now(&live), (AuthMode::ClientKey, Source::Env, vec![], "client_key".to_owned()));
+        live.set("auth_mode", "passthrough", "ada").await.unwrap();
+        let set = (AuthMode::Passthrough, Source::Db, vec![Source::Env], "passthrough".to_owned());
+        assert_eq!(now(&live), set);
+        recorder.shutdown(Duration::from_secs(5)).await;
+        drop((recorder, live));
+        let (_recorder, live, _) = start(folder.path(), &[("AUTH_MODE", "both")]).await;
+        assert_eq!(now(&live), set);
+        live.forget("auth_mode", "ada").await.unwrap();
+        assert_eq!(now(&live), (AuthMode::Both, Source::Env, vec![], "both".to_owned()));
+    }
+
+    #[tokio::test]
+    async fn a_flag_pins_the_auth_mode() {
+        let folder = tempfile::tempdir().unwrap();
+        let recorder = Recorder::open(RecorderConfig::in_dir(folder.path())).await.unwrap();
+        store(&recorder, "auth_mode", "both").await;
+        let flags = [("auth_mode".to_owned(), "client_key".to_owned())].into();
+        let sources = Sources { flags, folder: folder.path().to_owned(), ..Sources::default() };
+        let base = Settings::load(&sources).unwrap();
+        let none = Box::new(|_: &Settings| {});
+        let live = LiveSettings::start(recorder.store().clone(), base, Clock::system(), none).await.unwrap();
+        assert_eq!(live.current().auth_mode, AuthMode::ClientKey);
+        let refused = live.set("auth_mode", "both", "ada").await.unwrap_err();
+        assert!(matches!(refused, ChangeError::Pinned(_, "a flag")), "{refused}");
+    }
+
+    #[tokio::test]
+    async fn of_several_settings_all_are_changed_or_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let (_recorder, live, applied) = start(folder.path(), &[]).await;
+        let both = |limit: &str| [("rate_limit_burst", "3".to_owned()), ("rate_limit_rpm", limit.to_owned())];
+        let refused = live.set_all(&both("many"), "ada").await.unwrap_err();
+        assert!(matches!(refused, ChangeError::Bad(_)), "{refused}");
+        assert_eq!((live.current().rate_limit_burst, applied.load(Ordering::SeqCst)), (0, 0));
+        live.set_all(&both("7"), "ada").await.unwrap();
+        assert_eq!((live.current().rate_limit_burst, applied.load(Ordering::SeqCst)), (3, 7));
     }
 
     #[tokio::test]

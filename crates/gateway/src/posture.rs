@@ -11,7 +11,7 @@ use crate::config::{AuthMode, UpstreamConfig};
 use crate::data_dir::Keys;
 use crate::live::Live;
 use crate::panic_switch::PanicMode;
-use crate::settings::{PolicyFailMode, Settings};
+use crate::settings::{PolicyFailMode, Settings, Source};
 use crate::upstream::choice::kin;
 
 /// Shorter keys can be guessed.
@@ -30,6 +30,11 @@ const EXAMPLES: [&str; 10] = [
     "test-key",
     "admin-key",
 ];
+
+/// What to know where the last gateway that started on the same database has another `IDENTITY_KEY`.
+pub const OTHER_IDENTITY: &str = "the gateway that started before this one on the same database knows callers by another IDENTITY_KEY: where \
+    both run, sessions and policies that belong to a caller's own credential hold at one of them only; give all the same IDENTITY_KEY. Where \
+    you have changed it, callers are told apart from before";
 
 /// One thing to know.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,6 +67,7 @@ pub fn posture(settings: &Settings, keys: &Keys, given: &ClientKeys) -> Vec<Note
         warn(&mut notes, text);
     }
     callers(settings, given, &mut notes);
+    changed_mode(settings, &mut notes);
     own_keys(settings, given, &mut notes);
     keyless(settings, &mut notes);
     tell(
@@ -195,6 +201,20 @@ fn callers(settings: &Settings, given: &ClientKeys, notes: &mut Vec<Note>) {
         }
     };
     tell(notes, text);
+}
+
+/// A mode that was set while running hides what the operator wrote down.
+fn changed_mode(settings: &Settings, notes: &mut Vec<Note>) {
+    let origin = settings.origins.of("auth_mode");
+    if !origin.is_some_and(|origin| origin.source == Source::Db && !origin.overrides.is_empty()) {
+        return;
+    }
+    let text = format!(
+        "the auth mode is {} as it was set while running, which counts more than AUTH_MODE and luthien.yaml; DELETE \
+         /api/admin/config/auth_mode makes these count again",
+        settings.auth_mode.name()
+    );
+    notes.push(Note { warning: settings.auth_mode != AuthMode::ClientKey, text });
 }
 
 fn weak_key(name: &str, key: &SecretString, notes: &mut Vec<Note>) {

@@ -2,7 +2,8 @@
 //! reference.
 //!
 //! A flag wins over the environment, that over `luthien.yaml`, that over what was set while running (kept in the database),
-//! that over the default. An empty environment variable counts as not set.
+//! that over the default. An empty environment variable counts as not set. Where a setting says `first_boot`, what was set while
+//! running wins over environment and file.
 
 mod definition;
 mod file;
@@ -61,7 +62,14 @@ definition::settings! {
     client_api_key: Option<SecretString> = "", at "auth.client_api_key", env ["CLIENT_API_KEY", "PROXY_API_KEY"];
     /// How clients authenticate: with a gateway key (the shared one, or one that was given out), with their own upstream credential
     /// (which is passed on), or either.
-    auth_mode: AuthMode = "both", at "auth.mode", env ["AUTH_MODE"];
+    auth_mode: AuthMode = "both", at "auth.mode", env ["AUTH_MODE"] + first_boot;
+    /// Ask the vendor whether a caller's own credential is valid before anything else is done with its request, and remember the answer; see
+    /// docs/security.md. Without it, the upstream's answer to the request says so.
+    validate_credentials: bool = "false", at "auth.validate_credentials", env ["VALIDATE_CREDENTIALS"] + live;
+    /// For how many seconds a credential that was found valid counts as that; 0: it is asked about each time.
+    valid_cache_ttl_seconds: u32 = "3600", at "auth.valid_cache_ttl_seconds", env ["VALID_CACHE_TTL_SECONDS"], from "0" to "604800" + live;
+    /// For how many seconds one that was found invalid counts as that.
+    invalid_cache_ttl_seconds: u32 = "300", at "auth.invalid_cache_ttl_seconds", env ["INVALID_CACHE_TTL_SECONDS"], from "0" to "604800" + live;
     /// The key of the admin and history routes, of 8 characters or more. Without it, one is made at the first start and kept in the data folder.
     admin_api_key: Option<SecretString> = "", at "auth.admin_api_key", env ["ADMIN_API_KEY"];
 

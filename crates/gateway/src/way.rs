@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::choice::{choose, is_unreviewed};
+use crate::access::Access;
 use crate::activity::Activity;
 use crate::admin_runtime::AdminService;
 use crate::answer::{self, Answer, error_head};
@@ -47,6 +48,7 @@ use crate::session::{session_id, user_id};
 use crate::stored;
 use crate::transaction::{Keeping, Transaction, id_header};
 use crate::upstream::Upstreams;
+use crate::validation;
 
 /// What all requests share.
 pub(crate) struct Core {
@@ -56,6 +58,7 @@ pub(crate) struct Core {
     pub(crate) trust_user_id_header: bool,
     pub(crate) judge: Arc<JudgeConfig>,
     pub(crate) keys: Arc<Keys>,
+    pub(crate) access: Access,
     pub(crate) rates: Rates,
     pub(crate) upstreams: Arc<Upstreams>,
     pub(crate) open_calls: Arc<OpenCalls>,
@@ -203,8 +206,10 @@ async fn carry(
     transaction.goes_on();
     let Asked { head, caller, received, request } = asked;
     let read_on = watched || wants_stream;
+    let validated = caller.validated;
     let asking = Asking { route, head, caller, received, request, changed, sending, read_on };
     let answered = send(&core.upstreams, &core.keys, transaction, asking).await?;
+    validation::refused(core, route.dialect, answered.upstream, answered.response.status(), validated);
     let reviews = reviews.filter(|_| watched);
     answer::of_upstream(core, transaction, answered, route, wants_stream, reviews).await
 }
@@ -251,7 +256,8 @@ async fn read(
     request: HttpRequest<Incoming>,
 ) -> Result<Asked, GatewayError> {
     let (head, mut body) = request.into_parts();
-    let caller = match core.keys.authenticate(&head.headers, route.dialect, core.clock.now()) {
+    let now = core.clock.now();
+    let mut caller = match core.keys.authenticate(&head.headers, route.dialect, now) {
         Ok(caller) => caller,
         Err(error) => {
             drain(core, body);
@@ -263,6 +269,11 @@ async fn read(
         drain(core, body);
         return Err(error);
     }
+    if let Err(error) = validation::check(core, route.dialect, &head.headers, &mut caller, now).await {
+        drain(core, body);
+        return Err(error);
+    }
+    core.access.used(caller.kind, now);
     let recording = transaction.recording();
     let received = match receive(&head.headers, &mut body, core.limits.request_bytes, core.timeouts.body_read).await {
         Ok(received) => received,

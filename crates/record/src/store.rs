@@ -15,6 +15,7 @@ use crate::sql::{self, Pool, Sql};
 
 mod client_keys;
 mod cursor;
+mod identity;
 mod labels;
 mod names;
 mod policies;

@@ -27,6 +27,9 @@ mod tap;
 
 pub use log::{Ending, Recorded};
 
+/// Where the script for lists of models is kept; no path names it.
+const MODELS: &str = "/models";
+
 /// An upstream; it stops when dropped.
 #[derive(Debug)]
 pub struct Upstream {
@@ -86,6 +89,11 @@ impl Upstream {
     /// Plays `script` for all paths that name none.
     pub fn default_script(&self, script: impl Into<Script>) {
         self.put("", script.into());
+    }
+
+    /// Plays `script` for `GET /v1/models`, in place of a list of some models.
+    pub fn models_script(&self, script: impl Into<Script>) {
+        self.put(MODELS, script.into());
     }
 
     /// Keeps an answer to be read as `/v1/responses/<id>`, with or without `stream=true`.

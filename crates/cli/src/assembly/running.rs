@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use luthien_gateway::access::Access;
 use luthien_gateway::activity::tell_of_drops;
 use luthien_gateway::admin::{self, AdminKey, AdminState};
 use luthien_gateway::admin_runtime::AdminRuntime;
@@ -20,7 +21,7 @@ use luthien_gateway::posture::{self, Note};
 use luthien_gateway::rates::UsualQuota;
 use luthien_gateway::replicas::Link;
 use luthien_gateway::retention::Keeper;
-use luthien_gateway::settings::{RedisUrl, Settings};
+use luthien_gateway::settings::RedisUrl;
 use luthien_gateway::{Common, Gateway};
 use luthien_policy::breakers::Breakers;
 use luthien_policy::catalogue::Servers;
@@ -49,6 +50,9 @@ pub(crate) struct Running {
     done: CancellationToken,
     keys: Keys,
     client_keys: ClientKeys,
+    settings: Arc<LiveSettings>,
+    /// The gateway that started before this one on the same database knows callers by another key.
+    other_identity: bool,
     drain: Duration,
 }
 
@@ -126,7 +130,13 @@ impl Running {
         let link = |url: &RedisUrl| Link::new(&url.0, common.activity.clone(), policies.hints().clone());
         let redis = settings.redis_url.as_ref().map(link).transpose().map_err(|e| clear(&e))?;
         let usual = UsualQuota::from(settings.quota());
-        let apply = applying(Arc::clone(&live), usual.clone());
+        let fingerprint = settings.identity_fingerprint(&keys);
+        let other_identity = recorder.store().note_identity(&fingerprint).await.map_err(|e| clear(&e))?;
+        if other_identity {
+            tracing::warn!("{}", posture::OTHER_IDENTITY);
+        }
+        let access = Access::from(settings);
+        let apply = applying(Arc::clone(&live), usual.clone(), access.clone());
         let changed = LiveSettings::start(recorder.store().clone(), settings.clone(), Clock::system(), apply);
         let changed = Arc::new(changed.await.map_err(|e| clear(&e))?);
         let keeper = Keeper::new(settings, recorder.store().clone(), Clock::system()).map_err(|e| clear(&e))?;
@@ -141,6 +151,8 @@ impl Running {
             redis: redis.clone(),
             policies: Arc::clone(&policies),
             settings: Arc::clone(&changed),
+            access: access.clone(),
+            has_client_key: settings.client_api_key.is_some(),
             client_keys: client_keys.clone(),
             identity_key: settings.identity_key(&keys),
             key: AdminKey::new(&keys.admin),
@@ -150,9 +162,10 @@ impl Running {
         let mut config = settings.gateway_config(&keys);
         config.judge.token = servers.token();
         config.rates.usual = usual;
+        config.access = access;
         config.limits.connections = handles::connections(config.limits.connections);
         let settings_changed = policies.watched().watch(Topic::Settings);
-        let changed = changed.follow(settings_changed, done.clone());
+        let following_settings = Arc::clone(&changed).follow(settings_changed, done.clone());
         let keys_changed = policies.watched().watch(Topic::ClientKeys);
         let following_keys = client_keys.clone().follow(keys_changed, recorder.store().clone(), done.clone());
         let drops = tell_of_drops(recorder.clone(), common.activity.clone(), Clock::system(), done.clone());
@@ -167,7 +180,7 @@ impl Running {
         let drain = settings.drain_timeout;
         tending.spawn(drops);
         tending.spawn(following_keys);
-        tending.spawn(changed);
+        tending.spawn(following_settings);
         tending.spawn(Arc::clone(&policies).follow(done.clone()));
         tending.spawn(policies.tend(done.clone()));
         keeper.start(settings.retention_interval, admin.service().threads());
@@ -189,6 +202,8 @@ impl Running {
             done,
             keys,
             client_keys,
+            settings: changed,
+            other_identity,
             drain,
         };
         notifier.found_at(&running.base());
@@ -242,8 +257,10 @@ impl Running {
     }
 
     /// What the operator should know of who gets in.
-    pub(crate) fn access_notes(&self, settings: &Settings) -> Vec<Note> {
-        posture::posture(settings, &self.keys, &self.client_keys)
+    pub(crate) fn access_notes(&self) -> Vec<Note> {
+        let notes = posture::posture(&self.settings.current(), &self.keys, &self.client_keys);
+        let other = self.other_identity.then(|| Note { warning: true, text: posture::OTHER_IDENTITY.to_owned() });
+        other.into_iter().chain(notes).collect()
     }
 
     /// The record.
@@ -294,8 +311,9 @@ impl Running {
 }
 
 /// Puts in force what was changed while running.
-fn applying(live: Arc<LiveState>, usual: UsualQuota) -> Apply {
+fn applying(live: Arc<LiveState>, usual: UsualQuota, access: Access) -> Apply {
     Box::new(move |settings| {
+        access.set(settings.into());
         usual.set(settings.quota());
         live.set_rules(settings.inject_policy_context, settings.policy_fail_mode);
         logging::set_level(settings.log_level.as_str());

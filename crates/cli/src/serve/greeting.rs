@@ -34,7 +34,7 @@ pub(super) fn text(loaded: &Loaded, folder: &DataDir, running: &Running) -> Stri
         out,
         "\nPoint a client here:\n\n  ANTHROPIC_BASE_URL={base}\n  OPENAI_BASE_URL={base}/v1\n\nWho gets in:\n\n"
     );
-    let notes = running.access_notes(&loaded.settings);
+    let notes = running.access_notes();
     for note in running.policy_notes().into_iter().chain(notes) {
         let mark = if note.warning { "! " } else { "  " };
         let _ = writeln!(out, "{mark}{}", visible_line(&note.text));

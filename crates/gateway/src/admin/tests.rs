@@ -1,5 +1,6 @@
 //! Every route with no key, a wrong key and the right one, and the shapes of what it answers.
 
+mod auth_config;
 mod client_keys;
 mod config;
 mod documents;
@@ -122,6 +123,8 @@ async fn state(folder: &Path) -> AdminState {
         notifier: Notifier::default(),
         redis: None,
         settings: Arc::new(settings),
+        access: Access::default(),
+        has_client_key: false,
         client_keys: ClientKeys::default(),
         identity_key: [7; 32],
         policies: Arc::new(policies),

@@ -12,7 +12,7 @@ fn upstream(key: Option<&str>, keyless: bool) -> Upstream {
 
 fn keys(mode: AuthMode) -> Keys {
     Keys {
-        mode,
+        access: mode.into(),
         client: Some("gateway-key".into()),
         issued: ClientKeys::default(),
         admin: Some("admin-key".into()),

@@ -156,3 +156,20 @@ fn keys_that_rules_put_at_everyones_service_are_named() {
     assert_eq!(told(&[("auth_mode", "client_key")]), None);
     assert_eq!(told_given(given_keys::one(false), &[]), None);
 }
+
+#[rstest]
+#[case("both", Some(true))]
+#[case("client_key", Some(false))]
+fn a_mode_that_was_set_while_running_is_told(#[case] mode: &str, #[case] warned: Option<bool>) {
+    let told = |mode: Option<&str>| {
+        let environment = [("AUTH_MODE".to_owned(), "client_key".to_owned())].into();
+        let mut settings = Settings::load(&Sources { environment, ..Sources::default() }).unwrap();
+        if let Some(mode) = mode {
+            settings.set_live("auth_mode", mode).unwrap();
+        }
+        let keys = Keys { admin: SecretString::from(GOOD), admin_is_set: true, identity: [1; 32], exposed: None };
+        let notes = posture(&settings, &keys, &given_keys::one(false));
+        notes.into_iter().find(|note| note.text.contains("set while running")).map(|note| note.warning)
+    };
+    assert_eq!((told(Some(mode)), told(None)), (warned, None));
+}

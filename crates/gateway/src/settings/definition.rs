@@ -1,5 +1,7 @@
 //! What defines a setting, and the macro that makes the struct and the table out of one list.
 
+use super::origins::Source;
+
 /// What a setting's value looks like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -46,12 +48,19 @@ pub struct Definition {
     pub kind: Kind,
     /// It can be set while running, which is kept in the database.
     pub live: bool,
+    /// What environment and file say is for the first start: what was set while running counts more.
+    pub first_boot: bool,
 }
 
 impl Definition {
     /// The flag without its dashes, such as `max-request-bytes`.
     pub fn flag(&self) -> String {
         self.name.replace('_', "-")
+    }
+
+    /// Whether this place counts more than what is set while running.
+    pub fn is_pinned_by(&self, source: Source) -> bool {
+        if self.first_boot { source == Source::Cli } else { source < Source::Db }
     }
 
     /// Whether the value must not be shown.
@@ -102,6 +111,7 @@ macro_rules! settings {
                 doc: &[$($doc),+],
                 kind: <$type as $crate::settings::value::Value>::KIND,
                 live: $crate::settings::definition::live!($($live)?),
+                first_boot: $crate::settings::definition::first_boot!($($live)?),
             }
         ),+];
 
@@ -157,6 +167,21 @@ macro_rules! live {
     (live) => {
         true
     };
+    (first_boot) => {
+        true
+    };
 }
 
-pub(super) use {live, range, settings};
+macro_rules! first_boot {
+    () => {
+        false
+    };
+    (live) => {
+        false
+    };
+    (first_boot) => {
+        true
+    };
+}
+
+pub(super) use {first_boot, live, range, settings};

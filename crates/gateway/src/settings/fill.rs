@@ -5,6 +5,7 @@ use std::sync::Arc;
 use luthien_record::redact::{PatternError, Redactor};
 use secrecy::{ExposeSecret, SecretString};
 
+use crate::access::AccessRules;
 use crate::config::{GatewayConfig, JudgeConfig, Limits, Network, RateConfig, Timeouts};
 use crate::data_dir::Keys;
 use crate::notify::PostConfig;
@@ -21,6 +22,12 @@ impl Settings {
         self.identity_key.as_ref().map_or(keys.identity, of_text)
     }
 
+    /// By what gateways on one database see that they know callers by the same key. It tells nothing of the key.
+    pub fn identity_fingerprint(&self, keys: &Keys) -> String {
+        let hash = blake3::keyed_hash(&self.identity_key(keys), b"fingerprint of the identity key");
+        hash.to_hex().chars().take(16).collect()
+    }
+
     /// What the gateway runs on, with the keys of the data folder.
     pub fn gateway_config(&self, keys: &Keys) -> GatewayConfig {
         let host = if self.host.contains(':') && !self.host.starts_with('[') {
@@ -35,7 +42,7 @@ impl Settings {
             limits: self.limits(),
             timeouts: self.timeouts(),
             network: self.network(),
-            auth_mode: self.auth_mode,
+            access: AccessRules::from(self).into(),
             client_key: self.client_api_key.clone(),
             admin_key: Some(keys.admin.clone()),
             identity_key: self.identity_key(keys),

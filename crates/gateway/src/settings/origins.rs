@@ -47,11 +47,13 @@ impl Origins {
     /// Notes that a setting was set while running; says whether that counts.
     pub(super) fn set_live(&mut self, definition: &Definition, text: &str) -> bool {
         let Some(origin) = self.0.get_mut(definition.name) else { return false };
-        if origin.source < Source::Db {
+        if definition.is_pinned_by(origin.source) {
             origin.overrides.push(Source::Db);
             return false;
         }
-        *origin = Origin { source: Source::Db, overrides: Vec::new(), text: Some(text.to_owned()) };
+        let weaker = std::iter::once(origin.source).chain(origin.overrides.iter().copied());
+        let overrides = weaker.filter(|source| !matches!(source, Source::Db | Source::Default)).collect();
+        *origin = Origin { source: Source::Db, overrides, text: Some(text.to_owned()) };
         true
     }
 

@@ -10,7 +10,8 @@ const INTRODUCTION: &str = "# Settings
 <!-- Generated from crates/gateway/src/settings.rs: UPDATE_DOCS=1 cargo nextest run -p luthien-gateway settings -->
 
 A flag wins over the environment, that over the file, that over what was set while running (`PUT /api/admin/config/{name}`, kept in the
-database, for the settings that say so), that over the default. An empty environment variable counts as not
+database, for the settings that say so), that over the default. For `auth.mode` environment and file say only what a new database begins with: what was set
+while running counts more than both. An empty environment variable counts as not
 set. The file is the one named by `--config` or `LUTHIEN_CONFIG`, else `luthien.yaml` in the working folder, else
 `luthien/luthien.yaml` in the user's configuration folder. A key in it that nobody knows is an error.
 
@@ -145,6 +146,10 @@ pub(super) fn env_example() -> String {
 }
 
 fn meaning(definition: &Definition) -> String {
-    let live = if definition.live { " Can be changed while the gateway runs." } else { "" };
+    let live = match (definition.first_boot, definition.live) {
+        (true, _) => " Can be changed while the gateway runs, which then counts more than environment and file.",
+        (false, true) => " Can be changed while the gateway runs.",
+        (false, false) => "",
+    };
     definition.meaning() + live
 }

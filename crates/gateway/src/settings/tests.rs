@@ -9,6 +9,7 @@ use secrecy::ExposeSecret;
 
 use super::value::Value;
 use super::*;
+use crate::access::AccessRules;
 use crate::config::{Limits, Timeouts};
 use crate::data_dir::Keys;
 
@@ -54,7 +55,7 @@ fn the_defaults_are_those_of_the_gateway() {
     assert_eq!(config.identity_key, [7; 32]);
     assert_eq!(format!("{:?}", config.limits), format!("{:?}", Limits::default()));
     assert_eq!(format!("{:?}", config.timeouts), format!("{:?}", Timeouts::default()));
-    assert_eq!(config.auth_mode, AuthMode::default());
+    assert_eq!(**config.access.rules(), AccessRules::default());
 }
 
 #[test]

@@ -403,7 +403,8 @@ impl Value for AuthMode {
 
     fn parse(text: &str) -> Result<Self, String> {
         match text {
-            "client_key" => Ok(Self::ClientKey),
+            // The older word for it.
+            "client_key" | "proxy_key" => Ok(Self::ClientKey),
             "passthrough" => Ok(Self::Passthrough),
             "both" => Ok(Self::Both),
             _ => Err("one of `client_key`, `passthrough`, `both`".to_owned()),

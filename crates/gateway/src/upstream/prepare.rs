@@ -41,7 +41,12 @@ pub(crate) fn prepare(
     keys: &Keys,
     outgoing: Outgoing<'_>,
 ) -> Result<Request<Full<Bytes>>, GatewayError> {
-    let query = match (outgoing.converted, outgoing.callers) {
+    if keys.stands_in_path(outgoing.path) {
+        return Err(GatewayError::BadRequest("a gateway key stands in the path: send it in a header".to_owned()));
+    }
+    // Nothing that proves anything goes to an upstream that asks for nothing, the caller's own or not.
+    let callers = outgoing.callers && !upstream.keyless;
+    let query = match (outgoing.converted, callers) {
         (Some(_), _) => String::new(),
         (None, true) => keys.clean_query(outgoing.query),
         (None, false) => without_secrets(&keys.clean_query(outgoing.query)),
@@ -50,7 +55,7 @@ pub(crate) fn prepare(
     let url = url.map_err(|_| GatewayError::BadRequest("the path or the query is not a valid URL".to_owned()))?;
     let mut headers = outgoing.headers;
     strip_request(&mut headers);
-    if !outgoing.callers {
+    if !callers {
         strip_callers(&mut headers);
     }
     if let Some(stream) = outgoing.converted {

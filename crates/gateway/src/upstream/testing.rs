@@ -30,7 +30,7 @@ pub(crate) fn config(upstreams: Vec<UpstreamConfig>) -> GatewayConfig {
         limits: Limits::default(),
         timeouts: Timeouts::default(),
         network: Network::default(),
-        auth_mode: AuthMode::Both,
+        access: AuthMode::Both.into(),
         client_key: None,
         admin_key: None,
         identity_key: [0; 32],

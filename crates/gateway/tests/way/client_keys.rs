@@ -2,7 +2,10 @@
 
 use jiff::Timestamp;
 use luthien_gateway::config::{AuthMode, GatewayConfig};
+use luthien_gateway::policy_state::NewAssignment;
 use luthien_gateway::rates::Quota;
+use luthien_gateway::scopes::{How, Scope};
+use luthien_policy::catalogue::PolicySpec;
 use luthien_record::store::StoredClientKey;
 use luthien_testkit::Answer;
 use luthien_testkit::client::post;
@@ -12,7 +15,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::routing::rule;
-use crate::support::{GATEWAY_KEY, KEY, Rig, SERVER_KEY, id, path, turn, turn_in};
+use crate::support::{GATEWAY_KEY, KEY, Rig, SERVER_KEY, id, options, path, turn, turn_in};
 
 fn with_server_key(config: &mut GatewayConfig) {
     for upstream in &mut config.upstreams {
@@ -21,7 +24,12 @@ fn with_server_key(config: &mut GatewayConfig) {
 }
 
 /// Gives out a key.
-async fn issue(rig: &Rig, number: u8, limits: Value) -> String {
+pub(crate) async fn issue(rig: &Rig, number: u8, limits: Value) -> String {
+    issue_until(rig, number, limits, None).await
+}
+
+/// The same with an end.
+async fn issue_until(rig: &Rig, number: u8, limits: Value, expires_at: Option<Timestamp>) -> String {
     let key = format!("lth-{}", format!("{number:02x}").repeat(32));
     let stored = StoredClientKey {
         id: Uuid::from_u128(number.into()),
@@ -32,7 +40,7 @@ async fn issue(rig: &Rig, number: u8, limits: Value) -> String {
         limits,
         created_at: Timestamp::UNIX_EPOCH,
         created_by: "ada".to_owned(),
-        expires_at: None,
+        expires_at,
         revoked: None,
     };
     rig.recorder.store().add_client_key(&stored).await.unwrap();
@@ -68,7 +76,7 @@ async fn a_key_becomes_the_server_key_and_leaves_nowhere() {
 async fn beside_a_key_in_its_own_header_the_callers_credential_goes_on() {
     let rig = Rig::with(Answer::text("hi"), Vec::new(), |config| {
         with_server_key(config);
-        config.auth_mode = AuthMode::ClientKey;
+        config.access = AuthMode::ClientKey.into();
     })
     .await;
     let key = issue(&rig, 1, json!({})).await;
@@ -103,6 +111,46 @@ async fn a_key_that_does_not_hold_lets_nobody_in() {
     }
     assert_eq!(rig.upstream.requests().len(), 1);
     rig.stop().await;
+}
+
+#[tokio::test]
+async fn a_key_holds_until_its_end() {
+    let rig = Rig::with(Answer::text("hi"), Vec::new(), with_server_key).await;
+    let until = async |number, year: &str| {
+        let end = format!("{year}-01-01T00:00:00Z").parse().unwrap();
+        issue_until(&rig, number, json!({}), Some(end)).await
+    };
+    let (over, running) = (until(1, "2001").await, until(2, "9001").await);
+    assert_eq!(ask(&rig, &[("x-api-key", &running)]).await.status, 200);
+    for headers in [&[("x-api-key", over.as_str())][..], &[KEY, ("x-luthien-api-key", over.as_str())]] {
+        let refused = ask(&rig, headers).await;
+        assert_eq!(refused.status, 401);
+        assert!(String::from_utf8_lossy(&refused.rest().await.unwrap()).contains("expired"));
+    }
+    assert_eq!(rig.upstream.requests().len(), 1);
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn a_keys_policy_holds_for_it_whatever_the_identity_key_is_now() {
+    let shouts = PolicySpec::new("all_caps", json!({}));
+    for identity in [[1; 32], [2; 32]] {
+        let (rig, state) = Rig::governed(Answer::text("hi"), options(), |config| {
+            with_server_key(config);
+            config.identity_key = identity;
+        })
+        .await;
+        let (mine, other) = (issue(&rig, 5, json!({})).await, issue(&rig, 6, json!({})).await);
+        let scope = Scope::Key([5; 16]);
+        let new = NewAssignment { scope, spec: shouts.clone(), how: How::Replace, expires_at: None, by: "ada".into() };
+        state.assign(new).await.unwrap();
+        for (key, expected) in [(&mine, "HI"), (&other, "hi")] {
+            let exchange = ask(&rig, &[KEY, ("x-luthien-api-key", key)]).await;
+            let body: Value = serde_json::from_slice(&exchange.rest().await.unwrap()).unwrap();
+            assert_eq!(body["content"][0]["text"], expected);
+        }
+        rig.stop().await;
+    }
 }
 
 #[tokio::test]

@@ -7,6 +7,8 @@ mod broken;
 #[cfg(test)]
 mod bytes;
 #[cfg(test)]
+mod canaries;
+#[cfg(test)]
 mod client_keys;
 #[cfg(test)]
 mod converted;
@@ -45,6 +47,8 @@ mod searches;
 #[cfg(test)]
 mod sending;
 #[cfg(test)]
+mod smuggling;
+#[cfg(test)]
 mod stopped;
 #[cfg(test)]
 mod stopping;
@@ -56,3 +60,5 @@ mod support;
 mod told;
 #[cfg(test)]
 mod trailers;
+#[cfg(test)]
+mod validated;

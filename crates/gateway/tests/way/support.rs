@@ -66,7 +66,7 @@ pub(crate) fn config(upstream: &str) -> GatewayConfig {
         limits: Limits::default(),
         timeouts: Timeouts::default(),
         network: Network::default(),
-        auth_mode: luthien_gateway::config::AuthMode::Both,
+        access: luthien_gateway::config::AuthMode::Both.into(),
         client_key: None,
         admin_key: Some(ADMIN_KEY.into()),
         identity_key: [1; 32],

@@ -1,4 +1,4 @@
-//! What the database says of itself: the epoch, which changes whenever stored contents are deleted.
+//! What the database says of itself: the epoch, which changes whenever stored contents are deleted, and by which key callers are known.
 
 use super::{Kind, Query, Sql};
 
@@ -25,5 +25,16 @@ pub(crate) async fn begin_deletion(sql: &mut Sql<'_>) -> Result<(), sqlx::Error>
         return Err(sqlx::Error::Protocol(why.into()));
     }
     sql.run(Query::new("UPDATE record_state SET epoch = epoch + 1")).await?;
+    Ok(())
+}
+
+/// The fingerprint of the key by which callers are known, as the gateway that started last has noted it.
+pub(crate) async fn identity(sql: &mut Sql<'_>) -> Result<Option<String>, sqlx::Error> {
+    sql.one(Query::new("SELECT identity FROM record_state")).await?.map_or(Ok(None), |row| row.get(0))
+}
+
+/// Notes that fingerprint.
+pub(crate) async fn set_identity(sql: &mut Sql<'_>, fingerprint: &str) -> Result<(), sqlx::Error> {
+    sql.run(Query::new("UPDATE record_state SET identity = ?").bind(fingerprint)).await?;
     Ok(())
 }

@@ -29,9 +29,15 @@ impl Store {
 
     /// Sets one, in place of what it was.
     pub async fn set_setting(&self, setting: &StoredSetting) -> Result<(), StoreError> {
+        self.set_settings(std::slice::from_ref(setting)).await
+    }
+
+    /// Sets several, all or none.
+    pub async fn set_settings(&self, settings: &[StoredSetting]) -> Result<(), StoreError> {
         let mut work = self.change(Topic::Settings).await?;
-        let StoredSetting { name, value, set_at, set_by } = setting;
-        sql::settings::set(&mut work.sql(), name, value, *set_at, set_by).await?;
+        for StoredSetting { name, value, set_at, set_by } in settings {
+            sql::settings::set(&mut work.sql(), name, value, *set_at, set_by).await?;
+        }
         Ok(work.commit().await?)
     }
 

@@ -14,7 +14,7 @@ use serde_json::json;
 use super::body::Playing;
 use super::log::{Ending, Guard, Recorded};
 use super::tap::Line;
-use super::{Shared, Slot};
+use super::{MODELS, Shared, Slot};
 use crate::asked::Asked;
 use crate::coding;
 use crate::reply::{Reply, Step};
@@ -96,6 +96,9 @@ fn answer(shared: &Shared, method: &Method, uri: &Uri, headers: Vec<(String, Str
     let reply = match (method, path) {
         (&Method::POST, "messages" | "chat/completions" | "responses") => turn(shared, name, dialect, headers, body),
         (&Method::POST, "messages/count_tokens") => Reply::json(200, &json!({"input_tokens": body.len() / 4})),
+        (&Method::GET, "models") if scripted(shared, MODELS) => {
+            turn(shared, MODELS, dialect, headers, Bytes::from_static(b"{}"))
+        }
         (&Method::GET, "models") => Reply::json(200, &models(&headers)),
         (&Method::HEAD, _) => Reply { sized: true, ..Reply::new(200, Vec::new()) },
         _ if first == "responses" && !below.is_empty() => {
@@ -106,6 +109,10 @@ fn answer(shared: &Shared, method: &Method, uri: &Uri, headers: Vec<(String, Str
     let id = dialect.request_id_header();
     let named = reply.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(id));
     if named { reply } else { reply.header(id, "req_scripted") }
+}
+
+fn scripted(shared: &Shared, name: &str) -> bool {
+    shared.scripts.lock().unwrap_or_else(PoisonError::into_inner).contains_key(name)
 }
 
 fn turn(shared: &Shared, name: &str, dialect: Dialect, headers: Vec<(String, String)>, body: Bytes) -> Reply {
