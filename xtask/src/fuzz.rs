@@ -35,6 +35,8 @@ const RESPONSES: &str = "crates/testkit/fixtures/responses";
 const REQUESTS: &str = "fuzz/seeds/requests";
 const CALLS: &str = "fuzz/seeds/calls";
 const SHELL: &str = "fuzz/seeds/shell";
+const HEADS: &str = "fuzz/seeds/heads";
+const ADMIN: &str = "fuzz/seeds/admin";
 const ANSWERS: &[&str] = &[MESSAGES, CHAT, RESPONSES, CALLS];
 
 const TARGETS: &[Target] = &[
@@ -48,6 +50,8 @@ const TARGETS: &[Target] = &[
     Target { name: "answers", seeds: ANSWERS },
     Target { name: "engine", seeds: ANSWERS },
     Target { name: "shell", seeds: &[SHELL] },
+    Target { name: "heads", seeds: &[HEADS] },
+    Target { name: "calls", seeds: &[ADMIN] },
 ];
 
 /// What makes LLVM count which branches an input takes, and tell what it compares with. The engine and the readers are

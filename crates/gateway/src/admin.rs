@@ -14,6 +14,8 @@ mod docs;
 mod erasure;
 mod error;
 mod form;
+#[cfg(any(test, fuzzing))]
+mod fuzzed;
 mod halt;
 mod health;
 mod history;
@@ -52,6 +54,8 @@ use crate::replicas::Link;
 
 pub use auth::AdminKey;
 pub use error::{ApiError, Detail, ErrorBody};
+#[cfg(any(test, fuzzing))]
+pub use fuzzed::fuzzed;
 pub use who::{Proof, Role, Who};
 
 /// What the routes work with. Cloning shares it.

@@ -90,6 +90,14 @@ impl ClientKeys {
         Ok(())
     }
 
+    /// These.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn of(stored: impl IntoIterator<Item = StoredClientKey>) -> Self {
+        let keys = Self::default();
+        keys.keys.store(Arc::new(stored.into_iter().map(issued).collect()));
+        keys
+    }
+
     /// Until `stop`: takes over what the database holds whenever `number` says that it was changed.
     pub async fn follow(self, mut number: watch::Receiver<u64>, store: Store, stop: CancellationToken) {
         while let Some(Ok(())) = stop.run_until_cancelled(number.changed()).await {
@@ -198,9 +206,7 @@ pub(crate) mod tests {
     }
 
     fn keys(stored: impl IntoIterator<Item = StoredClientKey>) -> ClientKeys {
-        let keys = ClientKeys::default();
-        keys.keys.store(Arc::new(stored.into_iter().map(issued).collect()));
-        keys
+        ClientKeys::of(stored)
     }
 
     /// One that was given out, revoked or not.

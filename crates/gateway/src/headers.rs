@@ -37,7 +37,7 @@ pub(crate) const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 const OWN_PREFIX: &str = "x-luthien-";
-const OWN_COOKIE: &str = "luthien_session";
+const OWN_COOKIE: &[u8] = b"luthien_session";
 
 /// Takes out what concerns one connection only, what `Connection` names included.
 pub(crate) fn strip_hop_by_hop(headers: &mut HeaderMap) {
@@ -85,22 +85,24 @@ pub(crate) fn strip_request(headers: &mut HeaderMap) {
     }
 }
 
-/// Takes the gateway's cookie out and leaves the others as they are.
+/// Takes the gateway's cookie out and leaves the others as they are, whatever bytes they have.
 fn strip_own_cookie(headers: &mut HeaderMap) {
-    let is_own = |pair: &str| pair.trim().split('=').next() == Some(OWN_COOKIE);
+    let is_own =
+        |pair: &&[u8]| pair.split(|byte| *byte == b'=').next().is_some_and(|name| name.trim_ascii() == OWN_COOKIE);
+    let pairs = |value: &HeaderValue| -> Vec<Vec<u8>> {
+        value.as_bytes().split(|byte| *byte == b';').map(<[u8]>::to_vec).collect()
+    };
     let values: Vec<HeaderValue> = headers.get_all(COOKIE).iter().cloned().collect();
     headers.remove(COOKIE);
     for value in values {
-        let Ok(text) = value.to_str() else {
-            headers.append(COOKIE, value);
-            continue;
-        };
-        if !text.split(';').any(is_own) {
+        let pairs = pairs(&value);
+        if !pairs.iter().any(|pair| is_own(&pair.as_slice())) {
             headers.append(COOKIE, value);
             continue;
         }
-        let rest: Vec<&str> = text.split(';').filter(|pair| !is_own(pair)).map(str::trim).collect();
-        if let (false, Ok(value)) = (rest.is_empty(), HeaderValue::from_str(&rest.join("; "))) {
+        let rest: Vec<&[u8]> =
+            pairs.iter().map(Vec::as_slice).filter(|pair| !is_own(pair)).map(<[u8]>::trim_ascii).collect();
+        if let (false, Ok(value)) = (rest.is_empty(), HeaderValue::from_bytes(&rest.join(&b"; "[..]))) {
             headers.append(COOKIE, value);
         }
     }

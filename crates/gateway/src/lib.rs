@@ -31,6 +31,8 @@ pub mod client_keys;
 pub mod clock;
 pub mod config;
 pub mod data_dir;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 pub mod judges;
 pub mod live;
 pub mod live_settings;

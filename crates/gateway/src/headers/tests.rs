@@ -38,3 +38,15 @@ fn only_the_gateways_own_cookie_is_taken_out() {
     strip_request(&mut headers);
     assert_eq!(headers, map(&[("cookie", "a=1; b=2"), ("cookie", "c=3;d=4")]));
 }
+
+#[test]
+fn bytes_that_are_no_text_do_not_hide_the_gateways_own_cookie() {
+    let cookie = |bytes: &[u8]| {
+        let mut headers = HeaderMap::new();
+        headers.append(COOKIE, HeaderValue::from_bytes(bytes).unwrap());
+        headers
+    };
+    let mut headers = cookie(b"a=\xff; luthien_session =secret;b=\xe9");
+    strip_request(&mut headers);
+    assert_eq!(headers, cookie(b"a=\xff; b=\xe9"));
+}

@@ -1,0 +1,4 @@
+//! See `luthien_gateway::fuzzing`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| luthien_gateway::fuzzing::admin(input));
