@@ -209,7 +209,12 @@ async fn with_stored(loaded: &Loaded, here: &mut BTreeMap<&'static str, Effectiv
         let known = |definition: &&Definition| definition.name == setting.name && definition.live;
         let Some(definition) = DEFINITIONS.iter().find(known) else { continue };
         let Some(effective) = here.get_mut(definition.name) else { continue };
-        if effective.source == "default" {
+        let places = [Source::Cli, Source::Env, Source::File, Source::Default];
+        let said = places.into_iter().find(|place| effective.source == json!(place)).unwrap_or(Source::Default);
+        if !definition.is_pinned_by(said) {
+            if let (false, Some(overrides)) = (said == Source::Default, effective.overrides.as_array_mut()) {
+                overrides.insert(0, json!(said));
+            }
             effective.value = typed(definition.kind, &setting.value);
             effective.source = json!(Source::Db);
         } else if let Some(overrides) = effective.overrides.as_array_mut() {
