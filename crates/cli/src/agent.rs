@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use luthien_gateway::data_dir::RunningFile;
+use luthien_gateway::data_dir::{Kept, RunningFile};
 
 use crate::args::SettingArgs;
 use crate::assembly::{Loaded, Running, StartFailure};
@@ -11,7 +11,7 @@ use crate::failure::Failure;
 use crate::output::say;
 use crate::signals::Stop;
 use crate::terminal::visible_line;
-use crate::{logfile, logging, loopback, process};
+use crate::{logfile, logging, loopback};
 use lease::Lease;
 pub(crate) use lease::start as starting;
 
@@ -110,7 +110,7 @@ impl Way {
         for note in running.policy_notes().into_iter().filter(|note| note.warning) {
             say(&format!("luthien: {}", visible_line(&note.text)));
         }
-        let note = running.announce(&folder, process::kept())?;
+        let note = running.announce(&folder, Kept::Agent)?;
         Ok(Self { base: running.base(), own: Some((running, note)), lease, credentials })
     }
 

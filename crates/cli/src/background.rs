@@ -62,6 +62,7 @@ pub(crate) async fn restart(args: &RestartArgs) -> Result<ExitCode, Failure> {
     let (flags, folder) = match note.as_ref().and_then(|note| note.started.as_ref()).map(|started| &started.kept) {
         Some(Kept::Up { flags, folder }) => (flags.clone(), folder.clone()),
         Some(Kept::Service { unit }) => return Err(served_by(unit.as_deref(), "restart")),
+        Some(Kept::Agent) => return Err(an_agents()),
         Some(Kept::Caller) => {
             return Err(Failure::new(
                 "the gateway that runs was not started by `luthien up`: start it again where it was started, or put it in the background \
@@ -126,6 +127,14 @@ fn flags(given: &SettingArgs) -> Result<Vec<String>, Failure> {
 fn absolute(path: &std::path::Path) -> String {
     let path = std::path::absolute(path).unwrap_or_else(|_| PathBuf::from(path));
     path.to_string_lossy().into_owned()
+}
+
+/// The gateway is an agent's.
+fn an_agents() -> Failure {
+    Failure::new(
+        "the gateway that runs was brought along by `luthien claude` or `luthien codex`, and ends with the last agent that uses it; end those, then \
+         `luthien up` starts one that stays",
+    )
 }
 
 /// The gateway is a service manager's to stop and start.

@@ -88,8 +88,8 @@ fn elsewhere(loaded: &Loaded) -> Option<String> {
             "the gateway that runs is kept by systemd, which has its log: journalctl -u {}",
             visible_line(&unit.unwrap_or_else(|| "UNIT".to_owned()))
         )),
-        // An agent's gateway logs to the file; one in a terminal does not, and nobody can tell them apart.
-        Kept::Caller | Kept::Up { .. } => None,
+        Kept::Caller => Some("the gateway that runs was started by hand, and its log is where that was".to_owned()),
+        Kept::Agent | Kept::Up { .. } => None,
     }
 }
 

@@ -24,6 +24,7 @@ mod export;
 mod failure;
 mod handles;
 mod import;
+mod import_config;
 mod keys;
 mod logfile;
 mod logging;
@@ -34,11 +35,13 @@ mod output;
 mod panic;
 mod policy;
 mod policy_eval;
+mod private_file;
 mod process;
 mod progress;
 mod retention;
 mod serve;
 mod sessions;
+mod setup;
 mod show;
 mod signals;
 mod status;
@@ -80,6 +83,8 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Logs(args) => assembly::runtime(Some(1))?.block_on(logs::run(&args)),
         Command::Doctor(args) => doctor::run(&args),
         Command::Completions(args) => completions::run(&args),
+        Command::Setup(args) => setup::run(&args),
+        Command::ImportConfig(args) => import_config::run(&args),
         Command::Demo => assembly::runtime(None)?.block_on(demo::run()),
         Command::Claude(agent) => assembly::runtime(None)?.block_on(agent::claude(agent.args)),
         Command::Codex(agent) => assembly::runtime(None)?.block_on(agent::codex(agent.args)),

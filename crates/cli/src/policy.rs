@@ -21,7 +21,7 @@ mod test;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use given::spec;
+pub(crate) use given::{document, spec};
 
 /// Runs the command.
 pub(crate) fn run(command: PolicyCommand) -> Result<ExitCode, Failure> {

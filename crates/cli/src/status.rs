@@ -149,6 +149,7 @@ impl Found {
         let by = match running.started.as_ref().map(|started| &started.kept) {
             Some(Kept::Up { .. }) => ", started by `luthien up`",
             Some(Kept::Service { .. }) => ", kept by systemd",
+            Some(Kept::Agent) => ", brought along by an agent",
             _ => "",
         };
         line(

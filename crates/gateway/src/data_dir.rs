@@ -90,8 +90,6 @@ pub struct Started {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "by", rename_all = "snake_case")]
 pub enum Kept {
-    /// Whoever started it: a terminal, a script, an agent's command.
-    Caller,
     /// `luthien up`, with these flags in this folder. None of them is a secret.
     Up {
         /// The flags.
@@ -104,6 +102,11 @@ pub enum Kept {
         /// What it is called there, if that is known.
         unit: Option<String>,
     },
+    /// The agent that brought it along: it ends with the last agent that uses it.
+    Agent,
+    /// Whoever started it: a terminal or a script. Also what a later version may say and this one does not know.
+    #[serde(other)]
+    Caller,
 }
 
 impl Running {

@@ -6,7 +6,7 @@ use luthien_gateway::data_dir::{DataDir, Kept, Running};
 use rustix::process::Signal;
 use tokio::time::{Instant, sleep};
 
-use super::served_by;
+use super::{an_agents, served_by};
 use crate::admin_client::AdminClient;
 use crate::assembly::Loaded;
 use crate::failure::Failure;
@@ -43,8 +43,11 @@ pub(super) async fn stop(loaded: &Loaded, now: bool) -> Result<Option<Running>, 
             )));
         }
     };
-    if let Some(Kept::Service { unit }) = note.started.as_ref().map(|started| &started.kept) {
-        return Err(served_by(unit.as_deref(), "stop"));
+    match note.started.as_ref().map(|started| &started.kept) {
+        Some(Kept::Service { unit }) => return Err(served_by(unit.as_deref(), "stop")),
+        // The signal would go to the agent.
+        Some(Kept::Agent) => return Err(an_agents()),
+        _ => {}
     }
     let drain = if now { AT_ONCE } else { loaded.settings.drain_timeout };
     let running = under_way(loaded).await;

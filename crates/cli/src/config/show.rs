@@ -94,8 +94,9 @@ impl Table {
             let Some(file) = here.get(definition.name) else { continue };
             // What was set while running lies below what the files say, and stays where they say nothing.
             let stays = running.source == "db" && file.source == "default";
-            // The gateway may have got flags, and ports and folders of its own, from whoever started it.
-            if !stays && running.source != "cli" && file.value != running.value {
+            // The gateway may have flags and an environment of its own, from whoever started it.
+            let its_own = running.source == "cli" || running.source == "env" && file.source != "env";
+            if !stays && !its_own && file.value != running.value {
                 next.insert(definition.name, file.clone());
             }
             now.insert(definition.name, running);

@@ -13,7 +13,7 @@ use crate::terminal::visible_line;
 
 /// The policy that is meant.
 pub(crate) fn spec(given: &PolicyGiven) -> Result<PolicySpec, Failure> {
-    let mut policy = document(&given.policy)?;
+    let mut policy = of_word(&given.policy)?;
     if let Some(config) = &given.config {
         let config: Value = serde_saphyr::from_str(config)
             .map_err(|e| Failure::new(format!("--config is neither JSON nor YAML: {e}")))?;
@@ -27,7 +27,7 @@ pub(crate) fn spec(given: &PolicyGiven) -> Result<PolicySpec, Failure> {
 }
 
 /// Its class, configuration and mode, as they are written.
-fn document(given: &str) -> Result<Map<String, Value>, Failure> {
+fn of_word(given: &str) -> Result<Map<String, Value>, Failure> {
     let text = if given == "-" {
         let mut text = String::new();
         std::io::stdin().read_to_string(&mut text)?;
@@ -45,11 +45,11 @@ fn document(given: &str) -> Result<Map<String, Value>, Failure> {
             visible_line(given)
         )));
     };
-    of_text(&text).map_err(|why| Failure::new(format!("{}: {why}", visible_line(given))))
+    document(&text).map_err(|why| Failure::new(format!("{}: {why}", visible_line(given))))
 }
 
 /// The policy in the text of a luthien.yaml or a policy file.
-fn of_text(text: &str) -> Result<Map<String, Value>, String> {
+pub(crate) fn document(text: &str) -> Result<Map<String, Value>, String> {
     let options = serde_saphyr::options! { with_snippet: false, strict_booleans: true };
     let read: Value = serde_saphyr::from_str_with_options(text, options).map_err(|e| e.to_string())?;
     let policy = match read.get("policy") {
@@ -79,11 +79,11 @@ mod tests {
             "class: guard\nconfig: {}",
             "{\"policy\": {\"class\": \"guard\", \"config\": {}}}",
         ] {
-            let policy = of_text(text).unwrap();
+            let policy = document(text).unwrap();
             assert_eq!(Value::Object(policy), json!({"class": "guard", "config": {}}), "{text}");
         }
-        assert!(of_text("server: { port: 1 }").unwrap_err().contains("holds no policy"));
-        assert!(of_text("[").is_err());
+        assert!(document("server: { port: 1 }").unwrap_err().contains("holds no policy"));
+        assert!(document("[").is_err());
     }
 
     #[test]

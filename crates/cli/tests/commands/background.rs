@@ -184,3 +184,24 @@ fn one_in_a_terminal_can_be_stopped_but_not_started_again() {
     assert_eq!(home.luthien(&["down"]).code, 0);
     assert_eq!(served.end(), 0);
 }
+
+#[test]
+fn what_somebody_else_keeps_running_is_left_to_them() {
+    let home = Home::new();
+    let served = Served::start(&home, &[]);
+    let file = home.data().join("gateway.json");
+    let mut note: Value = serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
+    for (kept, words) in [
+        (json!({"by": "service", "unit": "luthien.service"}), " luthien.service`"),
+        (json!({"by": "agent"}), "brought along by `luthien claude`"),
+    ] {
+        note["started"]["kept"] = kept;
+        std::fs::write(&file, note.to_string()).unwrap();
+        for command in ["down", "restart"] {
+            let run = home.luthien(&[command]);
+            assert!(run.code == 1 && run.err.contains(words), "{run:?}");
+        }
+    }
+    assert_eq!(home.luthien(&["status"]).code, 0);
+    assert_eq!(served.stop(), 0);
+}

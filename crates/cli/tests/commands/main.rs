@@ -11,6 +11,7 @@ mod documents;
 mod exporting;
 mod keeping;
 mod moving;
+mod newcomers;
 mod settings;
 mod support;
 mod traffic;

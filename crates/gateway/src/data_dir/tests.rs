@@ -119,3 +119,11 @@ fn what_an_older_version_has_written_is_read() {
     let text = serde_json::to_string(&started).unwrap();
     assert_eq!(serde_json::from_str::<Started>(&text).unwrap(), started);
 }
+
+#[test]
+fn what_a_later_version_says_of_its_start_is_left_to_whoever_started_it() {
+    for (text, kept) in [("caller", Kept::Caller), ("agent", Kept::Agent), ("magic", Kept::Caller)] {
+        assert_eq!(serde_json::from_value::<Kept>(serde_json::json!({"by": text, "more": 1})).unwrap(), kept);
+    }
+    assert_eq!(serde_json::to_value(Kept::Caller).unwrap(), serde_json::json!({"by": "caller"}));
+}

@@ -34,6 +34,11 @@ impl Sources {
         Self { flags, environment, config, folder: std::env::current_dir().unwrap_or_default() }
     }
 
+    /// Where a user's own `luthien.yaml` is looked for; none without a home folder.
+    pub fn user_file(&self) -> Option<PathBuf> {
+        user_config_file(&self.environment)
+    }
+
     /// A variable that is set and not empty.
     fn variable(&self, name: &str) -> Option<&str> {
         self.environment.get(name).map(String::as_str).filter(|value| !value.is_empty())

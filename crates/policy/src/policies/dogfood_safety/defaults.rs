@@ -37,10 +37,11 @@ pub(super) const PATTERNS: &[&str] = &[
     r"\bsystemctl\b[^;&|\n]*\s(?:stop|kill|restart|disable|mask)\b[^;&|\n]*luthien",
     r"\bservice\s+\S*luthien\S*\s+(?:stop|restart)\b",
     r"\blaunchctl\b[^;&|\n]*\s(?:bootout|unload|stop|kill|remove|disable)\b[^;&|\n]*luthien",
-    r"\bluthien(?:\s+-\S+(?:\s+[^-\s]\S*)?)*?\s+(?:down|restart)(?:[\s;&|)]|$)",
-    // What is the operator's to say: answers to questions, the panic switch, the policies, and the key to all of it.
+    r#"\bluthien(?:\s+-\S+(?:\s+[^-\s]\S*)?)*?\s+(?:down|restart)(?:[\s;&|)}"'`]|$)"#,
+    // What is the operator's to say: answers to questions, the panic switch, the policies, settings, keys, and the key to all of it.
+    r#"\bluthien(?:\s+-\S+(?:\s+[^-\s]\S*)?)*?\s+(?:policy\b[^;&|\n]*\s(?:set|rollback)|config\b[^;&|\n]*\s(?:set|unset)|keys\b[^;&|\n]*\s(?:create|revoke))(?:[\s;&|)}"'`]|$)"#,
     r#"\bluthien(?:\s+-\S+(?:\s+[^-\s]\S*)?)*?\s+(?:approvals\b[^;&|\n]*\s(?:allow|deny)|panic\b[^;&|\n]*\s(?:off|traffic|tool-calls))(?:[\s;&|)}"'`]|$)"#,
-    r"\b(?:curl|wget|xh|https?)\s[^;&|\n]*/admin/(?:policy/(?:set|rollback|assignments)|approvals/|panic)",
+    r"\b(?:curl|wget|xh|https?)\s[^;&|\n]*/admin/(?:policy/(?:set|rollback|assignments)|approvals/|panic|config/|client-keys)",
     r"luthien\S*/admin\.key\b",
     // Files. What follows a hyphen is an option (`docker run --rm`), not the command.
     r"(?:^|[^\w.-])(?:rm|unlink|shred|truncate)\b[^;&|\n]*(?:luthien|\badmin\.key\b|\b(?:docker-)?compose\.ya?ml\b)",
