@@ -117,6 +117,16 @@ async fn tend(retention: Retention, clock: Clock, every: Duration, done: Cancell
         } else {
             erase_again(&retention, clock, &done).await;
         }
+        bring_words_over(&retention, &done).await;
+    }
+}
+
+/// Older gateways may go on writing while newer ones take over from them.
+async fn bring_words_over(retention: &Retention, done: &CancellationToken) {
+    match done.run_until_cancelled(Box::pin(retention.store.bring_words_over())).await {
+        Some(Ok(turns)) if turns > 0 => tracing::info!(turns, "words from before this version were brought over"),
+        Some(Err(error)) => tracing::warn!(%error, "words from before this version could not be brought over"),
+        _ => {}
     }
 }
 

@@ -19,6 +19,7 @@ use crate::store::{Store, StoreError};
 pub(crate) mod complete;
 mod encode;
 pub(crate) mod gather;
+mod heads;
 mod importer;
 mod inflight;
 mod preflight;

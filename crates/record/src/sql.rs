@@ -9,6 +9,7 @@ use sqlx::sqlite::SqliteArguments;
 use sqlx::{AssertSqlSafe, PgConnection, PgPool, Postgres, Sqlite, SqliteConnection, SqlitePool, Transaction};
 
 pub(crate) mod assignments;
+pub(crate) mod blocks;
 pub(crate) mod bodies;
 pub(crate) mod calls;
 pub(crate) mod checkup;

@@ -11,6 +11,7 @@ use crate::archive::Archived;
 use crate::database::{Database, DatabaseOptions};
 use crate::recorder::OpenError;
 use crate::sql::sessions::ListedSession;
+use crate::sql::texts::Wanted;
 use crate::sql::{self, Pool, Sql};
 
 mod client_keys;
@@ -22,6 +23,7 @@ mod policies;
 pub(crate) mod rebuild;
 mod request_logs;
 mod revisions;
+mod search;
 mod settings;
 
 pub use client_keys::StoredClientKey;
@@ -274,7 +276,11 @@ impl Store {
     pub async fn sessions(&self, filter: &SessionFilter) -> Result<SessionPage, StoreError> {
         let mut connection = self.readers.acquire().await?;
         let mut sql = connection.sql();
-        let (rows, total) = sql::sessions::list(&mut sql, filter).await?;
+        let found = match &filter.q {
+            Some(search) => Some(search::found(&mut sql, search, Wanted::Sessions).await?),
+            None => None,
+        };
+        let (rows, total) = sql::sessions::list(&mut sql, filter, found.as_ref()).await?;
         Ok(SessionPage { sessions: Self::listed(&mut sql, rows).await?, total: unsigned(total) })
     }
 

@@ -8,17 +8,23 @@ use luthien_wire::conversation::{self, Part, Role};
 use luthien_wire::turn::Block;
 use serde_json::Value;
 
+mod block;
 mod search;
 mod tokens;
 
+pub(crate) use block::{Entry, WordBlock};
 pub use search::{Search, SearchError};
-pub(crate) use tokens::{parts, tsvector};
+pub(crate) use tokens::parts;
 
 use crate::body::split::Outline;
 use crate::history::{blocks, ending};
 
 /// So much text of one transaction is looked at, in bytes: what comes after it is not found.
 pub(crate) const MOST: usize = 2 << 20;
+
+/// Messages of more bytes (documents, pictures) are taken as they are: reading one costs several times its size in memory.
+/// They have no title and no words, and are the same message only byte for byte.
+pub(crate) const MOST_UNDERSTOOD: usize = 1 << 20;
 
 /// Adds what a message of a request says: texts, reasoning, tool calls with their arguments, tool results.
 pub(crate) fn of_message(dialect: Dialect, message: &[u8], out: &mut String) {

@@ -59,6 +59,25 @@ pub(super) struct Turn {
     pub(super) words: Vec<String>,
 }
 
+impl Turn {
+    /// Its request as the record keeps it. Those with the rare word say their words in it: they are read again where a phrase is looked
+    /// for.
+    pub(super) fn request(&self) -> Vec<u8> {
+        if !self.words.iter().any(|word| word == RARE) {
+            return REQUEST.to_vec();
+        }
+        let text = self.words.join(" ");
+        let body = format!("{{\"model\":\"m\",\"messages\":[{{\"role\":\"user\",\"content\":\"{text}\"}}]}}");
+        // Not packed, one piece, its length in groups of seven bits.
+        let length = body.len();
+        let mut out = vec![0, 0];
+        out.extend(u8::try_from(length % 128).map(|low| low | 0x80));
+        out.extend(u8::try_from(length / 128));
+        out.extend_from_slice(body.as_bytes());
+        out
+    }
+}
+
 impl Made {
     pub(super) fn new(turns: u32) -> Self {
         Self { turns, next: 0, random: Random(0x5eed) }

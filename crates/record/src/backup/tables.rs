@@ -17,7 +17,8 @@ pub(super) const SESSION: &str = "session_key";
 /// What follows from the transactions. It is restored as it was to the same kind of database; on the other, where the index of words
 /// has another form, all of it is made anew.
 pub(super) fn made_anew(table: &str) -> bool {
-    matches!(table, "sessions" | "session_tags" | "refs" | "turn_texts") || table.starts_with("words_")
+    matches!(table, "sessions" | "session_tags" | "refs" | "turn_texts" | "word_blocks" | "words_gone")
+        || table.starts_with("words_")
 }
 
 /// A table to keep.

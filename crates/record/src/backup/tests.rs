@@ -246,9 +246,10 @@ async fn every_table_is_in_a_backup(#[values(Db::Sqlite, Db::Postgres)] db: Db) 
     let header = backed_up(&home, about(), &home.folder.path().join("a.backup")).await;
     let names: Vec<_> = header.tables.iter().map(|table| table.name.as_str()).collect();
     let mut expected = vec!["contents", "nodes", "policies", "refs", "sessions", "transactions", "turn_texts"];
-    if matches!(db, Db::Sqlite) {
-        expected.push("words_data");
-    }
+    expected.push(match db {
+        Db::Sqlite => "words_data",
+        Db::Postgres => "word_blocks",
+    });
     assert!(expected.iter().all(|name| names.contains(name)), "{names:?}");
     assert!(["record_state", "_sqlx_migrations", "words"].iter().all(|name| !names.contains(name)), "{names:?}");
 }

@@ -28,7 +28,7 @@ const REMEMBERED: NonZeroUsize = NonZeroUsize::MIN.saturating_add(4095);
 /// Gives every transaction that has none its session, its references and its words, in batches: what was completed stays so.
 /// Gives how many there were.
 pub(crate) async fn complete(connection: &mut Connection) -> Result<u64, StoreError> {
-    let (mut count, mut histories) = (0, LruCache::new(REMEMBERED));
+    let (mut count, mut histories) = (0, histories());
     let inserts = (SessionInserts::new(), ReferenceInserts::new(), TextInserts::new());
     loop {
         let mut sql = connection.sql();
@@ -49,7 +49,12 @@ pub(crate) async fn complete(connection: &mut Connection) -> Result<u64, StoreEr
 }
 
 /// The identities of each session's last turn, by which later ones know what is new.
-type Histories = LruCache<Uuid, Vec<[u8; 32]>>;
+pub(crate) type Histories = LruCache<Uuid, Vec<[u8; 32]>>;
+
+/// None yet.
+pub(crate) fn histories() -> Histories {
+    LruCache::new(REMEMBERED)
+}
 
 type Inserts = (SessionInserts, ReferenceInserts, TextInserts);
 
@@ -119,7 +124,8 @@ pub(crate) fn references_of(row: &TransactionRow) -> Vec<Reference> {
     found
 }
 
-async fn words_of(
+/// What a transaction is found by.
+pub(crate) async fn words_of(
     sql: &mut Sql<'_>,
     row: TransactionRow,
     histories: &mut Histories,
@@ -139,7 +145,8 @@ async fn words_of(
     Ok(said(&detail, known, id, session))
 }
 
-fn said(detail: &TransactionDetail, known: usize, id: Uuid, session: Uuid) -> Vec<TextRow> {
+/// What of a transaction's texts is in the index: all but what its first `known` messages say.
+pub(crate) fn said(detail: &TransactionDetail, known: usize, id: Uuid, session: Uuid) -> Vec<TextRow> {
     let outline = split(detail.dialect, &detail.request);
     let said = Said {
         dialect: detail.dialect,

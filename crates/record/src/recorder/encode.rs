@@ -7,9 +7,11 @@ use std::ops::Range;
 use bytes::Bytes;
 use jiff::Timestamp;
 use lru::LruCache;
+use luthien_wire::Dialect;
 use uuid::Uuid;
 
 use super::gather::Pieces;
+use super::heads::logs;
 use super::preflight::is_preflight;
 use super::recent::{Link, Recent, Recents};
 use super::texts::Said;
@@ -20,22 +22,25 @@ use crate::body::pack::Packer;
 use crate::body::split::{Outline, Part, split};
 use crate::body::{Hash, ROOT, chain_hash, content_hash};
 use crate::history::{Course, lifecycle};
-use crate::model::{Decision, End, Heads, RawHeads, Start, Status, TransactionId};
+use crate::model::{Decision, End, Start, Status, TransactionId};
 use crate::sql::bodies::{ContentRow, NodeBytes, NodeRow};
 use crate::sql::references::Reference;
-use crate::sql::request_logs::LogRow;
 use crate::sql::sessions::session_key;
 use crate::sql::transactions::{Batch, LateRow, TransactionRow};
+use crate::words::MOST_UNDERSTOOD;
 
 /// Messages up to this many bytes are not worth a row of their own.
 const SMALL_MESSAGE: usize = 512;
 
-/// Nor are answers, which hardly ever come twice.
-const SMALL_ANSWER: usize = 512;
+/// Nor are those that take no more when packed, where no cache marks move along the history: these have a message come again in another
+/// node.
+const SMALL_PACKED_MESSAGE: usize = 900;
 
-/// Messages of more bytes (documents, pictures) are taken as they are: reading one costs several times its size in memory.
-/// They have no title, and are the same message only byte for byte.
-pub(super) const MOST_UNDERSTOOD: usize = 1 << 20;
+/// Nor are answers of so many bytes when packed: they hardly ever come twice.
+const SMALL_ANSWER: usize = 1536;
+
+/// Longer pieces than this are not packed to find out.
+const MAYBE_SMALL: usize = 16 << 10;
 
 /// How many contents and nodes are remembered as stored.
 const REMEMBERED: NonZeroUsize = NonZeroUsize::MIN.saturating_add(32_767);
@@ -105,11 +110,11 @@ impl Encoder {
         let session = session_key(&name, &credential);
         let outline = split(start.dialect, &start.request);
         let turn = start.conversation && !is_preflight(&start.request, &outline, start.session_id.is_some());
-        let client = Origin { caller: caller(start, Whose::Client), session, turn };
+        let client = Origin { caller: caller(start, Whose::Client), session, turn, dialect: start.dialect };
         let Encoded { packed: request, last, known } = self.request(&start.request, &outline, client);
         let (sent, dialect) = (pieces.sent.as_ref(), pieces.sent.as_ref().and_then(|sent| sent.dialect));
         let mut other = |body, dialect, whose| {
-            let origin = Origin { caller: caller(start, whose), session, turn: false };
+            let origin = Origin { caller: caller(start, whose), session, turn: false, dialect };
             self.request(body, &split(dialect, body), origin).packed
         };
         let edited = sent.and_then(|sent| sent.edited.as_ref());
@@ -181,7 +186,7 @@ impl Encoder {
 
     /// A request's manifest.
     fn request(&mut self, body: &Bytes, outline: &Outline, origin: Origin) -> Encoded {
-        let Origin { caller, session, turn } = origin;
+        let Origin { caller, session, turn, dialect } = origin;
         let mut manifest = std::mem::take(&mut self.manifest);
         manifest.clear();
         let before = self.recents.take(caller);
@@ -198,9 +203,9 @@ impl Encoder {
                     put(&mut manifest, &Piece::Content(hash));
                 }
                 Part::Messages(slices) => {
-                    known = before.as_ref().map_or(0, |before| before.shared(body, slices).len().min(before.found()));
+                    let links = self.links(body, slices, outline, dialect, before.as_ref());
+                    known = before.as_ref().map_or(0, |before| before.alike(&links).min(before.found()));
                     recent.set_found(if turn { slices.len() } else { known });
-                    let links = self.links(body, slices, &outline.messages, before.as_ref());
                     last = links.last().map(|link| link.node);
                     put(&mut manifest, &Piece::Chain(last.unwrap_or(ROOT)));
                     recent.set_messages(slices.first().map_or(0, |first| first.start), links);
@@ -216,15 +221,17 @@ impl Encoder {
         &mut self,
         body: &[u8],
         slices: &[Range<usize>],
-        bare: &[Range<usize>],
+        outline: &Outline,
+        dialect: Dialect,
         before: Option<&Recent>,
     ) -> Vec<Link> {
         let begin = slices.first().map_or(0, |first| first.start);
         let mut links = Vec::with_capacity(slices.len());
         links.extend_from_slice(before.map_or(&[], |before| before.shared(body, slices)));
-        for (slice, bare) in slices.iter().zip(bare).skip(links.len()) {
+        for (slice, bare) in slices.iter().zip(&outline.messages).skip(links.len()) {
             let (parent, identity) = links.last().map_or((ROOT, ROOT), |link: &Link| (link.node, link.identity));
-            let (node, identity) = self.node(&parent, &identity, &body[slice.clone()], &body[bare.clone()]);
+            let message = Message { slice: &body[slice.clone()], bare: &body[bare.clone()], dialect };
+            let (node, identity) = self.node(&parent, &identity, message);
             links.push(Link { end: slice.end - begin, node, identity });
         }
         links
@@ -243,11 +250,16 @@ impl Encoder {
     fn response(&mut self, body: &[u8], session: Uuid) -> Vec<u8> {
         let mut manifest = std::mem::take(&mut self.manifest);
         manifest.clear();
-        if body.len() <= SMALL_ANSWER {
+        if body.len() <= MAYBE_SMALL {
             put(&mut manifest, &Piece::Inline(body));
-        } else {
-            put(&mut manifest, &Piece::Content(self.content(body)));
+            let packed = self.packer.pack(&manifest);
+            if packed.len() <= SMALL_ANSWER {
+                self.manifest = manifest;
+                return packed;
+            }
+            manifest.clear();
         }
+        put(&mut manifest, &Piece::Content(self.content(body)));
         self.finish(manifest, session)
     }
 
@@ -277,7 +289,8 @@ impl Encoder {
     }
 
     /// The node of a message after `parent`, stored or to be, and the identity of the history up to it.
-    fn node(&mut self, parent: &Hash, before: &Hash, slice: &[u8], bare: &[u8]) -> (Hash, Hash) {
+    fn node(&mut self, parent: &Hash, before: &Hash, message: Message<'_>) -> (Hash, Hash) {
+        let Message { slice, bare, dialect } = message;
         let hash = chain_hash(parent, slice);
         if let Some(known) = self.nodes.get(&hash) {
             return (hash, known.identity);
@@ -292,8 +305,8 @@ impl Encoder {
             understood => understood.and_then(|understood| understood.preview).map(String::into_boxed_str),
         };
         self.nodes.put(hash, Known { identity, preview });
-        let bytes = if slice.len() <= SMALL_MESSAGE {
-            NodeBytes::Inline(self.packer.pack(slice))
+        let bytes = if let Some(packed) = self.small(slice, dialect) {
+            NodeBytes::Inline(packed)
         } else if let Some(cut) = (slice.len() <= MOST_UNDERSTOOD).then(|| cut(slice)).flatten() {
             NodeBytes::Content(self.content(&cut.rest), self.packer.pack(&cut.marks))
         } else {
@@ -302,6 +315,15 @@ impl Encoder {
         let parent = (*parent != ROOT).then_some(*parent);
         self.batch.nodes.push(NodeRow { hash, parent, identity, bytes });
         (hash, identity)
+    }
+
+    /// A message packed, if it is too small for a row of its own.
+    fn small(&mut self, slice: &[u8], dialect: Dialect) -> Option<Vec<u8>> {
+        if slice.len() > SMALL_MESSAGE && (dialect == Dialect::Messages || slice.len() > MAYBE_SMALL) {
+            return None;
+        }
+        let packed = self.packer.pack(slice);
+        (slice.len() <= SMALL_MESSAGE || packed.len() <= SMALL_PACKED_MESSAGE).then_some(packed)
     }
 }
 
@@ -314,6 +336,15 @@ struct Encoded {
     known: usize,
 }
 
+/// A message of a request.
+#[derive(Clone, Copy)]
+struct Message<'a> {
+    /// With the separator before it.
+    slice: &'a [u8],
+    bare: &'a [u8],
+    dialect: Dialect,
+}
+
 /// Where a request comes from.
 #[derive(Clone, Copy)]
 struct Origin {
@@ -322,31 +353,7 @@ struct Origin {
     session: Uuid,
     /// It is found by its words.
     turn: bool,
-}
-
-/// The rows of the raw exchanges, where they were kept.
-fn logs(pieces: &Pieces, http_status: Option<u16>) -> Vec<LogRow> {
-    let Some(RawHeads { inbound, outbound }) = pieces.heads.as_deref() else { return Vec::new() };
-    let row = |direction, heads: &Heads, response_status| LogRow {
-        transaction: pieces.start.id.0,
-        direction,
-        method: heads.method.clone(),
-        url: heads.url.clone(),
-        endpoint: endpoint(&heads.url).to_owned(),
-        request_headers: json(&heads.request_headers).unwrap_or_default(),
-        response_status,
-        response_headers: json(&heads.response_headers).unwrap_or_default(),
-        started_at: heads.started_at.unwrap_or(pieces.start.at),
-        completed_at: heads.completed_at,
-    };
-    let outbound = outbound.as_ref().map(|heads| row("outbound", heads, pieces.response_status));
-    [row("inbound", inbound, http_status)].into_iter().chain(outbound).collect()
-}
-
-/// The path of a URL.
-fn endpoint(url: &str) -> &str {
-    let rest = url.split_once("://").map_or(url, |(_, rest)| rest.find('/').map_or("/", |at| &rest[at..]));
-    rest.split('?').next().unwrap_or_default()
+    dialect: Dialect,
 }
 
 /// Of which side a request is.
@@ -377,6 +384,6 @@ pub(super) fn interrupted(pieces: &Pieces, at: Timestamp) -> End {
     }
 }
 
-fn json(value: &impl serde::Serialize) -> Option<String> {
+pub(super) fn json(value: &impl serde::Serialize) -> Option<String> {
     serde_json::to_string(value).ok()
 }

@@ -72,6 +72,11 @@ impl Recent {
         self.contents.iter().find(|(span, _)| same(span)).map(|(_, hash)| *hash)
     }
 
+    /// With how many messages both requests begin, whatever their cache marks.
+    pub(super) fn alike(&self, links: &[Link]) -> usize {
+        self.nodes.iter().zip(links).take_while(|(one, other)| one.identity == other.identity).count()
+    }
+
     /// The nodes of the messages with which both requests begin. `slices` are the other's messages, one after the other.
     pub(super) fn shared(&self, body: &[u8], slices: &[Range<usize>]) -> &[Link] {
         let (Some(first), Some(last)) = (slices.first(), slices.last()) else { return &[] };

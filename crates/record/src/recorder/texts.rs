@@ -3,41 +3,42 @@
 use luthien_wire::Dialect;
 use uuid::Uuid;
 
-use super::encode::MOST_UNDERSTOOD;
 use crate::body::split::Outline;
 use crate::sql::texts::TextRow;
 use crate::words;
 
 /// What was said in a transaction.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Said<'a> {
+pub(crate) struct Said<'a> {
     /// What the client speaks.
-    pub(super) dialect: Dialect,
-    pub(super) request: &'a [u8],
-    pub(super) outline: &'a Outline,
+    pub(crate) dialect: Dialect,
+    pub(crate) request: &'a [u8],
+    pub(crate) outline: &'a Outline,
     /// So many of the first messages are found by an earlier transaction of the session.
-    pub(super) known: usize,
+    pub(crate) known: usize,
     /// What the upstream speaks.
-    pub(super) upstream: Dialect,
-    pub(super) answer: &'a [u8],
+    pub(crate) upstream: Dialect,
+    pub(crate) answer: &'a [u8],
     /// What the client got, where it is something else.
-    pub(super) own: Option<&'a [u8]>,
+    pub(crate) own: Option<&'a [u8]>,
 }
 
 impl Said<'_> {
     /// The rows of the full-text index. What the model said comes back in the next request, where it is not indexed again.
-    pub(super) fn rows(&self, transaction: Uuid, session: Uuid) -> Vec<TextRow> {
+    pub(crate) fn rows(&self, transaction: Uuid, session: Uuid) -> Vec<TextRow> {
+        let (known, fresh) = (self.known, self.outline.messages.len().saturating_sub(self.known));
         let parts = words::parts(&self.text()).into_iter().zip(0..);
-        parts.map(|(words, part)| TextRow { transaction, session, part, words }).collect()
+        parts.map(|(words, part)| TextRow { transaction, session, part, words, known, fresh }).collect()
     }
 
-    fn text(&self) -> String {
+    /// What was said for the first time.
+    pub(crate) fn text(&self) -> String {
         let mut text = String::new();
         if self.known == 0 {
             words::of_outline(self.request, self.outline, &mut text);
         }
         let messages = self.outline.messages.iter().skip(self.known).filter_map(|span| self.request.get(span.clone()));
-        for message in messages.filter(|message| message.len() <= MOST_UNDERSTOOD) {
+        for message in messages.filter(|message| message.len() <= words::MOST_UNDERSTOOD) {
             if self.known == 0 {
                 words::of_message(self.dialect, message, &mut text);
             } else {

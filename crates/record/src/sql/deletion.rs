@@ -9,7 +9,7 @@ use super::garbage;
 use super::sessions::{SessionInserts, SessionRow};
 use super::state::begin_deletion;
 use super::transactions::{ids_of_session, several};
-use super::{Kind, Query, Sql};
+use super::{Query, Sql, texts};
 use crate::body::Hash;
 use crate::recorder::complete::references_of;
 
@@ -49,6 +49,7 @@ pub(crate) async fn delete(sql: &mut Sql<'_>, doomed: &[Doomed]) -> Result<Delet
     for ids in ids.chunks(AT_ONCE) {
         delete_rows(sql, ids).await?;
     }
+    texts::remove(sql, &ids).await?;
     let mut gone = 0;
     for session in sessions {
         gone += u64::from(!settle(sql, session).await?);
@@ -80,11 +81,7 @@ async fn delete_rows(sql: &mut Sql<'_>, ids: &[Uuid]) -> Result<(), sqlx::Error>
         query.push_list(ids.iter().copied()).push(end);
         query
     };
-    if sql.kind() == Kind::Sqlite {
-        let texts = "DELETE FROM words WHERE rowid IN (SELECT number FROM turn_texts WHERE transaction_id IN ";
-        sql.run(these(texts, ")")).await?;
-    }
-    for table in ["turn_texts", "late_decisions", "request_logs"] {
+    for table in ["late_decisions", "request_logs"] {
         sql.run(these(&format!("DELETE FROM {table} WHERE transaction_id IN "), "")).await?;
     }
     sql.run(these("DELETE FROM transactions WHERE id IN ", "")).await?;

@@ -4,9 +4,9 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::insert::Insert;
+use super::texts::{Found, Wanted, push_found};
 use super::{Kind, Query, Row, Sql};
 use crate::store::RequestLogFilter;
-use crate::words::Search;
 
 /// One side of a transaction.
 #[derive(Clone, Debug)]
@@ -91,14 +91,15 @@ const COLUMNS: &str = "SELECT r.transaction_id, r.direction, r.http_method, r.ur
 
 const TABLES: &str = " FROM request_logs r JOIN transactions t ON t.id = r.transaction_id";
 
-/// The logs that a filter names, latest first. `session` is the key of the session that it names.
+/// The logs that a filter names, latest first. `session` is the key of the session that it names, `found` what its search has found.
 pub(crate) async fn list(
     sql: &mut Sql<'_>,
     filter: &RequestLogFilter,
     session: Option<Uuid>,
+    found: Option<&Found>,
 ) -> Result<Vec<ListedLog>, sqlx::Error> {
     let mut query = Query::new(COLUMNS);
-    push_filter(&mut query, sql.kind(), filter, session);
+    push_filter(&mut query, sql.kind(), filter, session, found);
     query.push(" ORDER BY r.started_at DESC, r.transaction_id DESC, r.direction LIMIT ").push_value(filter.limit);
     query.push(" OFFSET ").push_value(filter.offset);
     sql.all(query).await?.iter().map(read).collect()
@@ -109,9 +110,10 @@ pub(crate) async fn count(
     sql: &mut Sql<'_>,
     filter: &RequestLogFilter,
     session: Option<Uuid>,
+    found: Option<&Found>,
 ) -> Result<i64, sqlx::Error> {
     let mut query = Query::new("SELECT COUNT(*)");
-    push_filter(&mut query, sql.kind(), filter, session);
+    push_filter(&mut query, sql.kind(), filter, session, found);
     sql.number(query).await
 }
 
@@ -121,7 +123,7 @@ pub(crate) async fn of_transaction(sql: &mut Sql<'_>, id: Uuid) -> Result<Vec<Li
     sql.all(query).await?.iter().map(read).collect()
 }
 
-fn push_filter(query: &mut Query, kind: Kind, filter: &RequestLogFilter, session: Option<Uuid>) {
+fn push_filter(query: &mut Query, kind: Kind, filter: &RequestLogFilter, session: Option<Uuid>, found: Option<&Found>) {
     query.push(TABLES).push(" WHERE 1 = 1");
     let texts = [
         (" AND r.direction = ", &filter.direction),
@@ -147,12 +149,12 @@ fn push_filter(query: &mut Query, kind: Kind, filter: &RequestLogFilter, session
         query.push(" AND r.started_at < ").push_value(before);
     }
     if let Some(search) = &filter.search {
-        push_search(query, kind, search);
+        push_search(query, kind, search, found);
     }
 }
 
 /// The text stands in what is listed, or its words were said.
-fn push_search(query: &mut Query, kind: Kind, search: &str) {
+fn push_search(query: &mut Query, kind: Kind, search: &str, found: Option<&Found>) {
     let escaped: String = search.to_lowercase().chars().fold(String::new(), |mut out, c| {
         if matches!(c, '%' | '_' | '\\') {
             out.push('\\');
@@ -165,17 +167,13 @@ fn push_search(query: &mut Query, kind: Kind, search: &str) {
         query.push("lower(COALESCE(").push(column).push(", '')) LIKE ");
         query.push_value(format!("%{escaped}%")).push(" ESCAPE '\\' OR ");
     }
-    match (Search::parse(search), kind) {
-        (Ok(words), Kind::Sqlite) => query
-            .push("t.id IN (SELECT x.transaction_id FROM words JOIN turn_texts x ON x.number = words.rowid WHERE words MATCH ")
-            .push_value(words.fts5())
-            .push("))"),
-        (Ok(words), Kind::Postgres) => query
-            .push("t.id IN (SELECT transaction_id FROM turn_texts WHERE words @@ CAST(")
-            .push_value(words.tsquery())
-            .push(" AS tsquery)))"),
-        (Err(_), _) => query.push("1 = 0)"),
-    };
+    match found {
+        Some(found) => push_found(query, kind, "t.id", found, Wanted::Transactions),
+        None => {
+            query.push("1 = 0");
+        }
+    }
+    query.push(")");
 }
 
 fn read(row: &Row) -> Result<ListedLog, sqlx::Error> {

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::insert::Insert;
-use super::texts::push_search;
+use super::texts::{Found, Wanted, push_found};
 use super::transactions::TransactionRow;
 use super::value::without_nul;
 use super::{Kind, Query, Row, Sql, Value};
@@ -262,20 +262,24 @@ pub(crate) async fn one(sql: &mut Sql<'_>, key: Uuid) -> Result<Option<ListedSes
     row.as_ref().map(read).transpose()
 }
 
-/// The sessions with a turn that `filter` names, latest first, and how many there are in all.
-pub(crate) async fn list(sql: &mut Sql<'_>, filter: &SessionFilter) -> Result<(Vec<ListedSession>, i64), sqlx::Error> {
+/// The sessions with a turn that `filter` names, latest first, and how many there are in all. `found` is what its search has found.
+pub(crate) async fn list(
+    sql: &mut Sql<'_>,
+    filter: &SessionFilter,
+    found: Option<&Found>,
+) -> Result<(Vec<ListedSession>, i64), sqlx::Error> {
     // A search is the dear part: it is done once for both.
-    let search = filter.q.is_some();
+    let search = found.is_some();
     let mut query = Query::new(LISTED);
     query.push(if search { ", COUNT(*) OVER ()" } else { "" });
-    push_filter(&mut query, sql.kind(), filter);
+    push_filter(&mut query, sql.kind(), filter, found);
     query.push(" ORDER BY s.last_started_at DESC, s.key DESC LIMIT ").push_value(filter.limit);
     query.push(" OFFSET ").push_value(filter.offset);
     let rows = sql.all(query).await?;
     let total = match rows.first() {
         Some(row) if search => row.get(9)?,
         None if filter.offset == 0 => 0,
-        _ => count(sql, filter).await?,
+        _ => count(sql, filter, found).await?,
     };
     Ok((rows.iter().map(read).collect::<Result<_, _>>()?, total))
 }
@@ -309,13 +313,13 @@ pub(crate) async fn tags(sql: &mut Sql<'_>, keys: &[Uuid]) -> Result<Vec<(Uuid, 
 }
 
 /// How many sessions `filter` names.
-async fn count(sql: &mut Sql<'_>, filter: &SessionFilter) -> Result<i64, sqlx::Error> {
+async fn count(sql: &mut Sql<'_>, filter: &SessionFilter, found: Option<&Found>) -> Result<i64, sqlx::Error> {
     let mut query = Query::new("SELECT COUNT(*)");
-    push_filter(&mut query, sql.kind(), filter);
+    push_filter(&mut query, sql.kind(), filter, found);
     sql.number(query).await
 }
 
-fn push_filter(query: &mut Query, kind: Kind, filter: &SessionFilter) {
+fn push_filter(query: &mut Query, kind: Kind, filter: &SessionFilter, found: Option<&Found>) {
     // A request that could not be read has no model. It can be shown by its id, but nobody has to see a session in it.
     query.push(" FROM sessions s WHERE s.readable > 0");
     for (tagged, value) in [("user", &filter.user_id), ("model", &filter.model)] {
@@ -330,10 +334,9 @@ fn push_filter(query: &mut Query, kind: Kind, filter: &SessionFilter) {
     if let Some(to) = filter.to {
         query.push(" AND s.first_turn_at < ").push_value(to);
     }
-    if let Some(search) = &filter.q {
-        query.push(" AND s.key IN (");
-        push_search(query, kind, search);
-        query.push(")");
+    if let Some(found) = found {
+        query.push(" AND ");
+        push_found(query, kind, "s.key", found, Wanted::Sessions);
     }
     match filter.policy_intervention {
         Some(true) => query.push(" AND s.interventions > 0"),

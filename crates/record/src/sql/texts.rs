@@ -3,8 +3,8 @@
 use uuid::Uuid;
 
 use super::insert::Insert;
-use super::{Kind, Query, Sql};
-use crate::words::{Search, tsvector};
+use super::{Kind, Query, Sql, blocks};
+use crate::words::Search;
 
 /// A part of a transaction's text.
 #[derive(Clone, Debug)]
@@ -15,6 +15,9 @@ pub(crate) struct TextRow {
     pub(crate) part: i64,
     /// Words with spaces between them.
     pub(crate) words: String,
+    /// So many messages of the request are found by an earlier turn, and so many came after them.
+    pub(crate) known: usize,
+    pub(crate) fresh: usize,
 }
 
 /// The statements that store texts.
@@ -32,25 +35,14 @@ impl TextInserts {
                 Insert::with("turn_texts", &columns, &["?"; 3], "RETURNING number"),
                 Insert::with("words", &["rowid", "text"], &["?"; 2], ""),
             ),
-            postgres: Insert::with(
-                "turn_texts",
-                &["transaction_id", "session", "part", "words"],
-                &["?", "?", "?", "CAST(? AS tsvector)"],
-                "",
-            ),
+            postgres: blocks::insert(),
         }
     }
 
     /// Stores texts of transactions that have none yet.
     pub(crate) async fn run(&self, sql: &mut Sql<'_>, rows: Vec<TextRow>) -> Result<(), sqlx::Error> {
         if sql.kind() == Kind::Postgres {
-            self.postgres
-                .run(sql, rows, |row, values| {
-                    let words = tsvector(&row.words);
-                    values.extend([row.transaction.into(), row.session.into(), row.part.into(), words.into()]);
-                })
-                .await?;
-            return Ok(());
+            return blocks::store(&self.postgres, sql, rows).await;
         }
         let (numbers, words) = &self.sqlite;
         // One row at a time: which number is whose must be certain.
@@ -68,16 +60,88 @@ impl TextInserts {
     }
 }
 
-/// Pushes the query for the sessions with a turn that has what is searched for.
-pub(super) fn push_search(query: &mut Query, kind: Kind, search: &Search) {
-    match kind {
-        Kind::Sqlite => {
-            query.push("SELECT t.session FROM words w JOIN turn_texts t ON t.number = w.rowid WHERE w.text MATCH ");
-            query.push_value(search.fts5());
+/// Removes the texts of transactions that are deleted, while nobody else writes.
+pub(crate) async fn remove(sql: &mut Sql<'_>, gone: &[Uuid]) -> Result<(), sqlx::Error> {
+    for ids in gone.chunks(500) {
+        if sql.kind() == Kind::Sqlite {
+            let mut words =
+                Query::new("DELETE FROM words WHERE rowid IN (SELECT number FROM turn_texts WHERE transaction_id IN ");
+            words.push_list(ids.iter().copied()).push(")");
+            sql.run(words).await?;
         }
-        Kind::Postgres => {
-            query.push("SELECT t.session FROM turn_texts t WHERE t.words @@ CAST(").push_value(search.tsquery());
-            query.push(" AS tsquery)");
+        let mut texts = Query::new("DELETE FROM turn_texts WHERE transaction_id IN ");
+        texts.push_list(ids.iter().copied());
+        sql.run(texts).await?;
+    }
+    if sql.kind() == Kind::Postgres {
+        blocks::remove_gone(sql).await?;
+    }
+    Ok(())
+}
+
+/// What a search has found, as far as that had to be known before the query that asks for it.
+#[derive(Clone, Debug)]
+pub(crate) enum Found {
+    /// Nothing: the database finds it by itself.
+    Asked(Search),
+    /// These sessions or transactions.
+    These(Vec<Uuid>),
+}
+
+/// What of a transaction in the index has a search's words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    Sessions,
+    Transactions,
+}
+
+impl Wanted {
+    fn column(self) -> &'static str {
+        match self {
+            Self::Sessions => "session",
+            Self::Transactions => "transaction_id",
         }
     }
+}
+
+/// Pushes the condition that `column` is among what was found.
+pub(super) fn push_found(query: &mut Query, kind: Kind, column: &str, found: &Found, wanted: Wanted) {
+    match found {
+        Found::These(these) => {
+            query.push(column).push(" = ANY(CAST(").push_value(blocks::list(these)).push(" AS UUID[]))");
+        }
+        Found::Asked(search) => {
+            query.push(column).push(" IN (");
+            push_search(query, kind, search, wanted);
+            query.push(")");
+        }
+    }
+}
+
+fn push_search(query: &mut Query, kind: Kind, search: &Search, wanted: Wanted) {
+    let what = wanted.column();
+    if kind == Kind::Sqlite {
+        query
+            .push(&format!("SELECT t.{what} FROM words w JOIN turn_texts t ON t.number = w.rowid WHERE w.text MATCH "));
+        query.push_value(search.fts5());
+        return;
+    }
+    if wanted == Wanted::Sessions {
+        blocks::push_plain(query, search);
+        query.push(" UNION ALL ");
+    }
+    push_older(query, search, wanted);
+}
+
+/// What older gateways have stored.
+fn push_older(query: &mut Query, search: &Search, wanted: Wanted) {
+    query.push(&format!("SELECT {} FROM turn_texts WHERE words @@ CAST(", wanted.column()));
+    query.push_value(search.tsquery()).push(" AS tsquery)");
+}
+
+/// What older gateways have stored that has what is searched for, on PostgreSQL.
+pub(crate) async fn older(sql: &mut Sql<'_>, search: &Search, wanted: Wanted) -> Result<Vec<Uuid>, sqlx::Error> {
+    let mut query = Query::new("");
+    push_older(&mut query, search, wanted);
+    sql.all(query).await?.iter().map(|row| row.get(0)).collect()
 }

@@ -13,6 +13,7 @@ use crate::model::{Decision, Evaluation, Headers, Status, TransactionId};
 use crate::sql::Sql;
 use crate::sql::bodies::{self, NodeBytes};
 use crate::sql::transactions::{TransactionRow, late_decisions};
+use crate::words;
 
 /// How many nodes are read at a time: later turns need few that earlier ones did not.
 const NODES_AT_ONCE: u32 = 32;
@@ -132,6 +133,29 @@ impl<'a, 'c> Rebuild<'a, 'c> {
         })
     }
 
+    /// What was said in a transaction whose last `count` messages are new.
+    pub(crate) async fn fresh(&mut self, row: &TransactionRow, count: u32) -> Result<String, StoreError> {
+        let bad = || damaged("a transaction", "unknown dialect");
+        let client = dialect(&row.dialect).ok_or_else(bad)?;
+        let upstream = row.upstream_dialect.as_deref().map_or(Some(client), dialect).ok_or_else(bad)?;
+        let mut text = String::new();
+        if let Some(last) = row.history.filter(|_| count > 0) {
+            for node in bodies::chain(self.sql, &last, count).await?.into_iter().rev() {
+                let mut message = Vec::new();
+                self.message(node.bytes, &mut message).await?;
+                if message.len() <= words::MOST_UNDERSTOOD {
+                    words::of_message_to_model(client, bare(&message), &mut text);
+                }
+            }
+        }
+        for (dialect, stored) in [(upstream, &row.upstream_response), (client, &row.client_response)] {
+            if let Some(stored) = stored {
+                words::of_answer(dialect, &self.body(stored).await?, &mut text);
+            }
+        }
+        Ok(text)
+    }
+
     /// The body of a packed manifest.
     async fn body(&mut self, packed: &[u8]) -> Result<Bytes, StoreError> {
         let manifest = pack::unpack(packed).ok_or_else(|| damaged("a body", "its manifest cannot be unpacked"))?;
@@ -199,6 +223,12 @@ impl<'a, 'c> Rebuild<'a, 'c> {
         out.reverse();
         Ok(out)
     }
+}
+
+/// A message without the separator before it.
+fn bare(slice: &[u8]) -> &[u8] {
+    let separator = slice.iter().take_while(|byte| **byte == b',' || byte.is_ascii_whitespace()).count();
+    &slice[separator..]
 }
 
 fn dialect(name: &str) -> Option<Dialect> {

@@ -4,10 +4,12 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::{Store, StoreError, damaged, names, unsigned};
+use super::{Store, StoreError, damaged, names, search, unsigned};
 use crate::model::{Headers, TransactionId};
 use crate::sql::request_logs::ListedLog;
+use crate::sql::texts::Wanted;
 use crate::sql::{self, Sql};
+use crate::words::Search;
 
 /// Which logs to list.
 #[derive(Clone, Debug, Default)]
@@ -103,9 +105,15 @@ impl Store {
                 None => return Ok(RequestLogPage { logs: Vec::new(), total: 0 }),
             },
         };
-        let total = unsigned(sql::request_logs::count(&mut sql, filter, session).await?);
+        let search = filter.search.as_deref().and_then(|search| Search::parse(search).ok());
+        let found = match search {
+            Some(search) => Some(search::found(&mut sql, &search, Wanted::Transactions).await?),
+            None => None,
+        };
+        let found = found.as_ref();
+        let total = unsigned(sql::request_logs::count(&mut sql, filter, session, found).await?);
         let mut logs = Vec::new();
-        for row in sql::request_logs::list(&mut sql, filter, session).await? {
+        for row in sql::request_logs::list(&mut sql, filter, session, found).await? {
             logs.push(log(&mut sql, row).await?);
         }
         Ok(RequestLogPage { logs, total })

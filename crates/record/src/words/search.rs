@@ -25,6 +25,22 @@ struct Term {
     prefix: bool,
 }
 
+impl Term {
+    /// Its words, and of each whether it may go on.
+    fn each(&self) -> impl Iterator<Item = (&str, bool)> {
+        let last = self.words.len().saturating_sub(1);
+        self.words.iter().enumerate().map(move |(at, word)| (word.as_str(), at == last && self.prefix))
+    }
+
+    /// Whether they stand in a text next to each other.
+    fn is_in(&self, words: &[&str]) -> bool {
+        words.windows(self.words.len()).any(|window| {
+            let mut both = window.iter().zip(self.each());
+            both.all(|(word, (wanted, open))| if open { word.starts_with(wanted) } else { *word == wanted })
+        })
+    }
+}
+
 /// Why a text is no query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SearchError {
@@ -83,7 +99,46 @@ impl Search {
         out
     }
 
-    /// The query as text for PostgreSQL, to be cast to `tsquery`: the words are what [`super::tsvector`] makes and need no parser.
+    /// It is one word, or the beginning of one: what has it anywhere is found.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.with.len() == 1 && self.without.is_empty() && !self.has_phrases()
+    }
+
+    /// Some of its words have to follow each other.
+    pub(crate) fn has_phrases(&self) -> bool {
+        self.with.iter().chain(&self.without).any(|term| term.words.len() > 1)
+    }
+
+    /// Whether a text with these words is found, as far as that is known without their order: `None` if it is not, otherwise whether
+    /// it certainly is. `has` says of a word, or of the beginning of one, whether it is there.
+    pub(crate) fn among(&self, has: impl Fn(&str, bool) -> bool) -> Option<bool> {
+        let all = |term: &Term| term.each().all(|(word, open)| has(word, open));
+        if !self.with.iter().all(all) {
+            return None;
+        }
+        let mut certain = self.with.iter().all(|term| term.words.len() == 1);
+        for term in self.without.iter().filter(|term| all(term)) {
+            if term.words.len() == 1 {
+                return None;
+            }
+            certain = false;
+        }
+        Some(certain)
+    }
+
+    /// Whether a text of these words, in their order, is found.
+    pub(crate) fn fits(&self, words: &[&str]) -> bool {
+        self.with.iter().all(|term| term.is_in(words)) && !self.without.iter().any(|term| term.is_in(words))
+    }
+
+    /// The words that a text must have, in any order, as text for PostgreSQL, to be cast to `tsquery`.
+    pub(crate) fn tsquery_of_words(&self) -> String {
+        let words = self.with.iter().flat_map(Term::each);
+        let words = words.map(|(word, open)| format!("'{word}'{}", if open { ":*" } else { "" }));
+        words.collect::<Vec<_>>().join(" & ")
+    }
+
+    /// The query as text for PostgreSQL, to be cast to `tsquery`: the words need no parser.
     pub(crate) fn tsquery(&self) -> String {
         let term = |term: &Term| {
             let last = term.words.len().saturating_sub(1);

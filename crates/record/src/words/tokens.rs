@@ -1,14 +1,12 @@
 //! Texts as words: lower case, letters and digits only, the same for both databases.
 
-use std::fmt::Write as _;
-
 /// Longer words are cut to so many characters.
 const LONGEST_WORD: usize = 64;
 
 /// A run of characters of encodings that is longer than this is encoded data and has no words.
 const LONGEST_RUN: usize = 256;
 
-/// A part has at most so many words: PostgreSQL counts a word's place up to 16383, and phrases are found by places.
+/// A part has at most so many words.
 const PART_WORDS: usize = 16_000;
 
 /// And at most so many bytes: PostgreSQL holds 1 MB in one value.
@@ -42,16 +40,6 @@ pub(crate) fn parts(text: &str) -> Vec<String> {
     });
     if !part.is_empty() {
         out.push(part);
-    }
-    out
-}
-
-/// A part in the form of a PostgreSQL `tsvector` literal, to be cast: every word with its place. So no parser of the
-/// server's, which depends on its locale, cuts the words once more.
-pub(crate) fn tsvector(part: &str) -> String {
-    let mut out = String::with_capacity(part.len() * 2);
-    for (place, word) in part.split(' ').filter(|word| !word.is_empty()).enumerate() {
-        let _ = write!(out, "{word}:{} ", place + 1);
     }
     out
 }

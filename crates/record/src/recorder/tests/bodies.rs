@@ -101,8 +101,10 @@ async fn counts(recorder: &Recorder) -> (i64, i64) {
 async fn what_is_resent_costs_no_rows(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
     let (_home, recorder) = recorder_on(db).await;
     let body = messages(&[json!({"role": "user", "content": "x".repeat(3000)})]);
+    let long: Vec<_> = (0..2000).map(|number| (number * 7919 % 10_007).to_string()).collect();
+    let reply = answer(&long.join(" "));
     for number in 0..20 {
-        answered(&recorder, start(number, None, body.clone()), &answer(&"y".repeat(3000))).finish(end(number));
+        answered(&recorder, start(number, None, body.clone()), &reply).finish(end(number));
     }
     recorder.settled().await;
     assert_eq!(counts(&recorder).await, (2, 1));

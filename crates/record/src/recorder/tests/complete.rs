@@ -28,7 +28,10 @@ async fn derived(home: &Home) -> Vec<Vec<String>> {
             "SELECT CAST(session AS TEXT) || ENCODE(hash, 'hex') AS ref FROM refs ORDER BY ref"
         }
     };
-    let parts = "SELECT CAST(COUNT(*) AS TEXT) FROM turn_texts";
+    let parts = match sql.kind() {
+        crate::sql::Kind::Sqlite => "SELECT CAST(COUNT(*) AS TEXT) FROM turn_texts",
+        crate::sql::Kind::Postgres => "SELECT CAST(SUM(entries) AS TEXT) FROM word_blocks",
+    };
     let mut out = Vec::new();
     for query in [sessions, tags, refs, parts] {
         out.push(every(&mut sql, query).await);
@@ -67,10 +70,11 @@ async fn rows_without_a_session_are_completed_at_the_start(#[values(Db::Sqlite, 
     let mut work = pool.begin().await.expect("begun");
     let mut sql = work.sql();
     let mut forget = vec!["UPDATE transactions SET session_key = NULL"];
-    forget.extend(["DELETE FROM sessions", "DELETE FROM session_tags", "DELETE FROM refs", "DELETE FROM turn_texts"]);
-    if db == Db::Sqlite {
-        forget.push("DELETE FROM words");
-    }
+    forget.extend(["DELETE FROM sessions", "DELETE FROM session_tags", "DELETE FROM refs"]);
+    forget.extend(match db {
+        Db::Sqlite => ["DELETE FROM turn_texts", "DELETE FROM words"].as_slice(),
+        Db::Postgres => ["DELETE FROM word_blocks"].as_slice(),
+    });
     for statement in forget {
         sql.run(Query::new(statement)).await.expect("forgotten");
     }

@@ -54,12 +54,6 @@ fn a_transaction_has_no_more_than_so_much_text() {
     assert_eq!(parts.iter().map(|part| part.len() + 1).sum::<usize>(), super::super::MOST);
 }
 
-#[test]
-fn a_part_is_a_vector_of_words_and_places() {
-    assert_eq!(tsvector("rm rf rm"), "rm:1 rf:2 rm:3 ");
-    assert_eq!(tsvector(""), "");
-}
-
 proptest! {
     #[test]
     fn words_of_words_are_the_same(text in "\\PC{0,300}") {
