@@ -15,3 +15,4 @@ mod pi;
 mod policy_servers;
 mod said;
 mod sdks;
+mod spending;

@@ -33,6 +33,7 @@ async fn keys_settings_and_limits_are_the_same_at_all() {
     a_key_holds_at_all_until_it_is_revoked(&cluster).await;
     a_limit_holds_at_all_until_it_is_taken_back(&cluster).await;
     requests_are_counted_together(&cluster).await;
+    caps_hold_at_all_and_count_what_all_have_used(&cluster).await;
     // Without hints each looks for itself.
     cluster.redis.stop(Stop::Fast).expect("Redis stops");
     a_key_holds_at_all_until_it_is_revoked(&cluster).await;
@@ -111,6 +112,27 @@ async fn requests_are_counted_together(cluster: &Cluster) {
     assert!(passed.contains(&BURST), "{passed:?}");
     for name in ["rate_limit_rpm", "rate_limit_burst"] {
         cluster.delete(a, &format!("/api/admin/config/{name}")).await;
+    }
+}
+
+async fn caps_hold_at_all_and_count_what_all_have_used(cluster: &Cluster) {
+    let [a, b, c] = &cluster.gateways;
+    let key = make_key(cluster, a).await;
+    let id = a.api(&format!("/api/admin/client-keys/{}", key.id)).await["key"].as_str().expect("an id").to_owned();
+    let path = format!("/api/admin/caps/key/{id}");
+    until(b, &key, "the key lets in", |status, _| status == 200).await;
+    until(c, &key, "the key lets in", |status, _| status == 200).await;
+    // What was used before is not counted; each turn uses some tokens.
+    cluster.put(a, &path, &json!({"caps": {"tokens_per_day": 1000}})).await;
+    for gateway in [a, b, c] {
+        until(gateway, &key, "the cap is reached by what all have used", |status, _| status == 429).await;
+    }
+    let shown = b.api(&path).await;
+    assert_eq!((&shown["caps"], &shown["set_by"]), (&json!({"tokens_per_day": 1000}), &json!("api")));
+    assert!(shown["used"][0]["today"]["tokens"].as_u64() >= Some(1000), "{shown}");
+    cluster.delete(c, &path).await;
+    for gateway in [a, b, c] {
+        until(gateway, &key, "the cap is gone", |status, _| status == 200).await;
     }
 }
 

@@ -223,8 +223,13 @@ impl Gateway {
 
     /// Ends it by its process id and waits. Fails the test unless it ends well and its log holds no panic.
     pub async fn stop(self) {
+        self.stopped().await;
+    }
+
+    /// The same; gives its folder, data included.
+    pub async fn stopped(self) -> TempDir {
         let log = self.server.log();
         assert!(!log.contains("panicked at"), "the gateway panicked:\n{log}");
-        self.server.stop(STOP).await;
+        self.server.stop(STOP).await
     }
 }

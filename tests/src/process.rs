@@ -95,8 +95,8 @@ impl Server {
         self.folder
     }
 
-    /// Asks it to end and waits. Fails the test unless it ends well.
-    pub(crate) async fn stop(mut self, within: Duration) {
+    /// Asks it to end, waits, and hands back its folder. Fails the test unless it ends well.
+    pub(crate) async fn stop(mut self, within: Duration) -> TempDir {
         let id = self.child.id().expect("a running server");
         let asked = Command::new("kill").arg(id.to_string()).status().await.expect("kill");
         assert!(asked.success(), "the server had ended before it was asked to:\n{}", self.log());
@@ -104,6 +104,7 @@ impl Server {
         let status = ended.unwrap_or_else(|| panic!("the server did not end within {within:?}:\n{}", self.log()));
         let status = status.expect("the server's end");
         assert!(status.success(), "the server ended with {status}:\n{}", self.log());
+        self.folder
     }
 }
 

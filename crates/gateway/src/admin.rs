@@ -8,6 +8,7 @@ mod assignments;
 mod auth;
 mod auth_config;
 mod calls;
+mod caps;
 mod client_keys;
 mod config;
 mod docs;
@@ -46,6 +47,7 @@ use utoipa_axum::routes;
 use crate::access::Access;
 use crate::activity::Activity;
 use crate::approvals::Approvals;
+use crate::caps::CapsState;
 use crate::client_keys::ClientKeys;
 use crate::live_settings::LiveSettings;
 use crate::notify::Notifier;
@@ -81,6 +83,8 @@ pub struct AdminState {
     pub has_client_key: bool,
     /// The keys that clients were given.
     pub client_keys: ClientKeys,
+    /// What keys, sessions and users may use.
+    pub caps: CapsState,
     /// The key of the hash by which callers are known.
     pub identity_key: [u8; 32],
     /// What becomes of old transactions.
@@ -97,6 +101,12 @@ impl AdminState {
         // Others are told also where this gateway cannot read them itself now.
         self.changed();
         Ok(self.client_keys.take(self.recorder.store()).await?)
+    }
+
+    /// Puts in force what the database says of caps now.
+    async fn changed_caps(&self) -> Result<(), ApiError> {
+        self.changed();
+        Ok(self.caps.take(self.recorder.store()).await?)
     }
 
     /// Tells other gateways to look for a change.
@@ -184,6 +194,8 @@ fn viewers() -> OpenApiRouter<AdminState> {
         .routes(routes!(assignments::one))
         .routes(routes!(client_keys::list))
         .routes(routes!(client_keys::one))
+        .routes(routes!(caps::list))
+        .routes(routes!(caps::one))
         .routes(routes!(config::list))
         .routes(routes!(halt::show))
         .routes(routes!(halt::history))
@@ -221,6 +233,7 @@ fn admins() -> OpenApiRouter<AdminState> {
         .routes(routes!(client_keys::create))
         .routes(routes!(client_keys::revoke))
         .routes(routes!(config::set, config::forget))
+        .routes(routes!(caps::set, caps::forget))
         .routes(routes!(halt::turn))
         .routes(routes!(erasure::session))
         .routes(routes!(erasure::user))

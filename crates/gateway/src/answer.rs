@@ -3,7 +3,9 @@
 mod converted;
 
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, TRAILER, UPGRADE};
+use http::header::{
+    CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, RETRY_AFTER, TRAILER, UPGRADE,
+};
 use http::response::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Version};
 use hyper::body::Incoming;
@@ -314,6 +316,9 @@ pub(crate) fn error_head(error: &GatewayError) -> Parts {
     head.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     if !error.retry_can_help() {
         head.headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
+    }
+    if let Some(wait) = error.wait() {
+        head.headers.insert(RETRY_AFTER, wait.into());
     }
     if error.status() == StatusCode::METHOD_NOT_ALLOWED {
         head.headers.insert(http::header::ALLOW, HeaderValue::from_static("POST, GET"));

@@ -19,6 +19,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use crate::caps::{Caps, ScopeKind};
 use crate::credentials::identity_of;
 
 /// With what every key begins.
@@ -43,6 +44,21 @@ pub struct KeyLimits {
     /// How many of them may come at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub burst: Option<u32>,
+    /// Tokens in a minute, those of prompts and answers together; 0: as many as it likes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokens_per_minute: Option<u32>,
+    /// What it may use beyond that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub caps: Option<Caps>,
+}
+
+impl KeyLimits {
+    /// Reads those of a new key. The error says what is wrong.
+    pub(crate) fn read(value: serde_json::Value) -> Result<Self, String> {
+        let limits: Self = serde_json::from_value(value).map_err(|error| error.to_string())?;
+        let caps = limits.caps.map(|caps| caps.checked(ScopeKind::Key)).transpose()?;
+        Ok(Self { caps, ..limits })
+    }
 }
 
 /// A key as requests need it.
@@ -215,7 +231,7 @@ pub(crate) mod tests {
     }
 
     fn key(expires_at: Option<Timestamp>) -> (SecretString, StoredClientKey) {
-        let limits = KeyLimits { requests_per_minute: Some(60), burst: None };
+        let limits = KeyLimits { requests_per_minute: Some(60), ..KeyLimits::default() };
         let new = NewKey { name: "laptop".into(), limits, expires_at, by: "ada".into() };
         new.make(Uuid::from_u128(1), at(1), &[7; 32]).unwrap()
     }

@@ -9,6 +9,8 @@ use luthien_record::model::Status;
 use luthien_wire::Dialect;
 use serde_json::{Value, json};
 
+use crate::caps::Reached;
+
 /// Who has to do something about an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
@@ -44,6 +46,23 @@ pub(crate) enum GatewayError {
         /// How long it has to wait.
         wait: Duration,
     },
+    /// The caller has used too many tokens.
+    #[error("more than {per_minute} tokens a minute were used: wait {} seconds", wait.as_secs() + 1)]
+    TooManyTokens {
+        /// How many it may use.
+        per_minute: u32,
+        /// How long it has to wait.
+        wait: Duration,
+    },
+    /// The caller's key, session or user has used what it may.
+    #[error("{0}")]
+    CapReached(Box<Reached>),
+    /// What the request uses could not be counted against a cap.
+    #[error("{0}")]
+    CapForbids(String),
+    /// As many answers are under way as the gateway takes.
+    #[error("this gateway has {0} answers under way and takes no more (MAX_CONCURRENT_STREAMS): try again shortly")]
+    TooManyStreams(usize),
     /// The body is not what the endpoint takes.
     #[error("{0}")]
     BadRequest(String),
@@ -190,6 +209,9 @@ impl GatewayError {
             Self::NoCredential
             | Self::BadCredential(_)
             | Self::TooMany { .. }
+            | Self::TooManyTokens { .. }
+            | Self::CapReached(_)
+            | Self::CapForbids(_)
             | Self::BadRequest(_)
             | Self::Unconvertible { .. }
             | Self::NoUpstream(_)
@@ -208,6 +230,7 @@ impl GatewayError {
             | Self::PathNotAllowed(_)
             | Self::NoSuchUpstream(_)
             | Self::CannotRecord
+            | Self::TooManyStreams(_)
             | Self::ShuttingDown
             | Self::PolicyRejected(_) => Fault::Gateway,
             Self::PolicyBlocked(_)
@@ -232,7 +255,8 @@ impl GatewayError {
                 RefusalKind::Invalid => StatusCode::BAD_REQUEST,
             },
             Self::NoCredential | Self::BadCredential(_) | Self::NoServerKey(_) => StatusCode::UNAUTHORIZED,
-            Self::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
+            Self::TooMany { .. } | Self::TooManyTokens { .. } => StatusCode::TOO_MANY_REQUESTS,
+            Self::CapReached(reached) if reached.passes() => StatusCode::TOO_MANY_REQUESTS,
             Self::BadRequest(_)
             | Self::Unconvertible { .. }
             | Self::NoThreads
@@ -250,12 +274,15 @@ impl GatewayError {
             | Self::NotForCaller(_)
             | Self::NoOwnKey(_)
             | Self::NoSuchUpstream(_)
+            | Self::CapReached(_)
+            | Self::CapForbids(_)
             | Self::BadWish(_) => StatusCode::FORBIDDEN,
             Self::Unreachable { .. } | Self::UpstreamBroken { .. } | Self::AnswerTooLarge { .. } => {
                 StatusCode::BAD_GATEWAY
             }
             Self::ConnectTimeout { .. } | Self::UpstreamTimeout { .. } => StatusCode::GATEWAY_TIMEOUT,
             Self::CannotRecord
+            | Self::TooManyStreams(_)
             | Self::ShuttingDown
             | Self::Halted(_)
             | Self::HaltedUnderway(_)
@@ -280,30 +307,38 @@ impl GatewayError {
             | Self::SlowBody(_)
             | Self::NoWebSocket
             | Self::BadMethod(_) => "invalid_request_error",
-            Self::TooMany { .. } => "rate_limit_error",
+            Self::TooMany { .. } | Self::TooManyTokens { .. } => "rate_limit_error",
+            Self::CapReached(reached) if reached.passes() => "rate_limit_error",
             Self::TooLarge(_) => "request_too_large",
             Self::NotFound(_) | Self::NoUpstream(_) => "not_found_error",
             Self::PathNotAllowed(_)
             | Self::NotForCaller(_)
             | Self::NoOwnKey(_)
             | Self::NoSuchUpstream(_)
+            | Self::CapReached(_)
+            | Self::CapForbids(_)
             | Self::BadWish(_) => "permission_error",
             Self::PolicyBlocked(_) => "policy_blocked",
             Self::PolicyRejected(_) => "policy_rejected",
             Self::Halted(_) | Self::HaltedUnderway(_) => "operator_stop",
             Self::UnderReview => "conflict_error",
             Self::ConnectTimeout { .. } | Self::UpstreamTimeout { .. } => "timeout_error",
-            Self::CannotRecord | Self::ShuttingDown => "overloaded_error",
+            Self::CannotRecord | Self::ShuttingDown | Self::TooManyStreams(_) => "overloaded_error",
             Self::Unreachable { .. } | Self::UpstreamBroken { .. } | Self::AnswerTooLarge { .. } => "api_error",
         }
     }
 
     /// Whether the same request may succeed later.
     pub(crate) fn retry_can_help(&self) -> bool {
+        if let Self::CapReached(reached) = self {
+            return reached.passes_soon();
+        }
         matches!(
             self,
             Self::SlowBody(_)
                 | Self::TooMany { .. }
+                | Self::TooManyTokens { .. }
+                | Self::TooManyStreams(_)
                 | Self::BodyBroken
                 | Self::UnderReview
                 | Self::Unreachable { .. }
@@ -313,6 +348,15 @@ impl GatewayError {
                 | Self::CannotRecord
                 | Self::ShuttingDown
         )
+    }
+
+    /// How many seconds to wait before another try, where that is known and no header says it yet.
+    pub(crate) fn wait(&self) -> Option<u64> {
+        match self {
+            Self::CapReached(reached) => reached.wait(),
+            Self::TooManyStreams(_) => Some(1),
+            _ => None,
+        }
     }
 
     /// How the record calls a transaction that ends so.
@@ -329,6 +373,11 @@ impl GatewayError {
     pub(crate) fn body(&self, dialect: Dialect, id: &str) -> Bytes {
         let body = dialect.error_body(self.kind(), &self.to_string(), id);
         let (name, value) = match self {
+            // OpenAI's clients know by it that waiting helps.
+            error if dialect != Dialect::Messages && error.status() == StatusCode::TOO_MANY_REQUESTS => {
+                ("code", json!("rate_limit_exceeded"))
+            }
+            Self::CapReached(_) if dialect != Dialect::Messages => ("code", json!("insufficient_quota")),
             Self::NoThreads => ("details", json!({"error_code": "thread_unsupported_request"})),
             // Anthropic's envelope has no place for the field.
             Self::Unconvertible { param: Some(param), .. } if dialect != Dialect::Messages => ("param", json!(param)),
@@ -343,33 +392,4 @@ impl GatewayError {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_own_error_says_whether_to_retry_and_in_which_class_it_is() {
-        let too_large = GatewayError::TooLarge("more than 10 bytes".to_owned());
-        assert_eq!(too_large.status(), 413);
-        assert!(!too_large.retry_can_help());
-        assert!(too_large.to_string().starts_with("Request too large"));
-        let unreachable = GatewayError::Unreachable {
-            upstream: "anthropic".to_owned(),
-            host: "api.anthropic.com:443".to_owned(),
-            why: "connection refused".to_owned(),
-        };
-        assert_eq!(unreachable.status(), 502);
-        assert_eq!(unreachable.fault(), Fault::Upstream);
-        assert!(unreachable.retry_can_help());
-    }
-
-    #[test]
-    fn an_error_stands_in_the_envelope_of_its_dialect() {
-        let error = GatewayError::BadRequest("`model` is missing".to_owned());
-        let messages: serde_json::Value = serde_json::from_slice(&error.body(Dialect::Messages, "t1")).unwrap();
-        assert_eq!(messages["type"], "error");
-        assert_eq!(messages["error"]["type"], "invalid_request_error");
-        assert_eq!(messages["request_id"], "t1");
-        let chat: serde_json::Value = serde_json::from_slice(&error.body(Dialect::Chat, "t1")).unwrap();
-        assert_eq!(chat["error"]["message"], "`model` is missing");
-    }
-}
+mod tests;

@@ -13,6 +13,7 @@ use tokio_util::task::TaskTracker;
 use crate::activity::Activity;
 use crate::admin_runtime::AdminService;
 use crate::approvals::Approvals;
+use crate::caps::CapsState;
 use crate::client_keys::ClientKeys;
 use crate::clock::Clock;
 use crate::config::GatewayConfig;
@@ -61,6 +62,8 @@ pub struct Common {
     pub notifier: Notifier,
     /// The keys that were given to clients.
     pub client_keys: ClientKeys,
+    /// What keys, sessions and users may use.
+    pub caps: CapsState,
 }
 
 impl Common {
@@ -74,7 +77,15 @@ impl Common {
         let (clock, redactor) = (Clock::system(), recorder.redactor().clone());
         let activity = Activity::redacting(&replica(&clock), redactor.clone());
         let approvals = Approvals::telling(activity.clone(), clock, notifier.clone(), redactor);
-        Self { recorder, live, activity, approvals, notifier, client_keys: ClientKeys::default() }
+        Self {
+            recorder,
+            live,
+            activity,
+            approvals,
+            notifier,
+            client_keys: ClientKeys::default(),
+            caps: CapsState::default(),
+        }
     }
 }
 
@@ -120,7 +131,8 @@ impl Gateway {
             timeouts: config.timeouts,
             keys: Arc::new(Keys::new(&config, common.client_keys)),
             access: config.access,
-            rates: Rates::new(config.rates.usual, config.rates.most_accounts, config.rates.redis),
+            rates: Arc::new(Rates::new(config.rates.usual, config.rates.most_accounts, config.rates.redis)),
+            caps: common.caps,
             allowed_paths: config.allowed_paths,
             trust_user_id_header: config.trust_user_id_header,
             judge: Arc::new(config.judge),

@@ -41,6 +41,18 @@ pub(crate) struct Judges {
     dialect: Dialect,
     /// What a request with the caller's credential carries.
     caller: Result<HeaderMap, GatewayError>,
+    /// Counts each question, where they are capped.
+    counted: Option<Counted>,
+}
+
+/// Counts questions; the error says why one may not be asked.
+pub(crate) struct Counted(Box<dyn Fn() -> Result<(), String> + Send + Sync>);
+
+impl Counted {
+    /// Counts by this.
+    pub(crate) fn new(count: impl Fn() -> Result<(), String> + Send + Sync + 'static) -> Self {
+        Self(Box::new(count))
+    }
 }
 
 /// Where one question goes and what it carries.
@@ -106,7 +118,12 @@ impl Judges {
             None => Err(GatewayError::NoUpstream(dialect)),
             Some(upstream) => keys.apply(&mut headers, forward, dialect, upstream).map(|()| headers),
         };
-        Self { upstreams, keys, config, dialect, caller }
+        Self { upstreams, keys, config, dialect, caller, counted: None }
+    }
+
+    /// With each question counted.
+    pub(crate) fn counted(self, counted: Option<Counted>) -> Self {
+        Self { counted, ..self }
     }
 
     /// Where the judge sits. The caller's credential goes to the caller's own upstream only.
@@ -179,6 +196,9 @@ impl Judges {
         let model = self.config.model.clone().unwrap_or_else(|| question.model.clone());
         let model = ["anthropic/", "openai/"].iter().find_map(|vendor| model.strip_prefix(vendor)).unwrap_or(&model);
         let seat = self.seat(model, &question.via)?;
+        if let Some(Counted(count)) = &self.counted {
+            count().map_err(JudgeError::Refused)?;
+        }
         let model = seat.model.as_deref().unwrap_or(model);
         let mut body = form::question(seat.dialect, model, &question);
         loop {

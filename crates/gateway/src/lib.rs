@@ -2,6 +2,7 @@
 
 mod answer;
 mod body;
+pub mod caps;
 mod credentials;
 mod decode_body;
 mod errors;
@@ -16,6 +17,7 @@ mod send;
 mod server;
 mod session;
 mod stored;
+mod tab;
 mod transaction;
 mod upstream;
 mod validation;

@@ -91,6 +91,14 @@ impl InForce {
         Self { plan, missing, told: None, label, header }
     }
 
+    /// The same behind something that holds whichever policies are in force; it goes by their names.
+    pub(crate) fn behind(&self, first: &Plan) -> Self {
+        let Self { plan, missing, told, label, header } = self;
+        let plan = Plan::in_turn([first, plan]);
+        let (missing, told, label, header) = (missing.clone(), told.clone(), label.clone(), header.clone());
+        Self { plan, missing, told, label, header }
+    }
+
     /// The policies' names, the version, and which assignments made it so, for the record.
     pub fn label(&self) -> &str {
         &self.label

@@ -1,12 +1,14 @@
-//! How many requests a caller may make: so many a minute, and so many of them at once. Counted in this process, or over Redis for
-//! several gateways together.
+//! How many requests a caller may make: so many a minute, and so many of them at once; and how many tokens it may use (`tokens`).
+//! Counted in this process, or over Redis for several gateways together.
 //!
 //! Both count in the same way: each request moves the caller's account forward by the time that one request stands for; who is ahead
 //! of the clock by more than a burst has to wait (the generic cell rate algorithm). An account is one number.
 
 mod shared;
+mod tokens;
 
 use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -17,6 +19,8 @@ use jiff::Timestamp;
 use lru::LruCache;
 
 use self::shared::SharedAccounts;
+use self::tokens::TokenQuota;
+pub(crate) use self::tokens::TokenStanding;
 use crate::client_keys::KeyLimits;
 
 /// Requests in a minute.
@@ -109,40 +113,108 @@ fn micros(micros: i64) -> Duration {
     Duration::from_micros(u64::try_from(micros).unwrap_or_default())
 }
 
-/// The quota of callers whose key says nothing else; it can be changed while running. Cloning shares it.
+/// The quotas of callers whose key says nothing else; they can be changed while running. Cloning shares them.
 #[derive(Clone, Debug, Default)]
-pub struct UsualQuota(Arc<ArcSwapOption<Quota>>);
+pub struct UsualQuota(Arc<Usual>);
+
+#[derive(Debug, Default)]
+struct Usual {
+    requests: ArcSwapOption<Quota>,
+    /// Tokens in a minute; 0: no limit.
+    tokens: AtomicU32,
+}
 
 impl UsualQuota {
-    /// Changes it for all requests from now on; `None`: no limit.
+    /// Changes how many requests may be made, for all from now on; `None`: no limit.
     pub fn set(&self, quota: Option<Quota>) {
-        self.0.store(quota.map(Arc::new));
+        self.0.requests.store(quota.map(Arc::new));
+    }
+
+    /// Changes how many tokens may be used in a minute, for all requests from now on; 0: no limit.
+    pub fn set_tokens(&self, per_minute: u32) {
+        self.0.tokens.store(per_minute, Ordering::Relaxed);
     }
 }
 
 impl From<Option<Quota>> for UsualQuota {
     fn from(quota: Option<Quota>) -> Self {
-        Self(Arc::new(ArcSwapOption::from_pointee(quota)))
+        Self(Arc::new(Usual { requests: ArcSwapOption::from_pointee(quota), tokens: AtomicU32::new(0) }))
     }
+}
+
+/// A caller's accounts, in microseconds of the clock.
+#[derive(Clone, Copy, Debug, Default)]
+struct Account {
+    requests: i64,
+    tokens: i64,
 }
 
 /// The accounts of all callers.
 #[derive(Debug)]
 pub struct Rates {
     usual: UsualQuota,
-    own: Mutex<LruCache<[u8; 16], i64>>,
+    own: Mutex<LruCache<[u8; 16], Account>>,
     shared: Option<SharedAccounts>,
 }
 
 impl Rates {
-    /// With this quota for everybody, and so many accounts in memory; the caller who has been silent longest is forgotten first.
+    /// With these quotas for everybody, and so many accounts in memory; the caller who has been silent longest is forgotten first.
     pub fn new(usual: impl Into<UsualQuota>, most: usize, redis: Option<redis::Client>) -> Self {
         let most = NonZeroUsize::new(most).unwrap_or(NonZeroUsize::MIN);
         Self { usual: usual.into(), own: Mutex::new(LruCache::new(most)), shared: redis.and_then(SharedAccounts::new) }
     }
 
     fn usual(&self) -> Option<Quota> {
-        self.usual.0.load().as_deref().copied()
+        self.usual.0.requests.load().as_deref().copied()
+    }
+
+    fn token_quota(&self, limits: &KeyLimits) -> Option<TokenQuota> {
+        TokenQuota::new(limits.tokens_per_minute.unwrap_or_else(|| self.usual.0.tokens.load(Ordering::Relaxed)))
+    }
+
+    /// How the caller stands to the tokens that it may use. `None`: it has no limit.
+    pub(crate) async fn tokens(&self, caller: &[u8; 16], limits: &KeyLimits, now: Timestamp) -> Option<TokenStanding> {
+        let quota = self.token_quota(limits)?;
+        if let Some(shared) = &self.shared
+            && let Some((account, now)) = shared.tokens(caller).await
+        {
+            return Some(quota.standing(account, now));
+        }
+        let mut accounts = self.own.lock().unwrap_or_else(PoisonError::into_inner);
+        let account = accounts.get(caller).copied().unwrap_or_default();
+        Some(quota.standing(account.tokens, now.as_microsecond()))
+    }
+
+    /// The caller has used so many tokens. Where they are counted in this process that is done at once; else it is what the future does.
+    pub(crate) fn used(
+        self: &Arc<Self>,
+        caller: [u8; 16],
+        limits: &KeyLimits,
+        tokens: u64,
+        now: Timestamp,
+    ) -> Option<impl Future<Output = ()> + Send + 'static> {
+        let quota = self.token_quota(limits)?;
+        let now = now.as_microsecond();
+        if self.shared.is_none() {
+            self.used_here(&caller, quota, tokens, now);
+            return None;
+        }
+        let rates = Arc::clone(self);
+        Some(async move {
+            let shared = match &rates.shared {
+                Some(shared) => shared.used(&caller, quota.time_of(tokens)).await,
+                None => false,
+            };
+            if !shared {
+                rates.used_here(&caller, quota, tokens, now);
+            }
+        })
+    }
+
+    fn used_here(&self, caller: &[u8; 16], quota: TokenQuota, tokens: u64, now: i64) {
+        let mut accounts = self.own.lock().unwrap_or_else(PoisonError::into_inner);
+        let account = accounts.get_or_insert_mut(*caller, Account::default);
+        account.tokens = quota.after(account.tokens, now, tokens);
     }
 
     /// Counts a request. `None`: this caller has no limit.
@@ -160,11 +232,11 @@ impl Rates {
         let now = now.as_microsecond();
         let mut accounts = self.own.lock().unwrap_or_else(PoisonError::into_inner);
         let account = accounts.get(caller).copied().unwrap_or_default();
-        let taken = quota.take(account, now);
+        let taken = quota.take(account.requests, now);
         if let Ok(after) = taken {
-            accounts.put(*caller, after);
+            accounts.put(*caller, Account { requests: after, ..account });
         }
-        Some(Standing::new(quota, taken, account, now))
+        Some(Standing::new(quota, taken, account.requests, now))
     }
 }
 

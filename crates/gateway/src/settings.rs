@@ -34,8 +34,8 @@ use sources::user_data_dir;
 pub use sources::{Problem, SettingsError, Sources};
 pub(crate) use value::parse_duration;
 pub use value::{
-    BaseUrl, ByteSize, Days, LogFormat, LogLevel, Names, Paths, PolicyFailMode, PolicySource, RedisUrl, S3Encryption,
-    SecretUrl,
+    BaseUrl, ByteSize, Days, KeyCaps, LogFormat, LogLevel, Names, Paths, PolicyFailMode, PolicySource, RedisUrl,
+    S3Encryption, SecretUrl, SessionCaps, UserCaps,
 };
 
 definition::settings! {
@@ -131,8 +131,25 @@ definition::settings! {
     rate_limit_rpm: u32 = "0", at "limits.rate_limit_rpm", env ["RATE_LIMIT_RPM"] + live;
     /// How many of them may come at once; 0: all of a minute's.
     rate_limit_burst: u32 = "0", at "limits.rate_limit_burst", env ["RATE_LIMIT_BURST"] + live;
+    /// Tokens that a caller may use in a minute, those of prompts and answers together; 0: as many as it likes. What a request costs is
+    /// known after its answer: who is a minute ahead gets 429 with `Retry-After`. With `REDIS_URL` several gateways count together.
+    rate_limit_tpm: u32 = "0", at "limits.rate_limit_tpm", env ["RATE_LIMIT_TPM"] + live;
     /// How many callers are counted at once; the one that has been silent longest is forgotten first. Bounds memory, some 100 bytes each.
     rate_limit_max_keys: usize = "100000", at "limits.rate_limit_max_keys", env ["RATE_LIMIT_MAX_KEYS"], from "1" to "10000000";
+
+    /// Answers under way at once in the whole gateway, streamed or not; 0: as many as come. More get 503 with `Retry-After`.
+    max_concurrent_streams: usize = "0", at "limits.max_concurrent_streams", env ["MAX_CONCURRENT_STREAMS"] + live;
+
+    /// What each key may use, as JSON or as a map in the file: `tool_calls_per_turn`, `judge_calls_per_turn`, `judge_calls_per_day`,
+    /// `tokens_per_day`, `dollars_per_day`, `concurrent_streams`. See docs/limits.md.
+    caps_key: KeyCaps = "", at "caps.key", env ["CAPS_KEY"] + live;
+    /// What each session may use: the same, and `tokens_in_all` and `dollars_in_all` for the whole of it.
+    caps_session: SessionCaps = "", at "caps.session", env ["CAPS_SESSION"] + live;
+    /// What each user may use, where users are known: the same as for keys.
+    caps_user: UserCaps = "", at "caps.user", env ["CAPS_USER"] + live;
+    /// A file with what models cost, for caps in dollars. There is no price list built in; a model without a price is refused where
+    /// such a cap is set. See docs/limits.md.
+    price_file: Option<PathBuf> = "", at "caps.price_file", env ["PRICE_FILE"];
 
     /// How long a connection to an upstream may take. Longer means a broken network, not a slow model.
     connect_timeout: Duration = "10s", at "timeouts.connect", env ["CONNECT_TIMEOUT"], from "100ms" to "5m";

@@ -1,11 +1,13 @@
 //! One request on its way: its id, and its entry in the record, which is closed exactly once.
 
+mod metering;
 mod recording;
 
 use std::sync::atomic::AtomicUsize;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use http::{HeaderMap, HeaderName, HeaderValue};
+use jiff::Timestamp;
 use luthien_policy::contract::{EventSink, ReviewContext};
 use luthien_record::model::{End, Evaluation, Event, Heads, Start, Status, TransactionId};
 use luthien_wire::Dialect;
@@ -14,6 +16,7 @@ use serde_json::Value;
 
 use crate::activity::note::Settled;
 use crate::activity::teller::Teller;
+use crate::caps::Places;
 use crate::clock::Clock;
 use crate::errors::GatewayError;
 use crate::headers::header_text;
@@ -22,6 +25,7 @@ use crate::notify::{About, DECISIONS, Kind, Notice, Notifier};
 use crate::open_calls::CallWatch;
 use crate::panic_switch::Interrupt;
 use crate::redaction::SecretNames;
+use crate::tab::Tab;
 use crate::way::Core;
 
 use self::recording::Slot;
@@ -77,6 +81,10 @@ pub(crate) struct Transaction {
     unchecked: bool,
     /// Watches what becomes of an answer that its vendor keeps, and of its calls.
     pub(crate) calls: Option<CallWatch>,
+    /// Charges what it uses.
+    tab: Option<Tab>,
+    /// Its places among the answers under way.
+    places: Option<Places>,
 }
 
 impl Transaction {
@@ -104,6 +112,7 @@ impl Transaction {
                 clock: core.clock,
                 teller,
                 received: AtomicUsize::new(0),
+                metering: OnceLock::new(),
                 inflight: Mutex::new(Some(inflight)),
             })),
             http_status: None,
@@ -113,6 +122,8 @@ impl Transaction {
             interrupt,
             unchecked: false,
             calls: None,
+            tab: None,
+            places: None,
         })
     }
 
@@ -129,6 +140,7 @@ impl Transaction {
 
     /// It is sent to an upstream of this name, in this dialect, so many bytes.
     pub(crate) fn sent(&self, settled: impl FnOnce() -> Settled, to: (HeaderValue, Dialect, usize)) {
+        self.recording.meter(|metering| metering.sent(to.1, to.2));
         self.recording.0.teller.sent(self.clock.now(), settled, to);
     }
 
@@ -198,6 +210,13 @@ impl Transaction {
     /// The head of the answer is to say this, in place of what it was to say under this name.
     pub(crate) fn mark(&mut self, name: HeaderName, value: HeaderValue) {
         self.marks.insert(name, value);
+    }
+
+    /// The same for several.
+    pub(crate) fn mark_all(&mut self, headers: &HeaderMap) {
+        for (name, value) in headers {
+            self.mark(name.clone(), value.clone());
+        }
     }
 
     /// The head of the answer is to say this beside what it says under this name.
@@ -274,6 +293,7 @@ impl Transaction {
         let at = self.clock.now();
         self.recording.heads(|_, heads| heads.inbound.completed_at = Some(at));
         let Some(inflight) = self.recording.take() else { return };
+        self.settle(&inflight, at, outcome.status);
         let teller = &self.recording.0.teller;
         if let Some(review) = self.review.take() {
             let (events, dropped) = review.events.take();
@@ -337,6 +357,11 @@ pub(crate) struct Happenings {
 }
 
 impl Happenings {
+    /// The time.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
     /// Something happened.
     pub(crate) fn event(&self, event_type: &str, data: Value) {
         let at = self.clock.now();

@@ -1,5 +1,6 @@
 //! The way of a request, from its acceptance to the writing of its answer.
 
+mod caps;
 mod choice;
 
 use std::net::SocketAddr;
@@ -22,6 +23,7 @@ use luthien_wire::request::{Request, RequestKind};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use self::caps::{Admission, admit, limit};
 use self::choice::{choose, is_unreviewed};
 use crate::access::Access;
 use crate::activity::Activity;
@@ -29,6 +31,7 @@ use crate::admin_runtime::AdminService;
 use crate::answer::{self, Answer, error_head};
 use crate::body::rewrite::evaluation;
 use crate::body::{GatewayBody, SourceError};
+use crate::caps::{CapsState, JudgeCalls};
 use crate::clock::Clock;
 use crate::config::{JudgeConfig, Limits, Timeouts};
 use crate::credentials::{Caller, Keys};
@@ -59,7 +62,8 @@ pub(crate) struct Core {
     pub(crate) judge: Arc<JudgeConfig>,
     pub(crate) keys: Arc<Keys>,
     pub(crate) access: Access,
-    pub(crate) rates: Rates,
+    pub(crate) rates: Arc<Rates>,
+    pub(crate) caps: CapsState,
     pub(crate) upstreams: Arc<Upstreams>,
     pub(crate) open_calls: Arc<OpenCalls>,
     pub(crate) fates: Arc<Fates>,
@@ -141,13 +145,14 @@ async fn carry(
     let in_force = choose(core, live, route, &asked)?;
     transaction.runs_under(Arc::clone(&in_force));
     transaction.asked(asked.request.as_ref());
+    let Admission { in_force, judges } = admit(core, transaction, route, &asked, in_force)?;
     if is_unreviewed(core, route, &asked) {
         transaction.event("transaction.unreviewed", serde_json::json!({"why": "a policy's own question to a model"}));
     }
     if let Some(answer) = models::answer(core, transaction, route, &asked.caller, &asked.head).await? {
         return Ok(answer);
     }
-    let reviews = open_reviews(core, &in_force, transaction, route, &asked)?;
+    let reviews = open_reviews(core, &in_force, transaction, route, &asked, judges)?;
     let mut changed = false;
     let mut sending = Sending::default();
     if let (Some(request), Some(reviews)) = (&asked.request, &reviews) {
@@ -203,6 +208,7 @@ async fn carry(
     if watched && matches!(route.kind, Kind::Stored(_)) {
         stored::check(asked.head.uri.query().unwrap_or_default())?;
     }
+    caps::price(transaction, asked.request.as_ref(), &asked.received.decoded)?;
     transaction.goes_on();
     let Asked { head, caller, received, request } = asked;
     let read_on = watched || wants_stream;
@@ -312,29 +318,6 @@ async fn read(
     Ok(Asked { head, caller, received, request: Some(request) })
 }
 
-/// Counts the request against its caller's quota. Counting tokens and reading are free: agents do both at every turn.
-async fn limit(
-    core: &Core,
-    transaction: &mut Transaction,
-    route: &Route,
-    method: &Method,
-    caller: &Caller,
-) -> Result<(), GatewayError> {
-    if route.kind == Kind::CountTokens || method.is_safe() {
-        return Ok(());
-    }
-    let Some(standing) = core.rates.take(&caller.identity, caller.limits, core.clock.now()).await else {
-        return Ok(());
-    };
-    for (name, value) in &standing.headers() {
-        transaction.mark(name.clone(), value.clone());
-    }
-    match standing.wait {
-        Some(wait) => Err(GatewayError::TooMany { per_minute: standing.quota.per_minute, wait }),
-        None => Ok(()),
-    }
-}
-
 /// Opens the reviews of this request; `None` where no policy would be asked anything.
 fn open_reviews(
     core: &Arc<Core>,
@@ -342,6 +325,7 @@ fn open_reviews(
     transaction: &mut Transaction,
     route: &Route,
     asked: &Asked,
+    calls: Option<JudgeCalls>,
 ) -> Result<Option<Reviews>, GatewayError> {
     if in_force.plan.is_idle() && !in_force.plan.sees_requests() {
         return Ok(None);
@@ -352,7 +336,8 @@ fn open_reviews(
         (_, None) => return Ok(None),
     };
     let session_id = session_id(&asked.head.headers, &request);
-    let judges = Judges::new(core, route.dialect, &asked.head.headers, &asked.caller.forward);
+    let counted = caps::counted(core, transaction, calls);
+    let judges = Judges::new(core, route.dialect, &asked.head.headers, &asked.caller.forward).counted(counted);
     let context = Arc::new(ReviewContext {
         transaction_id: transaction.id.to_string(),
         session_id,

@@ -14,6 +14,7 @@ use crate::sql::sessions::ListedSession;
 use crate::sql::texts::Wanted;
 use crate::sql::{self, Pool, Sql};
 
+mod caps;
 mod client_keys;
 mod cursor;
 mod identity;
@@ -25,7 +26,9 @@ mod request_logs;
 mod revisions;
 mod search;
 mod settings;
+mod spending;
 
+pub use caps::StoredCaps;
 pub use client_keys::StoredClientKey;
 pub use cursor::Cursor;
 pub(crate) use names::find;
@@ -35,6 +38,7 @@ use rebuild::Rebuild;
 pub use request_logs::{RequestLog, RequestLogDetail, RequestLogFilter, RequestLogPage};
 pub use revisions::{Revisions, Topic};
 pub use settings::StoredSetting;
+pub use spending::{Spender, Spent, SpentOn, Totals};
 
 use crate::model::{Decision, Evaluation, Event, Headers, Status, TransactionId};
 pub use crate::words::{Search, SearchError};

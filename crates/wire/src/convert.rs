@@ -17,6 +17,7 @@ use serde_json::{Map, Value};
 
 use crate::dialect::Dialect;
 pub use answer::{ConvertedAnswer, StreamConverter, whole};
+pub(crate) use answer::{ToldUsage, told_usage};
 pub use errors::{error, limits};
 pub use request::{count, is_shared, request, takes_no_reasoning};
 

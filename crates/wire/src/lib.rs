@@ -18,6 +18,7 @@ pub mod responses;
 pub mod sse;
 pub mod stream;
 pub mod turn;
+pub mod usage;
 pub mod whole;
 
 pub use dialect::{Dialect, SoFar};

@@ -95,6 +95,7 @@ fn value_name(kind: Kind) -> &'static str {
         Kind::Secret => "SECRET",
         Kind::Choice(_) => "WORD",
         Kind::List | Kind::Lines => "LIST",
+        Kind::Object => "JSON",
         Kind::Text => "TEXT",
     }
 }

@@ -8,6 +8,7 @@ use luthien_gateway::access::Access;
 use luthien_gateway::activity::tell_of_drops;
 use luthien_gateway::admin::{self, AdminKey, AdminState};
 use luthien_gateway::admin_runtime::AdminRuntime;
+use luthien_gateway::caps::CapsState;
 use luthien_gateway::client_keys::ClientKeys;
 use luthien_gateway::clock::Clock;
 use luthien_gateway::config::UpstreamConfig;
@@ -129,14 +130,17 @@ impl Running {
         common.client_keys = client_keys.clone();
         let link = |url: &RedisUrl| Link::new(&url.0, common.activity.clone(), policies.hints().clone());
         let redis = settings.redis_url.as_ref().map(link).transpose().map_err(|e| clear(&e))?;
-        let usual = UsualQuota::from(settings.quota());
+        let usual = settings.usual_quota();
         let fingerprint = settings.identity_fingerprint(&keys);
         let other_identity = recorder.store().note_identity(&fingerprint).await.map_err(|e| clear(&e))?;
         if other_identity {
             tracing::warn!("{}", posture::OTHER_IDENTITY);
         }
         let access = Access::from(settings);
-        let apply = applying(Arc::clone(&live), usual.clone(), access.clone());
+        let caps = CapsState::new(settings.prices().map_err(|e| clear(&e))?);
+        caps.start(recorder.store(), Clock::system().now()).await.map_err(|e| clear(&e))?;
+        common.caps = caps.clone();
+        let apply = applying(Arc::clone(&live), usual.clone(), access.clone(), caps.clone());
         let changed = LiveSettings::start(recorder.store().clone(), settings.clone(), Clock::system(), apply);
         let changed = Arc::new(changed.await.map_err(|e| clear(&e))?);
         let keeper = Keeper::new(settings, recorder.store().clone(), Clock::system()).map_err(|e| clear(&e))?;
@@ -154,6 +158,7 @@ impl Running {
             access: access.clone(),
             has_client_key: settings.client_api_key.is_some(),
             client_keys: client_keys.clone(),
+            caps: caps.clone(),
             identity_key: settings.identity_key(&keys),
             key: AdminKey::new(&keys.admin),
             stopping: stopping.clone(),
@@ -168,6 +173,9 @@ impl Running {
         let following_settings = Arc::clone(&changed).follow(settings_changed, done.clone());
         let keys_changed = policies.watched().watch(Topic::ClientKeys);
         let following_keys = client_keys.clone().follow(keys_changed, recorder.store().clone(), done.clone());
+        let caps_changed = policies.watched().watch(Topic::Caps);
+        let following_caps = caps.clone().follow(caps_changed, recorder.store().clone(), done.clone());
+        let keeping = caps.keep(recorder.store().clone(), Clock::system(), done.clone());
         let drops = tell_of_drops(recorder.clone(), common.activity.clone(), Clock::system(), done.clone());
         let started = Gateway::start(config, common, admin.service(), stopping).await;
         let gateway = started.map_err(|e| match e {
@@ -181,6 +189,8 @@ impl Running {
         tending.spawn(drops);
         tending.spawn(following_keys);
         tending.spawn(following_settings);
+        tending.spawn(following_caps);
+        tending.spawn(keeping);
         tending.spawn(Arc::clone(&policies).follow(done.clone()));
         tending.spawn(policies.tend(done.clone()));
         keeper.start(settings.retention_interval, admin.service().threads());
@@ -311,10 +321,12 @@ impl Running {
 }
 
 /// Puts in force what was changed while running.
-fn applying(live: Arc<LiveState>, usual: UsualQuota, access: Access) -> Apply {
+fn applying(live: Arc<LiveState>, usual: UsualQuota, access: Access, caps: CapsState) -> Apply {
     Box::new(move |settings| {
         access.set(settings.into());
         usual.set(settings.quota());
+        usual.set_tokens(settings.rate_limit_tpm);
+        caps.set(settings.caps(), settings.max_concurrent_streams);
         live.set_rules(settings.inject_policy_context, settings.policy_fail_mode);
         logging::set_level(settings.log_level.as_str());
     })

@@ -138,11 +138,11 @@ pub(super) async fn create(
     } else if name.chars().count() > LONGEST {
         form.refuse("name", "string_too_long", format!("must have at most {LONGEST} characters"));
     }
-    let limits = match form.get("limits").cloned().map(serde_json::from_value::<KeyLimits>) {
+    let limits = match form.get("limits").cloned().map(KeyLimits::read) {
         None => KeyLimits::default(),
         Some(Ok(limits)) => limits,
         Some(Err(error)) => {
-            form.refuse("limits", "value_error", error.to_string());
+            form.refuse("limits", "value_error", error);
             KeyLimits::default()
         }
     };

@@ -176,8 +176,8 @@ fn shown(definition: &Definition, settings: &Settings) -> Setting {
 /// A number or a switch as JSON has it, nothing where there is none; what else there is as text.
 fn typed(kind: Kind, text: &str) -> Value {
     match kind {
-        Kind::Number | Kind::Switch if text.is_empty() => Value::Null,
-        Kind::Number | Kind::Switch => serde_json::from_str(text).unwrap_or_else(|_| json!(text)),
+        Kind::Number | Kind::Switch | Kind::Object if text.is_empty() => Value::Null,
+        Kind::Number | Kind::Switch | Kind::Object => serde_json::from_str(text).unwrap_or_else(|_| json!(text)),
         _ => json!(text),
     }
 }
@@ -194,6 +194,7 @@ fn kind(kind: Kind) -> &'static str {
         Kind::Secret => "secret",
         Kind::Choice(_) => "choice",
         Kind::List | Kind::Lines => "list",
+        Kind::Object => "object",
     }
 }
 

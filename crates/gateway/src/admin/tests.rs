@@ -1,6 +1,7 @@
 //! Every route with no key, a wrong key and the right one, and the shapes of what it answers.
 
 mod auth_config;
+mod caps;
 mod client_keys;
 mod config;
 mod documents;
@@ -26,6 +27,7 @@ use tower::ServiceExt;
 use super::*;
 use crate::activity::Activity;
 use crate::approvals::Approvals;
+use crate::caps::CapsState;
 use crate::client_keys::ClientKeys;
 use crate::clock::Clock;
 use crate::live_settings::LiveSettings;
@@ -126,6 +128,7 @@ async fn state(folder: &Path) -> AdminState {
         access: Access::default(),
         has_client_key: false,
         client_keys: ClientKeys::default(),
+        caps: CapsState::default(),
         identity_key: [7; 32],
         policies: Arc::new(policies),
         key: AdminKey::new(&SecretString::from(KEY)),

@@ -19,17 +19,20 @@ pub enum Kind {
     RecorderDropped,
     /// The panic switch was turned.
     Panic,
+    /// A key, a session or a user has used what it may.
+    CapReached,
 }
 
 impl Kind {
     /// All but transactions.
-    const ALERTS: [Self; 6] = [
+    const ALERTS: [Self; 7] = [
         Self::PolicyBlocked,
         Self::PolicyAsk,
         Self::BreakerOpened,
         Self::BreakerClosed,
         Self::RecorderDropped,
         Self::Panic,
+        Self::CapReached,
     ];
 
     /// The name in notifications and settings.
@@ -42,6 +45,7 @@ impl Kind {
             Self::BreakerClosed => "breaker.closed",
             Self::RecorderDropped => "recorder.dropped",
             Self::Panic => "panic",
+            Self::CapReached => "cap.reached",
         }
     }
 }

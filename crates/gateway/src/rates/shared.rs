@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
-use redis::{Client, Script};
+use redis::{Client, FromRedisValue, Script, ScriptInvocation};
 use tokio::time::timeout;
 use uuid::Uuid;
 
@@ -37,6 +37,30 @@ static TAKE: LazyLock<Script> = LazyLock::new(|| {
         end
         redis.call('SET', KEYS[1], string.format('%.0f', after), 'PX', math.ceil((after - now) / 1000) + 1000)
         return {1, account, after, now}
+        ",
+    )
+});
+
+/// The account of a caller's tokens, and the time.
+static LOOK: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        r"
+        local clock = redis.call('TIME')
+        local now = tonumber(clock[1]) * 1000000 + tonumber(clock[2])
+        return {tonumber(redis.call('GET', KEYS[1]) or '0'), now}
+        ",
+    )
+});
+
+/// Moves the account of a caller's tokens on by a time.
+static MOVE: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        r"
+        local clock = redis.call('TIME')
+        local now = tonumber(clock[1]) * 1000000 + tonumber(clock[2])
+        local after = math.max(tonumber(redis.call('GET', KEYS[1]) or '0'), now) + tonumber(ARGV[1])
+        redis.call('SET', KEYS[1], string.format('%.0f', after), 'PX', math.ceil((after - now) / 1000) + 1000)
+        return 1
         ",
     )
 });
@@ -74,20 +98,37 @@ impl SharedAccounts {
     /// Counts a request: the account after or how long to wait, the account before, and the time, in microseconds. `None` where
     /// Redis does not say.
     pub(super) async fn take(&self, caller: &[u8; 16], quota: Quota) -> Option<(Result<i64, i64>, i64, i64)> {
+        let mut call = TAKE.key(format!("{PREFIX}rate:{}", Uuid::from_bytes(*caller).simple()));
+        call.arg(quota.each()).arg(quota.ahead());
+        Some(match self.call::<(i64, i64, i64, i64)>(call).await? {
+            (1, account, after, now) => (Ok(after), account, now),
+            (_, account, wait, now) => (Err(wait), account, now),
+        })
+    }
+
+    /// The account of a caller's tokens, and the time, in microseconds. `None` where Redis does not say.
+    pub(super) async fn tokens(&self, caller: &[u8; 16]) -> Option<(i64, i64)> {
+        self.call(LOOK.key(tokens_of(caller))).await
+    }
+
+    /// Moves the account of a caller's tokens on by so many microseconds. `false` where Redis does not say that it has.
+    pub(super) async fn used(&self, caller: &[u8; 16], time: i64) -> bool {
+        let mut call = MOVE.key(tokens_of(caller));
+        call.arg(time);
+        self.call::<i64>(call).await.is_some()
+    }
+
+    /// Runs a script, unless Redis is left alone.
+    async fn call<T: FromRedisValue>(&self, call: ScriptInvocation<'_>) -> Option<T> {
         if self.alone_until.load(Ordering::Relaxed) > self.millis() {
             return None;
         }
         let mut connection = self.connection.clone();
-        let mut call = TAKE.key(format!("{PREFIX}rate:{}", Uuid::from_bytes(*caller).simple()));
-        call.arg(quota.each()).arg(quota.ahead());
-        match timeout(PATIENCE, call.invoke_async::<(i64, i64, i64, i64)>(&mut connection)).await {
-            Ok(Ok((1, account, after, now))) => Some((Ok(after), account, now)),
-            Ok(Ok((_, account, wait, now))) => Some((Err(wait), account, now)),
-            _ => {
-                self.leave_alone();
-                None
-            }
+        if let Ok(Ok(answer)) = timeout(PATIENCE, call.invoke_async::<T>(&mut connection)).await {
+            return Some(answer);
         }
+        self.leave_alone();
+        None
     }
 
     /// For a while each request is counted here alone.
@@ -102,4 +143,8 @@ impl SharedAccounts {
     fn millis(&self) -> u64 {
         u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
+}
+
+fn tokens_of(caller: &[u8; 16]) -> String {
+    format!("{PREFIX}tokens:{}", Uuid::from_bytes(*caller).simple())
 }

@@ -27,6 +27,8 @@ pub enum Kind {
     List,
     /// Several texts that may hold commas: one in each line, or a list in the file.
     Lines,
+    /// Several values by name: JSON, or a map in the file.
+    Object,
 }
 
 /// One setting: its names, its default, its meaning.

@@ -196,6 +196,7 @@ fn as_text(value: &Json, kind: Kind) -> Result<Option<String>, String> {
         (Json::Array(items), Kind::Lines) if items.iter().all(Json::is_string) => {
             items.iter().filter_map(Json::as_str).collect::<Vec<_>>().join("\n")
         }
+        (Json::Object(_), Kind::Object) => value.to_string(),
         _ => return Err(format!("must be {}", form(kind))),
     };
     Ok(Some(text))
@@ -208,6 +209,7 @@ fn form(kind: Kind) -> &'static str {
         Kind::Duration => "a time such as `10s`",
         Kind::Size => "a size such as `32MiB`",
         Kind::List | Kind::Lines => "a list of texts",
+        Kind::Object => "a map of names and values",
         Kind::Text | Kind::Path | Kind::Url | Kind::Secret | Kind::Choice(_) => {
             "a text; put it in quotes if it looks like something else"
         }

@@ -6,10 +6,11 @@ use luthien_record::redact::{PatternError, Redactor};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::access::AccessRules;
+use crate::caps::{Defaults, PriceError, Prices};
 use crate::config::{GatewayConfig, JudgeConfig, Limits, Network, RateConfig, Timeouts};
 use crate::data_dir::Keys;
 use crate::notify::PostConfig;
-use crate::rates::Quota;
+use crate::rates::{Quota, UsualQuota};
 use crate::redaction::{SecretNames, redactor};
 
 use super::Settings;
@@ -49,7 +50,7 @@ impl Settings {
             trust_user_id_header: self.trust_user_id_header,
             allowed_paths: self.allowed_paths.0.clone(),
             rates: RateConfig {
-                usual: self.quota().into(),
+                usual: self.usual_quota(),
                 most_accounts: self.rate_limit_max_keys,
                 redis: self.redis_url.as_ref().and_then(RedisUrl::client),
             },
@@ -93,6 +94,23 @@ impl Settings {
     /// How many requests callers may make whose key says nothing else.
     pub fn quota(&self) -> Option<Quota> {
         Quota::new(self.rate_limit_rpm, self.rate_limit_burst)
+    }
+
+    /// How much callers may use whose key says nothing else.
+    pub fn usual_quota(&self) -> UsualQuota {
+        let usual = UsualQuota::from(self.quota());
+        usual.set_tokens(self.rate_limit_tpm);
+        usual
+    }
+
+    /// What all keys, sessions and users may use.
+    pub fn caps(&self) -> Defaults {
+        Defaults { key: self.caps_key.0, session: self.caps_session.0, user: self.caps_user.0 }
+    }
+
+    /// What models cost, by the file that is set.
+    pub fn prices(&self) -> Result<Prices, PriceError> {
+        self.price_file.as_deref().map_or_else(|| Ok(Prices::default()), Prices::read)
     }
 
     /// The operator's proxies.

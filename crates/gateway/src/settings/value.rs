@@ -6,6 +6,7 @@ use std::time::Duration;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::definition::Kind;
+use crate::caps::{Caps, ScopeKind};
 use crate::config::AuthMode;
 use crate::notify::Wanted;
 use crate::redaction::{Detectors, Patterns};
@@ -301,6 +302,35 @@ impl Value for Patterns {
     fn parse(text: &str) -> Result<Self, String> {
         Self::parse(text)
     }
+}
+
+/// The caps of one kind of scope.
+macro_rules! caps {
+    ($(#[doc = $doc:literal] $name:ident = $kind:ident;)+) => {$(
+        #[doc = $doc]
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+        pub struct $name(pub Caps);
+
+        impl Value for $name {
+            const KIND: Kind = Kind::Object;
+
+            fn parse(text: &str) -> Result<Self, String> {
+                if text.is_empty() {
+                    return Ok(Self::default());
+                }
+                Caps::parse(ScopeKind::$kind, text).map(Self).map_err(|why| format!("an object of caps ({why})"))
+            }
+        }
+    )+};
+}
+
+caps! {
+    /// What each key may use.
+    KeyCaps = Key;
+    /// What each session may use.
+    SessionCaps = Session;
+    /// What each user may use.
+    UserCaps = User;
 }
 
 macro_rules! choice {

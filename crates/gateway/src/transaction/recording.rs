@@ -1,7 +1,7 @@
 //! A handle on a transaction's entry in the record, for whoever adds to it; what it is told, whoever watches is told too.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use http::HeaderMap;
 use luthien_policy::contract::{EventListener, Mode};
@@ -16,6 +16,7 @@ use crate::notify::{About, Kind, Notice};
 use crate::redaction::SecretNames;
 
 use super::Keeping;
+use super::metering::Metering;
 
 /// Adds to a transaction's entry while it is open.
 #[derive(Clone)]
@@ -30,6 +31,8 @@ pub(super) struct Slot {
     /// Tells whoever watches.
     pub(super) teller: Teller,
     pub(super) received: AtomicUsize,
+    /// Set where somebody is charged for what is used.
+    pub(super) metering: OnceLock<Metering>,
     pub(super) inflight: Mutex<Option<InFlight>>,
 }
 
@@ -44,6 +47,7 @@ impl Recording {
     /// Bytes as they came from the upstream.
     pub(crate) fn upstream_bytes(&self, bytes: &[u8]) {
         self.0.received.fetch_add(bytes.len(), Ordering::Relaxed);
+        self.meter(|metering| metering.came(bytes));
         self.heads(|_, heads| {
             if let Some(outbound) = &mut heads.outbound {
                 outbound.completed_at = Some(self.0.clock.now());
@@ -55,6 +59,7 @@ impl Recording {
     /// The head of an upstream's answer, as it came.
     pub(crate) fn upstream_answered(&self, status: u16, headers: &HeaderMap) {
         self.0.teller.answered();
+        self.meter(|metering| metering.answered(status));
         let kept = self.0.keeping.secrets.kept(headers);
         self.with(|record| record.upstream_response(status, kept));
         self.heads(|secrets, heads| {

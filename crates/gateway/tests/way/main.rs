@@ -9,6 +9,8 @@ mod bytes;
 #[cfg(test)]
 mod canaries;
 #[cfg(test)]
+mod caps;
+#[cfg(test)]
 mod client_keys;
 #[cfg(test)]
 mod converted;
@@ -56,6 +58,8 @@ mod stopping;
 mod stored;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod tokens;
 #[cfg(test)]
 mod told;
 #[cfg(test)]

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use luthien_gateway::activity::Activity;
 use luthien_gateway::admin_runtime::AdminRuntime;
 use luthien_gateway::approvals::Approvals;
+use luthien_gateway::caps::{CapsState, Prices};
 use luthien_gateway::client_keys::ClientKeys;
 use luthien_gateway::clock::Clock;
 use luthien_gateway::config::{GatewayConfig, Limits, Network, RateConfig, Timeouts, UpstreamConfig, UpstreamTimeouts};
@@ -42,6 +43,7 @@ pub(crate) struct Rig {
     pub(crate) gateway: Running,
     pub(crate) live: Arc<LiveState>,
     pub(crate) client_keys: ClientKeys,
+    pub(crate) caps: CapsState,
     admin: AdminRuntime,
     pub(crate) folder: TempDir,
 }
@@ -119,7 +121,21 @@ impl Rig {
         Self::with_plan(script, Tree::Policy(policy).at_most(Mode::Shadow), |_| {}).await
     }
 
+    /// With no policy and these prices.
+    pub(crate) async fn priced(script: impl Into<Script>, prices: Prices) -> Self {
+        Self::with_caps(script, Tree::none(), CapsState::new(prices), |_| {}).await
+    }
+
     async fn with_plan(script: impl Into<Script>, tree: Tree, change: impl FnOnce(&mut GatewayConfig)) -> Self {
+        Self::with_caps(script, tree, CapsState::default(), change).await
+    }
+
+    async fn with_caps(
+        script: impl Into<Script>,
+        tree: Tree,
+        caps: CapsState,
+        change: impl FnOnce(&mut GatewayConfig),
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let upstream = Upstream::start().await.unwrap();
         upstream.default_script(script);
@@ -133,7 +149,8 @@ impl Rig {
             mode: Mode::Enforce,
         };
         let live = Arc::new(LiveState::new(Plan::new(tree), active, 3));
-        Self::on(folder, upstream, Common::new(recorder, live), change).await
+        let common = Common { caps, ..Common::new(recorder, live) };
+        Self::on(folder, upstream, common, change).await
     }
 
     /// With the policies of this state; `options` say where it begins.
@@ -167,8 +184,9 @@ impl Rig {
         let mut config = config(&upstream.base_url());
         change(&mut config);
         let started = Gateway::start(config, common.clone(), admin.service(), CancellationToken::new()).await;
-        let Common { recorder, live, approvals, activity, client_keys, .. } = common;
-        Self { upstream, recorder, approvals, activity, gateway: started.unwrap(), live, client_keys, admin, folder }
+        let Common { recorder, live, approvals, activity, client_keys, caps, .. } = common;
+        let gateway = started.unwrap();
+        Self { upstream, recorder, approvals, activity, gateway, live, client_keys, caps, admin, folder }
     }
 
     pub(crate) fn url(&self, path: &str) -> String {

@@ -9,6 +9,7 @@ use super::{batches, unsigned};
 use crate::sql::Sql;
 use crate::sql::erasures::{self, Whose};
 use crate::sql::sessions::session_key;
+use crate::sql::spending;
 use crate::store::{Store, StoreError};
 
 /// What was in flight at the time of a request has reached the database after this time, or never does.
@@ -59,6 +60,9 @@ impl Store {
         let mut work = self.editor().begin().await?;
         let Some(whose) = whose(&mut work.sql(), erasure).await? else { return Ok(None) };
         let named = erasures::drop_label(&mut work.sql(), &whose).await?;
+        if let Some(spender) = spender(&mut work.sql(), erasure).await? {
+            spending::forget(&mut work.sql(), spender).await?;
+        }
         if erasures::count(&mut work.sql(), &whose).await?.0 == 0 && !named {
             return Ok(None);
         }
@@ -114,6 +118,17 @@ impl Store {
         erased.complete = true;
         Ok(())
     }
+}
+
+/// By what name what they have used is kept.
+async fn spender(sql: &mut Sql<'_>, erasure: Erasure<'_>) -> Result<Option<spending::Whose>, sqlx::Error> {
+    Ok(match erasure {
+        Erasure::User(user) => Some(("user".to_owned(), user.to_owned(), String::new())),
+        Erasure::Session(id) => crate::store::find(sql, id).await?.map(|(name, credential)| {
+            let owner = credential.iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
+            ("session".to_owned(), name, owner)
+        }),
+    })
 }
 
 /// Whom an id names; none if there is no such session.

@@ -18,11 +18,14 @@ pub enum Topic {
     ClientKeys,
     /// The settings that are changed while running.
     Settings,
+    /// What keys, sessions and users may use.
+    Caps,
 }
 
 impl Topic {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Policies, Self::Assignments, Self::Panic, Self::ClientKeys, Self::Settings];
+    pub const ALL: [Self; 6] =
+        [Self::Policies, Self::Assignments, Self::Panic, Self::ClientKeys, Self::Settings, Self::Caps];
 
     /// The name in the database.
     pub fn name(self) -> &'static str {
@@ -32,6 +35,7 @@ impl Topic {
             Self::Panic => "panic",
             Self::ClientKeys => "client_keys",
             Self::Settings => "settings",
+            Self::Caps => "caps",
         }
     }
 }
@@ -106,7 +110,7 @@ mod tests {
         StoredPanic { mode, reason: None, message: None, set_at: second(seconds), set_by }
     }
 
-    async fn numbers(store: &Store) -> [u64; 5] {
+    async fn numbers(store: &Store) -> [u64; 6] {
         let now = store.revisions().await.unwrap();
         Topic::ALL.map(|topic| now.of(topic))
     }
@@ -116,15 +120,15 @@ mod tests {
     async fn every_change_raises_the_number_of_its_topic(#[values(Db::Sqlite, Db::Postgres)] db: Db) {
         let (_home, recorder) = recorder_on(db).await;
         let store = recorder.store();
-        assert_eq!(numbers(store).await, [0, 0, 0, 0, 0]);
+        assert_eq!(numbers(store).await, [0, 0, 0, 0, 0, 0]);
         assert_eq!(store.set_policy(&policy()).await.unwrap(), 1);
         assert_eq!(store.set_policy(&policy()).await.unwrap(), 2);
-        assert_eq!(numbers(store).await, [2, 0, 0, 0, 0]);
+        assert_eq!(numbers(store).await, [2, 0, 0, 0, 0, 0]);
         let id = store.assign(&assignment()).await.unwrap();
         store.end_assignment(id, second(1), "b").await.unwrap();
-        assert_eq!(numbers(store).await, [2, 2, 0, 0, 0]);
+        assert_eq!(numbers(store).await, [2, 2, 0, 0, 0, 0]);
         store.set_panic(&panic("traffic", 1)).await.unwrap();
-        assert_eq!(numbers(store).await, [2, 2, 1, 0, 0]);
+        assert_eq!(numbers(store).await, [2, 2, 1, 0, 0, 0]);
     }
 
     #[rstest]
@@ -145,7 +149,7 @@ mod tests {
         let mut all = [one, two].concat();
         all.sort_unstable();
         assert_eq!(all, (1..=40).collect::<Vec<_>>());
-        assert_eq!(numbers(recorder.store()).await, [40, 0, 0, 0, 0]);
+        assert_eq!(numbers(recorder.store()).await, [40, 0, 0, 0, 0, 0]);
     }
 
     #[rstest]
@@ -169,7 +173,7 @@ mod tests {
         for _ in 0..DatabaseOptions::default().pool_size {
             busy.push(store.readers().acquire().await.unwrap());
         }
-        assert_eq!(numbers(store).await, [0, 0, 1, 0, 0]);
+        assert_eq!(numbers(store).await, [0, 0, 1, 0, 0, 0]);
         assert_eq!(store.panic().await.unwrap().unwrap().mode, "traffic");
         assert!(store.current_policy().await.unwrap().is_none());
         assert!(store.assignments().await.unwrap().is_empty());

@@ -30,6 +30,7 @@ use fit::Fit;
 use hold::{Hold, TooMuch};
 use order::{Disorder, Order};
 use read::Reader;
+pub(crate) use usage::{ToldUsage, told_usage};
 use write::Writer;
 pub(super) use write::messages_text;
 

@@ -13,3 +13,4 @@ mod searches;
 mod splits;
 mod streams;
 mod support;
+mod usage;

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::recorder::RecorderConfig;
-use crate::store::Search;
+use crate::store::{Search, Spender, Spent, SpentOn};
 
 const AT_ONCE: Duration = Duration::from_mins(1);
 
@@ -38,13 +38,16 @@ async fn a_users_transactions_go_from_every_session(#[values(Db::Sqlite, Db::Pos
     assert_eq!(store.would_erase(Erasure::User("ann")).await.expect("counted"), Some((2, 2)));
     assert_eq!(store.would_erase(Erasure::Session("a")).await.expect("counted"), Some((2, 1)));
     store.set_label("ann", "Ann", second(1)).await.expect("named");
+    let who = Spender { scope: "user".into(), id: "ann".into(), owner: String::new() };
+    let used = SpentOn { who, day: 1, spent: Spent { tokens: 1, ..Spent::default() } };
+    store.spend(&[used]).await.expect("kept");
     assert_eq!(store.would_erase(Erasure::User("eve")).await.expect("counted"), None);
     assert_eq!(store.would_erase(Erasure::Session("z")).await.expect("counted"), None);
     let erased = store.erase(Erasure::User("ann"), second(864_000), AT_ONCE).await.expect("erased");
     assert_eq!(erased, Some(Erased { transactions: 2, sessions: 1, complete: true }));
     assert_eq!(store.erase(Erasure::User("ann"), second(864_000), AT_ONCE).await.expect("none"), None);
     assert!(stored(&recorder, 2).await.is_some() && stored(&recorder, 4).await.is_some());
-    assert_eq!(rows(store, &["transactions", "sessions", "user_labels"]).await, [2, 2, 0]);
+    assert_eq!(rows(store, &["transactions", "sessions", "user_labels", "spending"]).await, [2, 2, 0, 0]);
 }
 
 #[rstest]

@@ -3,6 +3,44 @@
 use serde_json::{Value, json};
 
 use super::event::Usage;
+use crate::dialect::Dialect;
+
+/// What an answer has told of its tokens so far.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct ToldUsage(Usage);
+
+impl ToldUsage {
+    /// Takes over what `more` tells.
+    pub(crate) fn add(&mut self, more: Self) {
+        self.0.add(more.0);
+    }
+
+    /// Something was told.
+    pub(crate) fn is_known(self) -> bool {
+        self.0.is_known()
+    }
+
+    /// All that was told; what was not is none.
+    pub(crate) fn usage(self) -> crate::usage::Usage {
+        let Usage { input, cache_read, cache_write, output, .. } = self.0;
+        crate::usage::Usage {
+            input: input.unwrap_or(0),
+            cache_read: cache_read.unwrap_or(0),
+            cache_write: cache_write.unwrap_or(0),
+            output: output.unwrap_or(0),
+            estimated: false,
+        }
+    }
+}
+
+/// Reads a usage as a dialect's vendor writes it. What embeddings cost stands under the names of Chat.
+pub(crate) fn told_usage(dialect: Dialect, usage: &Value) -> ToldUsage {
+    ToldUsage(match dialect {
+        Dialect::Messages => messages(usage),
+        Dialect::Chat => chat(usage),
+        Dialect::Responses => responses(usage),
+    })
+}
 
 /// A number that is not negative, whole or written with a fraction.
 pub(super) fn whole_number(value: &Value) -> Option<u64> {
