@@ -36,6 +36,7 @@ pub async fn look(url: &str, options: DatabaseOptions, whole: bool) -> Result<Op
     if database.path().is_some_and(|file| !file.is_file()) {
         return Ok(None);
     }
+    database.check().await?;
     let schema = database.status().await?;
     let began = Instant::now();
     let mut connection = database.connect_bare().await?;

@@ -102,6 +102,15 @@ impl Database {
         }
     }
 
+    /// Whether it can be a record's: not where it is an older proxy's file.
+    pub(crate) async fn check(&self) -> Result<(), OpenError> {
+        match &self.place {
+            Place::Sqlite(file) => file.check().await,
+            // Older proxies' tables there are in another schema.
+            Place::Postgres(_) => Ok(()),
+        }
+    }
+
     /// How its schema stands.
     pub(crate) async fn status(&self) -> Result<SchemaStatus, OpenError> {
         let mut connection = self.connect_bare().await?;

@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 use luthien_testkit::servers;
 use serde_json::Value;
 
+use crate::moving::{ALL_CAPS, older};
 use crate::support::{Home, Served, free_port};
 
 /// A server that answers every request with this `Date`, as long as the test runs.
@@ -164,6 +165,9 @@ fn a_file_that_is_no_record_and_one_of_an_older_proxy_are_named() {
     let found = doctor(&home);
     assert_eq!(found.0, 1);
     finds(&found, "database", "fail", "not a database");
+    let older = older(&home, ALL_CAPS);
+    home.set("DATABASE_URL", &format!("sqlite://{older}"));
+    finds(&doctor(&home), "database", "fail", "luthien import luthien-proxy");
 }
 
 #[test]

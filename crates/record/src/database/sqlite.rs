@@ -62,6 +62,15 @@ impl File {
         Ok(connection)
     }
 
+    /// Whether the file can be a record's: not where it is an older proxy's.
+    pub(super) async fn check(&self) -> Result<(), OpenError> {
+        let mut connection = self.open(false).await?;
+        let checked = self.refuse_older(&mut connection).await;
+        // What cannot be closed is closed with the process.
+        let _ = connection.close().await;
+        checked
+    }
+
     /// Refuses an older proxy's file: some of its tables have the names of ours.
     async fn refuse_older(&self, connection: &mut SqliteConnection) -> Result<(), OpenError> {
         let tables = "SELECT name FROM sqlite_master WHERE type = 'table'";
