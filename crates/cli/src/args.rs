@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub(crate) use access::{AuditArgs, LoginArgs, PeopleArgs, PeopleCommand};
 pub(crate) use config::{
     ConfigArgs, ConfigCommand, KeysCommand, KeysCreateArgs, PolicyGiven, PolicyHistoryArgs, PolicyRollbackArgs,
     PolicySetArgs, PolicyValidateArgs, RunningArgs,
@@ -19,6 +20,7 @@ pub(crate) use policy::{PolicyCommand, PolicyTestArgs};
 pub(crate) use service::{CompletionsArgs, DoctorArgs, DownArgs, LogsArgs, RestartArgs, StatusArgs, UpArgs};
 pub(crate) use settings::SettingArgs;
 
+mod access;
 mod config;
 mod filter;
 mod keeping;
@@ -188,6 +190,22 @@ pub(crate) enum Command {
         after_help = "What is under way ends with an error. It stays so, over restarts too, until `luthien panic off`.\n\nExamples:\n  luthien panic tool-calls --reason \"an agent went astray\"\n  luthien panic off"
     )]
     Panic(PanicArgs),
+
+    /// Say who may use the admin side under a name of their own, and let people in or out
+    #[command(
+        after_help = "Examples:\n  luthien people\n  luthien people add Ann --role approver --for 90d\n  luthien people role Ann admin\n  luthien people renew Ann"
+    )]
+    People(PeopleArgs),
+
+    /// Print a link that logs a browser in as admin, once and within ten minutes
+    #[command(after_help = "Example:\n  luthien login")]
+    Login(LoginArgs),
+
+    /// Say what was done on the admin side, and by whom
+    #[command(
+        after_help = "Examples:\n  luthien audit --name Ann --from 2026-11-01\n  luthien audit --route /api/admin/policy/set --json"
+    )]
+    Audit(AuditArgs),
 
     /// Say how the schema of the record stands, or apply what is pending
     #[command(after_help = "Examples:\n  luthien migrate status --json\n  luthien migrate up")]

@@ -10,8 +10,10 @@ use luthien_gateway::clock::Clock;
 use luthien_record::backup::{self, About, Header, KeyFile};
 use serde_json::json;
 
+use crate::archive;
 use crate::args::{BackupArgs, RestoreArgs};
 use crate::assembly::Loaded;
+use crate::audit;
 use crate::failure::Failure;
 use crate::output::{count, print};
 use crate::progress::Progress;
@@ -58,6 +60,7 @@ pub(crate) async fn restore(args: RestoreArgs) -> Result<ExitCode, Failure> {
     let restored = backup::restore(&args.file, &url, options, args.replace, now, told).await;
     progress.end();
     let restored = restored.map_err(|e| Failure::new(e.to_string()))?;
+    note_restore(&loaded, &args.file).await;
     let keys = if args.with_keys { put_keys(folder.path(), &restored.keys)? } else { Vec::new() };
     if args.json {
         print(&format!("{:#}\n", json!({"backup": restored.header, "kept": restored.kept, "keys": keys})))?;
@@ -75,6 +78,15 @@ pub(crate) async fn restore(args: RestoreArgs) -> Result<ExitCode, Failure> {
     }
     print(&out)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Notes in the record that it was restored.
+async fn note_restore(loaded: &Loaded, file: &Path) {
+    // One of an older schema has no audit log yet.
+    if let Ok(Some(store)) = archive::open_loaded(loaded).await {
+        audit::note(&store, "restore", &file.display().to_string()).await;
+        store.close().await;
+    }
 }
 
 /// `luthien-20261120-140509.backup`

@@ -13,6 +13,7 @@ use crate::admin_client::AdminClient;
 use crate::archive;
 use crate::args::{DeleteArgs, DeleteCommand};
 use crate::assembly::{Loaded, recorder_config};
+use crate::audit;
 use crate::failure::Failure;
 use crate::output::{count, print, say};
 use crate::terminal::visible_line;
@@ -56,6 +57,11 @@ async fn alone(loaded: &Loaded, erasure: Erasure<'_>) -> Result<Option<Erased>, 
     let folder = loaded.open_folder()?;
     let recorder = Recorder::open(recorder_config(loaded, &folder)?).await.map_err(|e| Failure::new(e.to_string()))?;
     let erased = recorder.store().erase(erasure, Clock::system().now(), WITHIN).await;
+    let target = match erasure {
+        Erasure::Session(id) => format!("session {id}"),
+        Erasure::User(id) => format!("user {id}"),
+    };
+    audit::note(recorder.store(), "delete", &target).await;
     recorder.shutdown(FLUSH).await;
     Ok(erased?)
 }
@@ -87,7 +93,7 @@ fn agreed(question: &str) -> Result<bool, Failure> {
 }
 
 /// A text as one step of a path.
-fn step(text: &str) -> String {
+pub(crate) fn step(text: &str) -> String {
     text.bytes().fold(String::new(), |out, byte| match byte {
         b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' => out + char::from(byte).encode_utf8(&mut [0; 4]),
         other => format!("{out}%{other:02X}"),

@@ -16,6 +16,7 @@ use crate::admin_client::AdminClient;
 use crate::archive as record;
 use crate::args::{ArchiveArgs, ControlArgs, ImportCommand, ProxyArgs, RecordArgs};
 use crate::assembly::Loaded;
+use crate::audit;
 use crate::failure::Failure;
 use crate::output::print;
 use crate::progress::Progress;
@@ -60,6 +61,7 @@ async fn proxy(args: ProxyArgs) -> Result<ExitCode, Failure> {
         if args.with_labels {
             names.taken = Some(name_users(importer.store(), &labels).await?);
         }
+        audit::note(importer.store(), "import luthien-proxy", &audit::without_password(&args.place)).await;
         importer.close().await;
     }
     let told = Told { summary, policy, set, names, left_out, rejects: watch.written(), dry_run: args.dry_run };
@@ -74,6 +76,8 @@ async fn archive(args: ArchiveArgs) -> Result<ExitCode, Failure> {
     let done = import::archive(&args.files, &mut target, &mut watch).await;
     watch.progress.end();
     if let Target::Record(importer) = target {
+        let files: Vec<_> = args.files.iter().map(|file| file.display().to_string()).collect();
+        audit::note(importer.store(), "import archive", &files.join(" ")).await;
         importer.close().await;
     }
     let summary = done.map_err(|e| Failure::new(e.to_string()))?;
@@ -240,5 +244,6 @@ async fn set(args: &RecordArgs, target: &Target, policy: &OlderPolicy) -> Result
         enabled_by: BY.to_owned(),
     };
     let version = importer.store().set_policy(&stored).await?;
+    audit::note(importer.store(), "import", &format!("policy {}", stored.class_ref)).await;
     Ok(format!("it is version {version}; the next start has it"))
 }

@@ -73,8 +73,13 @@ impl<W: Write> Write for Line<W> {
     }
 }
 
+/// What is logged at a level: the audit log at any.
+fn filter(level: &str) -> Result<EnvFilter, tracing_subscriber::filter::ParseError> {
+    EnvFilter::try_new(format!("{level},audit=info"))
+}
+
 fn start(level: &str, format: Format, writer: BoxMakeWriter, ansi: bool) -> Result<(), Failure> {
-    let filter = EnvFilter::try_new(level).map_err(|e| {
+    let filter = filter(level).map_err(|e| {
         Failure::new(format!("the log level {level:?} is none: {e}; try error, warn, info, debug or trace"))
     })?;
     // A reader of the log that has gone must not end the gateway: reporting that would panic.
@@ -108,7 +113,7 @@ static CHANGE: OnceLock<Change> = OnceLock::new();
 
 /// Logs at another level from here on, where logging has started.
 pub(crate) fn set_level(level: &str) {
-    if let (Some(change), Ok(filter)) = (CHANGE.get(), EnvFilter::try_new(level))
+    if let (Some(change), Ok(filter)) = (CHANGE.get(), filter(level))
         && !change(filter)
     {
         tracing::warn!(level, "the log level cannot be changed");

@@ -12,6 +12,7 @@ mod approvals;
 mod archive;
 mod args;
 mod assembly;
+mod audit;
 mod background;
 mod backup;
 mod compare;
@@ -33,6 +34,7 @@ mod loopback;
 mod migrate;
 mod output;
 mod panic;
+mod people;
 mod policy;
 mod policy_eval;
 mod private_file;
@@ -97,6 +99,9 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Keys(command) => assembly::runtime(Some(1))?.block_on(keys::run(command)),
         Command::Retention(args) => assembly::runtime(Some(1))?.block_on(retention::run(args)),
         Command::Delete(args) => assembly::runtime(Some(1))?.block_on(delete::run(args)),
+        Command::People(args) => assembly::runtime(Some(1))?.block_on(people::run(args)),
+        Command::Login(args) => assembly::runtime(Some(1))?.block_on(people::login(args)),
+        Command::Audit(args) => assembly::runtime(Some(1))?.block_on(audit::run(args)),
         Command::Panic(args) => assembly::runtime(Some(1))?.block_on(panic::run(args)),
         Command::Migrate(args) => assembly::runtime(Some(1))?.block_on(migrate::run(args)),
         Command::Backup(args) => assembly::runtime(Some(1))?.block_on(backup::backup(args)),

@@ -13,6 +13,7 @@ use tokio_util::task::TaskTracker;
 use crate::archive;
 use crate::args::{RetentionArgs, RetentionCommand};
 use crate::assembly::Loaded;
+use crate::audit;
 use crate::failure::Failure;
 use crate::output::{count, print};
 use crate::when;
@@ -39,6 +40,7 @@ async fn remove(retention: &Retention, clock: Clock, json: bool) -> Result<(), F
     if retention.rule == Rule::default() {
         return Err(Failure::new("nothing says what is to go: set CONVERSATION_RETENTION_DAYS or RETENTION_MAX_BYTES"));
     }
+    audit::note(&retention.store, "retention run", "").await;
     let report = retention.run(clock.transaction_id().0).await.map_err(|e| Failure::new(e.to_string()))?;
     let Report { transactions, sessions, files, unreadable, bytes_before, bytes_after } = report;
     let told = json!({

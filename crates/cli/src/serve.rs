@@ -1,5 +1,6 @@
 //! `luthien serve`: the gateway until it is told to stop.
 
+use std::io::{self, IsTerminal as _};
 use std::process::ExitCode;
 
 use luthien_gateway::data_dir::Kept;
@@ -43,7 +44,9 @@ pub(crate) async fn serve(loaded: &Loaded, kept: Kept) -> Result<ExitCode, Failu
     let folder = loaded.open_folder()?;
     let running = Running::start(loaded, &folder).await?;
     let note = running.announce(&folder, kept)?;
-    print(&greeting::text(loaded, &folder, &running))?;
+    // Nowhere but on a terminal: what else it is written to, others may read.
+    let link = if io::stdout().is_terminal() { Some(running.login_link().await?) } else { None };
+    print(&greeting::text(loaded, &folder, &running, link.as_deref()))?;
     tracing::info!(url = running.base(), policy = running.policy(), version = env!("CARGO_PKG_VERSION"), "listening");
     stop.asked().await;
     tracing::info!("stopping; running answers may end, another signal ends them now");

@@ -5,6 +5,7 @@
 mod activity;
 mod approvals;
 mod assignments;
+mod audit;
 mod auth;
 mod auth_config;
 mod calls;
@@ -21,9 +22,11 @@ mod halt;
 mod health;
 mod history;
 mod labels;
+mod login;
 mod openapi;
 mod page;
 mod params;
+mod people;
 mod policy;
 mod request_logs;
 mod retention;
@@ -37,7 +40,7 @@ use axum::extract::{Extension, Request};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use luthien_record::Recorder;
 use luthien_record::retention::Retention;
 use tokio_util::sync::CancellationToken;
@@ -46,7 +49,9 @@ use utoipa_axum::routes;
 
 use crate::access::Access;
 use crate::activity::Activity;
+use crate::admin_access::AdminAccess;
 use crate::approvals::Approvals;
+use crate::audit::Audit;
 use crate::caps::CapsState;
 use crate::client_keys::ClientKeys;
 use crate::live_settings::LiveSettings;
@@ -54,7 +59,6 @@ use crate::notify::Notifier;
 use crate::policy_state::PolicyState;
 use crate::replicas::Link;
 
-pub use auth::AdminKey;
 pub use error::{ApiError, Detail, ErrorBody};
 #[cfg(any(test, fuzzing))]
 pub use fuzzed::fuzzed;
@@ -89,8 +93,10 @@ pub struct AdminState {
     pub identity_key: [u8; 32],
     /// What becomes of old transactions.
     pub retention: Retention,
-    /// The key that opens the routes under `/api`.
-    pub key: AdminKey,
+    /// Who gets in here.
+    pub admin_access: AdminAccess,
+    /// Takes down what is done.
+    pub audit: Audit,
     /// Cancelled when the gateway has been told to stop: from then on it is not ready.
     pub stopping: CancellationToken,
 }
@@ -127,14 +133,21 @@ pub fn router(state: AdminState) -> Router {
         .route("/api", axum::routing::any(not_found))
         .route("/api/{*rest}", axum::routing::any(not_found))
         .method_not_allowed_fallback(not_allowed)
-        .layer(middleware::from_fn_with_state(state.key.clone(), auth::identify))
+        .layer(middleware::from_fn_with_state(state.clone(), auth::note))
+        .layer(middleware::from_fn_with_state(state.clone(), auth::identify))
         .layer(middleware::from_fn(keep_private));
     let documents = Router::new()
         .route("/docs/{file}", get(docs::file))
         .route("/api/docs", get(docs::page))
         .route("/api/docs/{file}", get(docs::file))
         .route("/api/openapi.json", get(docs::document));
+    let login = Router::new()
+        .route("/login", get(login::login))
+        .route("/auth/login.css", get(login::style))
+        .route("/auth/login", post(login::enter))
+        .route("/auth/logout", post(login::leave));
     open.merge(documents)
+        .merge(login)
         .route("/healthz", get(health::live))
         .route("/ready", get(health::ready))
         .layer(Extension(docs::Document::new(&openapi::finish(&document))))
@@ -153,6 +166,7 @@ fn described() -> (Router<AdminState>, Router<AdminState>, utoipa::openapi::Open
         .merge(openapi::of_role(viewers(), Role::Viewer))
         .merge(openapi::of_role(approvers(), Role::Approver))
         .merge(openapi::of_role(admins(), Role::Admin))
+        .merge(openapi::of_role(keepers(), Role::Admin))
         .split_for_parts();
     (open, guarded, document)
 }
@@ -217,7 +231,18 @@ fn viewers() -> OpenApiRouter<AdminState> {
 
 /// What answers for a person.
 fn approvers() -> OpenApiRouter<AdminState> {
-    OpenApiRouter::new().routes(routes!(approvals::answer))
+    OpenApiRouter::new().routes(routes!(approvals::answer)).route_layer(middleware::from_fn(who::proven))
+}
+
+/// What decides who may use the admin side, and shows what they did.
+fn keepers() -> OpenApiRouter<AdminState> {
+    OpenApiRouter::new()
+        .routes(routes!(people::list, people::add))
+        .routes(routes!(people::one, people::set, people::remove))
+        .routes(routes!(people::renew))
+        .routes(routes!(login::link))
+        .routes(routes!(audit::list))
+        .route_layer(middleware::from_fn(who::proven))
 }
 
 /// What changes the gateway or the record.

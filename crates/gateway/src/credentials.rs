@@ -12,6 +12,7 @@ use subtle::ConstantTimeEq;
 
 use crate::access::verdicts::Hash;
 use crate::access::{Access, CredentialType, OAUTH};
+use crate::admin_access::tokens;
 use crate::client_keys::{self, ClientKeys, KeyLimits, Known};
 use crate::config::{AuthMode, GatewayConfig};
 use crate::errors::GatewayError;
@@ -101,7 +102,7 @@ impl Keys {
         let apart = headers.get(GATEWAY_KEY).map(bearer);
         let order = if dialect == Dialect::Messages { [API_KEY, AUTHORIZATION] } else { [AUTHORIZATION, API_KEY] };
         let usual = order.map(|name| headers.get(name).map(bearer));
-        let (mut gateway, mut admin, mut own, mut limits) = (None, false, None, KeyLimits::default());
+        let (mut gateway, mut admin, mut own, mut limits) = (None, None, None, KeyLimits::default());
         let mut given_out = None;
         for (key, apart) in [(apart, true), (usual[0], false), (usual[1], false)] {
             let Some(key) = key.filter(|key| !key.is_empty()) else { continue };
@@ -117,7 +118,12 @@ impl Keys {
                     gateway = gateway.or(Some(key));
                 }
                 Known::Ended(why) => return Err(GatewayError::BadCredential(why)),
-                Known::Other if same(self.admin.as_ref(), key) => admin = true,
+                Known::Other if same(self.admin.as_ref(), key) => {
+                    admin = Some("the admin key is not for model traffic");
+                }
+                Known::Other if tokens::stand_in(key) => {
+                    admin = Some("a token of the admin side is not for model traffic");
+                }
                 Known::Other if apart => {
                     return Err(GatewayError::BadCredential(
                         "what came as x-luthien-api-key is no key of this gateway",
@@ -129,11 +135,7 @@ impl Keys {
         let given =
             headers.get(FORWARD_KEY).filter(|value| !value.is_empty() && !self.holds_gateway_key(value.as_bytes()));
         if own.is_none() && gateway.is_none() && given.is_none() {
-            return Err(if admin {
-                GatewayError::BadCredential("the admin key is not for model traffic")
-            } else {
-                GatewayError::NoCredential
-            });
+            return Err(admin.map_or(GatewayError::NoCredential, GatewayError::BadCredential));
         }
         match self.access.rules().mode {
             AuthMode::ClientKey if gateway.is_none() => {

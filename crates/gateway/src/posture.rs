@@ -70,9 +70,11 @@ pub fn posture(settings: &Settings, keys: &Keys, given: &ClientKeys) -> Vec<Note
     changed_mode(settings, &mut notes);
     own_keys(settings, given, &mut notes);
     keyless(settings, &mut notes);
+    bypass(settings, &mut notes);
     tell(
         &mut notes,
-        "open to all who reach it: /, /health, /livez, /healthz, /ready, /readyz; they hold no data and cannot be closed",
+        "open to all who reach it: /, /login, /auth/login, /auth/logout, /health, /livez, /healthz, /ready, /readyz, /openapi.json, /docs; they hold \
+         no data and cannot be closed; GATEWAY_HOST says who reaches them",
     );
     notes.sort_by_key(|note| !note.warning);
     notes
@@ -121,6 +123,26 @@ fn exposure(settings: &Settings, notes: &mut Vec<Note>) {
             "X-Luthien-User-Id is believed: any client that reaches the gateway itself can claim to be anyone (TRUST_USER_ID_HEADER)",
         );
     }
+}
+
+/// Whether who is on this machine gets in at the admin side without a key.
+fn bypass(settings: &Settings, notes: &mut Vec<Note>) {
+    if !settings.localhost_auth_bypass {
+        return;
+    }
+    let text = if bypassed(settings) {
+        "every program on this machine, the agent that is guarded too, changes policies and reads the record without a key; \
+         LOCALHOST_AUTH_BYPASS=false closes this"
+    } else {
+        "LOCALHOST_AUTH_BYPASS does not count, since others than this machine reach the gateway: everybody needs a key; set \
+         LOCALHOST_AUTH_BYPASS=false"
+    };
+    warn(notes, text);
+}
+
+/// Whether calls from this machine need no key at the admin side: where that is set, and nobody else reaches the gateway.
+pub fn bypassed(settings: &Settings) -> bool {
+    settings.localhost_auth_bypass && loopback(settings)
 }
 
 fn loopback(settings: &Settings) -> bool {

@@ -69,6 +69,8 @@ pub struct Keeper {
     /// To a bucket.
     connections: TaskTracker,
     done: CancellationToken,
+    /// How long the audit log is kept.
+    audit: Duration,
 }
 
 impl Keeper {
@@ -76,7 +78,8 @@ impl Keeper {
     pub fn new(settings: &Settings, store: Store, clock: Clock) -> Result<Self, SetupError> {
         let connections = TaskTracker::new();
         let retention = from_settings(settings, store, clock, &connections)?;
-        Ok(Self { retention, clock, task: TaskTracker::new(), connections, done: CancellationToken::new() })
+        let (task, done, audit) = (TaskTracker::new(), CancellationToken::new(), settings.audit_retention_days.0);
+        Ok(Self { retention, clock, task, connections, done, audit })
     }
 
     /// What is to go, and where.
@@ -91,7 +94,7 @@ impl Keeper {
 
     /// Removes what is old `every` so often, and what was deleted on request while it was in flight, on these threads.
     pub fn start(&self, every: Duration, threads: &Handle) {
-        let tending = tend(self.retention.clone(), self.clock, every, self.done.clone());
+        let tending = tend(self.retention.clone(), self.clock, every, self.audit, self.done.clone());
         self.task.spawn_on(tending, threads);
         self.task.close();
     }
@@ -108,12 +111,13 @@ impl Keeper {
     }
 }
 
-async fn tend(retention: Retention, clock: Clock, every: Duration, done: CancellationToken) {
+async fn tend(retention: Retention, clock: Clock, every: Duration, audit: Duration, done: CancellationToken) {
     let mut due = Instant::now();
     while !wait(LOOK.min(every), &done).await {
         if Instant::now() >= due {
             due = Instant::now() + every;
             once(&retention, clock, &done).await;
+            forget_audit(&retention.store, clock, audit, &done).await;
         } else {
             erase_again(&retention, clock, &done).await;
         }
@@ -133,6 +137,16 @@ async fn bring_words_over(retention: &Retention, done: &CancellationToken) {
 /// Whether it is over before the time has passed.
 async fn wait(time: Duration, done: &CancellationToken) -> bool {
     timeout(time, done.cancelled()).await.is_ok()
+}
+
+/// Removes the old entries of the audit log.
+async fn forget_audit(store: &Store, clock: Clock, kept: Duration, done: &CancellationToken) {
+    let Ok(before) = clock.now().checked_sub(kept) else { return };
+    match done.run_until_cancelled(Box::pin(store.remove_audit(before))).await {
+        Some(Ok(entries)) if entries > 0 => tracing::info!(entries, "removed old entries of the audit log"),
+        Some(Err(error)) => tracing::warn!(%error, "old entries of the audit log could not be removed"),
+        _ => {}
+    }
 }
 
 async fn erase_again(retention: &Retention, clock: Clock, done: &CancellationToken) {

@@ -73,6 +73,11 @@ definition::settings! {
     /// The key of the admin and history routes, of 8 characters or more. Without it, one is made at the first start and kept in the data folder.
     admin_api_key: Option<SecretString> = "", at "auth.admin_api_key", env ["ADMIN_API_KEY"];
 
+    /// For those who had it on: admin calls from this machine without a key. The agent that is guarded runs there too and could switch
+    /// its own policies off, so that it is off by default. Refused with forwarding headers, for a foreign `Host` or `Origin`, and where
+    /// the gateway listens beyond loopback; what a policy asks a person, it never answers.
+    localhost_auth_bypass: bool = "false", at "auth.localhost_bypass", env ["LOCALHOST_AUTH_BYPASS"];
+
     /// Where Messages requests go unless a rule for their model says otherwise.
     anthropic_base_url: BaseUrl = "https://api.anthropic.com", at "upstreams.anthropic.base_url", env ["ANTHROPIC_BASE_URL"];
     /// The server's own key there: for callers who present a gateway key, for judges, and for what is converted or sent there by a rule.
@@ -237,6 +242,8 @@ definition::settings! {
     retention_max_bytes: Option<ByteSize> = "", at "retention.max_bytes", env ["RETENTION_MAX_BYTES"], from "1MiB" to "1024TiB";
     /// How often the gateway looks for what has to go.
     retention_interval: Duration = "1h", at "retention.interval", env ["RETENTION_INTERVAL"], from "1s" to "24h";
+    /// How long the audit log is kept: a number of days, or a time such as `36h`.
+    audit_retention_days: Days = "365", at "retention.audit_days", env ["AUDIT_RETENTION_DAYS"], from "1s" to "36500";
     /// A folder for what age or size removes: it is written there first, and only then removed. Not together with a bucket.
     archive_dir: Option<PathBuf> = "", at "retention.archive_dir", env ["ARCHIVE_DIR"];
     /// A bucket of S3, or of storage that speaks its protocol, for the same.

@@ -9,6 +9,7 @@ use sqlx::sqlite::SqliteArguments;
 use sqlx::{AssertSqlSafe, PgConnection, PgPool, Postgres, Sqlite, SqliteConnection, SqlitePool, Transaction};
 
 pub(crate) mod assignments;
+pub(crate) mod audit;
 pub(crate) mod blocks;
 pub(crate) mod bodies;
 pub(crate) mod calls;
@@ -20,7 +21,9 @@ pub(crate) mod erasures;
 pub(crate) mod garbage;
 pub(crate) mod insert;
 pub(crate) mod labels;
+pub(crate) mod logins;
 pub(crate) mod panics;
+pub(crate) mod people;
 pub(crate) mod policies;
 mod query;
 pub(crate) mod references;

@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use luthien_gateway::access::Access;
 use luthien_gateway::activity::tell_of_drops;
-use luthien_gateway::admin::{self, AdminKey, AdminState};
+use luthien_gateway::admin::{self, AdminState};
+use luthien_gateway::admin_access::{AdminAccess, AdminAccessConfig};
 use luthien_gateway::admin_runtime::AdminRuntime;
+use luthien_gateway::audit::Audit;
 use luthien_gateway::caps::CapsState;
 use luthien_gateway::client_keys::ClientKeys;
 use luthien_gateway::clock::Clock;
@@ -29,6 +31,7 @@ use luthien_policy::catalogue::Servers;
 use luthien_policy::remote::PolicyServers;
 use luthien_record::store::Topic;
 use luthien_record::{Recorder, RecorderConfig};
+use secrecy::ExposeSecret as _;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -54,6 +57,7 @@ pub(crate) struct Running {
     settings: Arc<LiveSettings>,
     /// The gateway that started before this one on the same database knows callers by another key.
     other_identity: bool,
+    admin_access: AdminAccess,
     drain: Duration,
 }
 
@@ -146,6 +150,17 @@ impl Running {
         let keeper = Keeper::new(settings, recorder.store().clone(), Clock::system()).map_err(|e| clear(&e))?;
         // What takes longer goes on beside the traffic.
         let _ = tokio::time::timeout(ERASING, keeper.erase_again()).await;
+        let admin_access = AdminAccessConfig {
+            admin: keys.admin.clone(),
+            bypass: posture::bypassed(settings),
+            store: recorder.store().clone(),
+            hints: policies.hints().clone(),
+            clock: Clock::system(),
+        };
+        let people_changed = policies.watched().watch(Topic::People);
+        let logins_changed = policies.watched().watch(Topic::Logins);
+        let admin_access = AdminAccess::stored(admin_access).await.map_err(|e| clear(&e))?;
+        let (audit, audit_writer) = Audit::new(common.activity.replica(), Clock::system(), recorder.redactor().clone());
         let admin = admin::router(AdminState {
             retention: keeper.retention().clone(),
             recorder: recorder.clone(),
@@ -160,7 +175,8 @@ impl Running {
             client_keys: client_keys.clone(),
             caps: caps.clone(),
             identity_key: settings.identity_key(&keys),
-            key: AdminKey::new(&keys.admin),
+            admin_access: admin_access.clone(),
+            audit,
             stopping: stopping.clone(),
         });
         let admin = AdminRuntime::start(admin).map_err(|e| clear(&format!("cannot start threads: {e}")))?;
@@ -191,6 +207,8 @@ impl Running {
         tending.spawn(following_settings);
         tending.spawn(following_caps);
         tending.spawn(keeping);
+        tending.spawn(admin_access.clone().follow(people_changed, logins_changed, done.clone()));
+        tending.spawn(audit_writer.run(recorder.store().clone(), done.clone()));
         tending.spawn(Arc::clone(&policies).follow(done.clone()));
         tending.spawn(policies.tend(done.clone()));
         keeper.start(settings.retention_interval, admin.service().threads());
@@ -214,6 +232,7 @@ impl Running {
             client_keys,
             settings: changed,
             other_identity,
+            admin_access,
             drain,
         };
         notifier.found_at(&running.base());
@@ -271,6 +290,12 @@ impl Running {
         let notes = posture::posture(&self.settings.current(), &self.keys, &self.client_keys);
         let other = self.other_identity.then(|| Note { warning: true, text: posture::OTHER_IDENTITY.to_owned() });
         other.into_iter().chain(notes).collect()
+    }
+
+    /// A link that logs a browser in as admin, once and for ten minutes.
+    pub(crate) async fn login_link(&self) -> Result<String, Failure> {
+        let token = self.admin_access.admin_link().await.map_err(Failure::new)?;
+        Ok(format!("{}/login?token={}", self.base(), token.expose_secret()))
     }
 
     /// The record.

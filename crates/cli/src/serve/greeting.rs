@@ -8,8 +8,16 @@ use crate::assembly::{Loaded, Running};
 use crate::config::without_password;
 use crate::terminal::visible_line;
 
+/// How to log in with a browser.
+fn login(link: Option<&str>) -> String {
+    match link {
+        Some(link) => format!("Log in with a browser, once and within ten minutes:\n\n  {link}"),
+        None => "Log in with a browser: `luthien login` prints a link".to_owned(),
+    }
+}
+
 /// The text; its last line says that the gateway listens.
-pub(super) fn text(loaded: &Loaded, folder: &DataDir, running: &Running) -> String {
+pub(super) fn text(loaded: &Loaded, folder: &DataDir, running: &Running, link: Option<&str>) -> String {
     let base = running.base();
     let file = loaded.settings.file.as_ref();
     let settings =
@@ -41,7 +49,20 @@ pub(super) fn text(loaded: &Loaded, folder: &DataDir, running: &Running) -> Stri
     }
     let _ = write!(
         out,
-        "  admin and history: holders of the admin key, from this machine as from any other\n\nlistening on {base}\n"
+        "  admin and history: holders of the admin key and people with tokens of their own, from this machine as from any other\n\n{}\n\nlistening on {base}\n",
+        login(link)
     );
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_link_is_told_where_there_is_one() {
+        let link = "http://127.0.0.1:8000/login?token=ltl-0";
+        assert!(login(Some(link)).ends_with(&format!("\n\n  {link}")));
+        assert!(!login(None).contains("token"));
+    }
 }

@@ -113,6 +113,7 @@ fn links_between_the_documents_lead_somewhere() {
         "ARCHITECTURE.md",
         "CONTRIBUTING.md",
         "CHANGELOG.md",
+        "docs/admin-access.md",
         "docs/backup.md",
         "docs/cli.md",
         "docs/migrating.md",

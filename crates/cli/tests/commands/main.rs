@@ -12,6 +12,7 @@ mod exporting;
 mod keeping;
 mod moving;
 mod newcomers;
+mod people;
 mod settings;
 mod support;
 mod traffic;

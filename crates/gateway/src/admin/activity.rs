@@ -11,9 +11,9 @@ use futures_util::stream;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use super::AdminState;
 use super::error::ApiError;
 use super::params::Params;
+use super::{AdminState, Who};
 use crate::activity::{ActivityEvent, Seen, Watcher};
 
 /// How often a reader gets a sign of life.
@@ -40,6 +40,8 @@ struct Reading {
     wanted: Wanted,
     heartbeat: tokio::time::Interval,
     stopping: CancellationToken,
+    /// Says whether the reader may still read.
+    may: Box<dyn Fn() -> bool + Send>,
     /// Once the gateway stops: what was told before goes out still, nothing after it.
     end: Option<u64>,
 }
@@ -56,7 +58,11 @@ struct Reading {
     ("outcome" = Option<String>, Query, description = "Only this `evaluation` of a transaction or `action` of a decision."),
     ("q" = Option<String>, Query, description = "A text somewhere in the event's data or type.")),
     responses((status = 200, body = ActivityEvent, content_type = "text/event-stream")))]
-pub(super) async fn stream(State(state): State<AdminState>, mut params: Params) -> Result<Response, ApiError> {
+pub(super) async fn stream(
+    State(state): State<AdminState>,
+    who: Who,
+    mut params: Params,
+) -> Result<Response, ApiError> {
     let since = params.time("since");
     let wanted = Wanted {
         event_type: params.text("type"),
@@ -75,6 +81,7 @@ pub(super) async fn stream(State(state): State<AdminState>, mut params: Params) 
         wanted,
         heartbeat: tokio::time::interval(HEARTBEAT),
         stopping: state.stopping,
+        may: Box::new(move || state.admin_access.still(&who)),
         end: None,
     };
     let frames = stream::unfold(reading, |mut reading| async move {
@@ -87,7 +94,8 @@ pub(super) async fn stream(State(state): State<AdminState>, mut params: Params) 
 }
 
 impl Reading {
-    /// The next frame; `None` once the gateway stops and what was told before is delivered. The first is a heartbeat, so that
+    /// The next frame; `None` once the gateway stops and what was told before is delivered, and with the first heartbeat at which the
+    /// reader may not read any more. The first is a heartbeat, so that
     /// a reader knows that it is connected.
     async fn next(&mut self) -> Option<Bytes> {
         let mut unwanted = 0_usize;
@@ -101,7 +109,7 @@ impl Reading {
                         self.end = Some(self.watcher.end());
                         continue;
                     }
-                    _ = self.heartbeat.tick() => return Some(Bytes::from_static(b"event: heartbeat\ndata: {}\n\n")),
+                    _ = self.heartbeat.tick() => return (self.may)().then(|| Bytes::from_static(b"event: heartbeat\ndata: {}\n\n")),
                     seen = self.watcher.next() => seen,
                 }
             };
@@ -178,6 +186,7 @@ mod tests {
             wanted,
             heartbeat: tokio::time::interval_at(tokio::time::Instant::now() + HEARTBEAT, HEARTBEAT),
             stopping: CancellationToken::new(),
+            may: Box::new(|| true),
             end: None,
         };
         assert!(poll!(pin!(reading.next())).is_pending());

@@ -129,3 +129,23 @@ fn read(members: &Map<String, Value>, who: &Who) -> Result<Reply, ApiError> {
     }
     if wrong.is_empty() { Ok(Reply { allow, message, by }) } else { Err(ApiError::Unprocessable(wrong)) }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::admin::{Proof, Role};
+
+    #[test]
+    fn who_answers_is_who_calls_where_that_is_known() {
+        let by = |said: Value, who: &Who| {
+            let mut members = Map::from_iter([("decision".to_owned(), json!("allow"))]);
+            members.insert("by".to_owned(), said);
+            read(&members, who).unwrap().by
+        };
+        let (ann, admin) = (Who::named("Ann", Role::Approver), Who::with_admin_key(Proof::AdminKey));
+        assert_eq!([by(json!("Bob"), &ann), by(json!(null), &ann)], ["Ann", "Ann"]);
+        assert_eq!([by(json!("Bob"), &admin), by(json!(null), &admin)], ["Bob", "admin"]);
+    }
+}

@@ -1,66 +1,63 @@
-//! Who may use the admin routes: who has the admin key. Where a call comes from counts for nothing.
+//! The layers before the admin routes: who calls, and the note of what they do.
 
-use axum::extract::{Request, State};
-use axum::http::{HeaderMap, header};
+use std::time::Duration;
+
+use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use secrecy::{ExposeSecret, SecretString};
-use subtle::ConstantTimeEq;
 
+use super::AdminState;
 use super::error::ApiError;
 use super::who::Who;
-
-/// The admin key, as a hash: comparing takes the same time whatever is presented.
-#[derive(Clone)]
-pub struct AdminKey(blake3::Hash);
-
-impl std::fmt::Debug for AdminKey {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("AdminKey")
-    }
-}
-
-impl AdminKey {
-    /// The key to ask for.
-    pub fn new(key: &SecretString) -> Self {
-        Self(blake3::hash(key.expose_secret().as_bytes()))
-    }
-
-    fn matches(&self, presented: &[u8]) -> bool {
-        self.0.as_bytes().ct_eq(blake3::hash(presented).as_bytes()).into()
-    }
-
-    /// Whether the headers hold the key: 401 if they hold none at all, 403 if another.
-    fn check(&self, headers: &HeaderMap) -> Result<(), ApiError> {
-        let bearers = headers.get_all(header::AUTHORIZATION).iter().filter_map(|value| bearer(value.as_bytes()));
-        let keys = headers.get_all("x-api-key").iter().map(|value| value.as_bytes().trim_ascii());
-        let mut any = false;
-        let mut good = false;
-        for presented in bearers.chain(keys).filter(|presented| !presented.is_empty()) {
-            any = true;
-            good |= self.matches(presented);
-        }
-        match (good, any) {
-            (true, _) => Ok(()),
-            (false, true) => Err(ApiError::Forbidden),
-            (false, false) => Err(ApiError::Unauthorized),
-        }
-    }
-}
-
-/// The token of a `Bearer` value.
-fn bearer(value: &[u8]) -> Option<&[u8]> {
-    let (scheme, token) = value.split_at_checked(7)?;
-    scheme.eq_ignore_ascii_case(b"bearer ").then(|| token.trim_ascii())
-}
+use crate::admin_access::{self, Refused};
+use crate::audit::Deed;
 
 /// Finds out who calls, for the layers and routes behind; who brings no credential, or a wrong one, is refused here.
-pub(super) async fn identify(State(key): State<AdminKey>, mut request: Request, next: Next) -> Response {
-    match key.check(request.headers()) {
-        Ok(()) => {
-            request.extensions_mut().insert(Who::with_admin_key());
-            next.run(request).await
+pub(super) async fn identify(State(state): State<AdminState>, request: Request, next: Next) -> Response {
+    let (mut head, body) = request.into_parts();
+    match state.admin_access.identify(&head) {
+        Ok(who) => {
+            head.extensions.insert(who);
+            next.run(Request::from_parts(head, body)).await
         }
-        Err(error) => error.into_response(),
+        Err(refused) => {
+            let response = ApiError::from(refused).into_response();
+            if refused != Refused::Nothing {
+                let route = head.extensions.get::<MatchedPath>().map_or("", MatchedPath::as_str);
+                let deed = Deed { method: &head.method, route, target: head.uri.path(), status: response.status() };
+                state.audit.refused(&deed, admin_access::peer(&head));
+            }
+            response
+        }
     }
+}
+
+/// Notes what is done, by whom, and how it went; reading is not noted.
+pub(super) async fn note(State(state): State<AdminState>, who: Who, request: Request, next: Next) -> Response {
+    if request.method().is_safe() {
+        return next.run(request).await;
+    }
+    let (method, target) = (request.method().clone(), request.uri().path().to_owned());
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let response = next.run(request).await;
+    let route = route.as_ref().map_or("", MatchedPath::as_str);
+    let deed = Deed { method: &method, route, target: &target, status: response.status() };
+    state.audit.done(&who, &deed);
+    response
+}
+
+impl From<Refused> for ApiError {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Nothing => Self::Unauthorized,
+            Refused::Wrong => Self::Forbidden,
+            Refused::TooMany(wait) => Self::TooManyGuesses(seconds(wait)),
+            Refused::CrossSite => Self::CrossSite,
+        }
+    }
+}
+
+/// Whole seconds, rounded up.
+pub(super) fn seconds(time: Duration) -> u64 {
+    time.as_secs() + u64::from(time.subsec_nanos() > 0)
 }

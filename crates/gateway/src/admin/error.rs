@@ -12,11 +12,26 @@ use super::who::Role;
 #[derive(Debug, thiserror::Error)]
 pub enum ApiError {
     /// No key came.
-    #[error("the admin key is missing: send it as `Authorization: Bearer <key>` or `x-api-key`")]
+    #[error(
+        "the admin key is missing: send it, or your own token, as `Authorization: Bearer <key>` or `x-api-key`, or log in at /login"
+    )]
     Unauthorized,
     /// Another key came.
-    #[error("this is not the admin key")]
+    #[error("this is neither the admin key nor the token of a person who may use it now")]
     Forbidden,
+    /// Too many wrong ones came.
+    #[error("too many wrong keys were tried: wait {0} seconds; keys of 32 characters and more do not have to wait")]
+    TooManyGuesses(u64),
+    /// A page of another site made a browser call.
+    #[error(
+        "with the cookie of a login, changes are taken from this gateway's own pages alone: send a key, or `Sec-Fetch-Site: same-origin`"
+    )]
+    CrossSite,
+    /// Who calls has not proved who they are.
+    #[error(
+        "LOCALHOST_AUTH_BYPASS does not answer for a person and lets nobody in: send the admin key or your own token"
+    )]
+    NotByBypass,
     /// Who calls may do less than this asks for.
     #[error("this needs the role `{}`", .0.name())]
     RoleTooLow(Role),
@@ -102,7 +117,8 @@ impl ApiError {
     fn status(&self) -> StatusCode {
         match self {
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
-            Self::Forbidden | Self::RoleTooLow(_) => StatusCode::FORBIDDEN,
+            Self::Forbidden | Self::RoleTooLow(_) | Self::CrossSite | Self::NotByBypass => StatusCode::FORBIDDEN,
+            Self::TooManyGuesses(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::Conflict(_) => StatusCode::CONFLICT,
@@ -121,6 +137,7 @@ impl IntoResponse for ApiError {
             tracing::error!(%error, "the record could not be read");
         }
         let status = self.status();
+        let wait = if let Self::TooManyGuesses(wait) = self { Some(wait) } else { None };
         let detail = match self {
             Self::Unprocessable(fields) => Detail::Fields(fields),
             other => Detail::Text(other.to_string()),
@@ -135,6 +152,9 @@ impl IntoResponse for ApiError {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
             }
             _ => {}
+        }
+        if let Some(wait) = wait {
+            headers.insert(header::RETRY_AFTER, wait.into());
         }
         response
     }

@@ -1,5 +1,7 @@
 //! Reading the fields of a call's body, every problem with its place.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use luthien_policy::catalogue::PolicySpec;
 use luthien_policy::contract::Mode;
@@ -114,8 +116,13 @@ impl<'a> Form<'a> {
             }
             (Some(at), None) => at.parse().map_err(|_| ("expires_at", "must be a time such as `2026-01-31T12:00:00Z`")),
             (None, Some(span)) => {
-                let end = parse_duration(&span).ok().and_then(|span| now.checked_add(span).ok());
-                end.ok_or(("for", "must be a time such as `15m` or `2h`"))
+                let days = span.strip_suffix('d').and_then(|days| days.parse::<u32>().ok());
+                let span = match days {
+                    Some(days) => Some(Duration::from_secs(86_400 * u64::from(days))),
+                    None => parse_duration(&span).ok(),
+                };
+                let end = span.and_then(|span| now.checked_add(span).ok());
+                end.ok_or(("for", "must be a time such as `15m`, `2h` or `90d`"))
             }
         };
         match end {

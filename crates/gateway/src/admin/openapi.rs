@@ -34,6 +34,8 @@ pub(super) fn head() -> OpenApi {
     components
         .add_security_scheme("bearer", SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build()));
     components.add_security_scheme("key", SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::new("x-api-key"))));
+    let session = ApiKeyValue::new(crate::admin_access::browser::COOKIE);
+    components.add_security_scheme("session", SecurityScheme::ApiKey(ApiKey::Cookie(session)));
     let mut schemas = vec![(ErrorBody::name().into_owned(), ErrorBody::schema())];
     ErrorBody::schemas(&mut schemas);
     components.schemas.extend(schemas);
@@ -61,10 +63,11 @@ fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
 }
 
 fn describe(operation: &mut Operation, role: Role) {
-    const USUAL: [(&str, &str); 6] = [
+    const USUAL: [(&str, &str); 7] = [
         ("400", "The request cannot be read."),
         ("401", "No credential came."),
         ("403", "The credential is not valid here, or its role is too low."),
+        ("429", "Too many wrong keys were tried; `Retry-After` says how long to wait."),
         ("422", "Fields are wrong; each is named."),
         ("500", "The record cannot be read."),
         (
@@ -79,7 +82,8 @@ fn describe(operation: &mut Operation, role: Role) {
         operation.responses.responses.entry(status.to_owned()).or_insert(RefOr::T(response));
     }
     let none: [&str; 0] = [];
-    operation.security = Some(vec![SecurityRequirement::new("bearer", none), SecurityRequirement::new("key", none)]);
+    operation.security =
+        Some(["bearer", "key", "session"].map(|scheme| SecurityRequirement::new(scheme, none)).to_vec());
     let needs = ExtensionsBuilder::new().add("x-luthien-role", role.name()).build();
     operation.extensions.get_or_insert_default().merge(needs);
 }

@@ -1,5 +1,6 @@
 //! Every route with no key, a wrong key and the right one, and the shapes of what it answers.
 
+mod admin_access;
 mod auth_config;
 mod caps;
 mod client_keys;
@@ -20,13 +21,17 @@ use axum::http::{Method, Request, StatusCode};
 use http_body_util::BodyExt;
 use luthien_policy::catalogue::Variables;
 use luthien_record::RecorderConfig;
+use luthien_record::redact::Redactor;
 use secrecy::SecretString;
 use serde_json::Value;
 use tower::ServiceExt;
 
 use super::*;
+use crate::access::Access;
 use crate::activity::Activity;
+use crate::admin_access::{AdminAccess, AdminAccessConfig};
 use crate::approvals::Approvals;
+use crate::audit::{Audit, AuditWriter};
 use crate::caps::CapsState;
 use crate::client_keys::ClientKeys;
 use crate::clock::Clock;
@@ -40,20 +45,25 @@ const KEY: &str = "the-right-key";
 struct Fixture {
     router: Router,
     state: AdminState,
+    audit: AuditWriter,
     _folder: Option<tempfile::TempDir>,
 }
 
 impl Fixture {
     async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let fixture = Self::on(folder.path()).await;
+        let fixture = Self::with(folder.path(), false).await;
         Self { _folder: Some(folder), ..fixture }
     }
 
     /// On the record in this folder, which may hold one already.
     async fn on(folder: &Path) -> Self {
-        let state = state(folder).await;
-        Self { router: router(state.clone()), state, _folder: None }
+        Self::with(folder, false).await
+    }
+
+    async fn with(folder: &Path, bypass: bool) -> Self {
+        let (state, audit) = state(folder, bypass).await;
+        Self { router: router(state.clone()), state, audit, _folder: None }
     }
 
     async fn call(&self, method: Method, path: &str, key: Option<&str>, body: &str) -> Answer {
@@ -98,7 +108,7 @@ impl Answer {
     }
 }
 
-async fn state(folder: &Path) -> AdminState {
+async fn state(folder: &Path, bypass: bool) -> (AdminState, AuditWriter) {
     let sources = Sources { folder: folder.to_owned(), ..Sources::default() };
     let settings = Settings::load(&sources).unwrap();
     let recorder = Recorder::open(RecorderConfig::in_dir(folder)).await.unwrap();
@@ -115,9 +125,18 @@ async fn state(folder: &Path) -> AdminState {
         Clock::system(),
         &tokio_util::task::TaskTracker::new(),
     );
+    let admin_access = AdminAccessConfig {
+        admin: SecretString::from(KEY),
+        bypass,
+        store: recorder.store().clone(),
+        hints: policies.hints().clone(),
+        clock: Clock::system(),
+    };
+    let admin_access = AdminAccess::stored(admin_access).await.unwrap();
+    let (audit, writer) = Audit::new("this one", Clock::system(), Redactor::default());
     let apply = Box::new(|_: &Settings| {});
     let settings = LiveSettings::start(recorder.store().clone(), settings, Clock::system(), apply).await.unwrap();
-    AdminState {
+    let state = AdminState {
         retention: retention.unwrap(),
         recorder,
         approvals: Approvals::new(activity.clone(), Clock::system()),
@@ -131,7 +150,9 @@ async fn state(folder: &Path) -> AdminState {
         caps: CapsState::default(),
         identity_key: [7; 32],
         policies: Arc::new(policies),
-        key: AdminKey::new(&SecretString::from(KEY)),
+        admin_access,
+        audit,
         stopping: CancellationToken::new(),
-    }
+    };
+    (state, writer)
 }

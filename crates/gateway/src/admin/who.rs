@@ -7,8 +7,10 @@ use axum::http::request::Parts;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use super::error::ApiError;
+use crate::admin_access::{Holder, Person};
 
 /// What a person may do: what the roles before it may, and more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema)]
@@ -23,6 +25,9 @@ pub enum Role {
 }
 
 impl Role {
+    /// All of them, the least first.
+    pub const ALL: [Self; 3] = [Self::Viewer, Self::Approver, Self::Admin];
+
     /// Its word, as in the API.
     pub fn name(self) -> &'static str {
         match self {
@@ -31,6 +36,11 @@ impl Role {
             Self::Admin => "admin",
         }
     }
+
+    /// The role of this word.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|role| role.name() == name)
+    }
 }
 
 /// How somebody proved who they are.
@@ -38,6 +48,35 @@ impl Role {
 pub enum Proof {
     /// The admin key, which has no person's name.
     AdminKey,
+    /// A person's token.
+    Token,
+    /// A browser's session, which one of the two began.
+    Session,
+    /// A link that begins a session.
+    Link,
+    /// Nothing: the call came from this machine, and `LOCALHOST_AUTH_BYPASS` is on.
+    Bypass,
+}
+
+impl Proof {
+    /// Its word, as in the audit log.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::AdminKey => "admin_key",
+            Self::Token => "token",
+            Self::Session => "session",
+            Self::Link => "link",
+            Self::Bypass => "bypass",
+        }
+    }
+
+    /// What a credential itself proves.
+    pub(crate) fn of_credential(holder: &Holder) -> Self {
+        match holder {
+            Holder::AdminKey => Self::AdminKey,
+            Holder::Person(_) => Self::Token,
+        }
+    }
 }
 
 /// Who makes a call.
@@ -46,12 +85,42 @@ pub struct Who {
     name: Arc<str>,
     role: Role,
     proof: Proof,
+    /// Which person, and their token's hash; none where nobody's own name is known.
+    person: Option<(Uuid, [u8; 32])>,
+    session: Option<[u8; 32]>,
 }
 
 impl Who {
     /// Somebody with the admin key.
-    pub fn with_admin_key() -> Self {
-        Self { name: "admin".into(), role: Role::Admin, proof: Proof::AdminKey }
+    pub fn with_admin_key(proof: Proof) -> Self {
+        Self { name: "admin".into(), role: Role::Admin, proof, person: None, session: None }
+    }
+
+    /// A person.
+    pub(crate) fn person(person: &Person, proof: Proof) -> Self {
+        Self {
+            name: Arc::clone(&person.name),
+            role: person.role,
+            proof,
+            person: Some((person.id, person.hash)),
+            session: None,
+        }
+    }
+
+    /// Somebody on this machine who proved nothing.
+    pub(crate) fn by_bypass() -> Self {
+        Self { name: "localhost".into(), ..Self::with_admin_key(Proof::Bypass) }
+    }
+
+    /// A person of this name.
+    #[cfg(test)]
+    pub(crate) fn named(name: &str, role: Role) -> Self {
+        Self { name: name.into(), role, proof: Proof::Token, person: Some((Uuid::nil(), [0; 32])), session: None }
+    }
+
+    /// The same in a session.
+    pub(crate) fn in_session(self, session: [u8; 32]) -> Self {
+        Self { session: Some(session), ..self }
     }
 
     /// What they may do.
@@ -64,12 +133,20 @@ impl Who {
         self.proof
     }
 
+    /// The person's id, and the hash of the token that let them in.
+    pub(crate) fn id(&self) -> Option<(Uuid, [u8; 32])> {
+        self.person
+    }
+
+    /// The browser's session, by its hash.
+    pub(crate) fn session(&self) -> Option<[u8; 32]> {
+        self.session
+    }
+
     /// The name under which a change is kept: a person's own, whatever the call says. With the admin key, which several may have, what
     /// the call says, else `api`.
     pub fn signs(&self, said: Option<String>) -> String {
-        match self.proof {
-            Proof::AdminKey => said.unwrap_or_else(|| "api".to_owned()),
-        }
+        if self.person.is_some() { self.name.to_string() } else { said.unwrap_or_else(|| "api".to_owned()) }
     }
 
     /// The name by which the log and the audit log have them.
@@ -92,12 +169,28 @@ pub(super) async fn at_least(State(least): State<Role>, who: Who, request: Reque
     if who.role() >= least { next.run(request).await } else { ApiError::RoleTooLow(least).into_response() }
 }
 
+/// Lets through who has proved who they are: what stands for a person, or makes somebody one, is not done for whoever happens to be
+/// on this machine.
+pub(super) async fn proven(who: Who, request: Request, next: Next) -> Response {
+    if who.proof() == Proof::Bypass { ApiError::NotByBypass.into_response() } else { next.run(request).await }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
+    fn a_persons_own_name_counts_and_else_what_is_said() {
+        let said = || Some("somebody".to_owned());
+        assert_eq!(Who::named("Ann", Role::Admin).signs(said()), "Ann");
+        for who in [Who::with_admin_key(Proof::AdminKey), Who::with_admin_key(Proof::Session), Who::by_bypass()] {
+            assert_eq!((who.signs(said()), who.signs(None)), ("somebody".to_owned(), "api".to_owned()));
+        }
+    }
+
+    #[test]
     fn each_role_may_what_the_ones_before_it_may() {
         assert!(Role::Viewer < Role::Approver && Role::Approver < Role::Admin);
+        assert!(Role::ALL.is_sorted() && Role::ALL.iter().all(|role| Role::from_name(role.name()) == Some(*role)));
     }
 }

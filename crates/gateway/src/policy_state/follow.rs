@@ -52,7 +52,7 @@ impl PolicyState {
             Topic::Assignments => self.take_assignments().await,
             Topic::Panic => self.take_panic().await,
             // Followed by whoever has them.
-            Topic::ClientKeys | Topic::Settings | Topic::Caps => Ok(()),
+            Topic::ClientKeys | Topic::Settings | Topic::Caps | Topic::People | Topic::Logins => Ok(()),
         }
     }
 

@@ -65,11 +65,32 @@ fn a_key_that_was_given_out_lets_its_holder_in() {
 #[case(&[("client_api_key", "sk-short")], GOOD, "CLIENT_API_KEY has fewer than 20 characters")]
 #[case(&[("client_api_key", GOOD)], GOOD, "are the same")]
 #[case(&[("trust_user_id_header", "true")], GOOD, "TRUST_USER_ID_HEADER")]
+#[case(&[("localhost_auth_bypass", "true")], GOOD, "without a key; LOCALHOST_AUTH_BYPASS=false closes this")]
 fn what_needs_attention_is_said_first(#[case] flags: &[(&str, &str)], #[case] admin: &str, #[case] expected: &str) {
     let told = warnings(flags, admin);
     assert_eq!(told.len(), 1, "{told:?}");
     assert!(told[0].contains(expected), "{told:?}");
     assert!(notes(flags, admin)[0].warning);
+}
+
+#[test]
+fn beyond_loopback_the_bypass_does_not_count() {
+    let flags = [("localhost_auth_bypass", "true"), ("host", "0.0.0.0")];
+    assert!(warnings(&flags, GOOD).iter().any(|text| text.contains("LOCALHOST_AUTH_BYPASS does not count")));
+    let of = |flags: &[(&str, &str)]| {
+        let flags = flags.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        bypassed(&Settings::load(&Sources { flags, ..Sources::default() }).unwrap())
+    };
+    assert_eq!([of(&flags), of(&flags[..1]), of(&[])], [false, true, false]);
+}
+
+#[test]
+fn what_is_open_to_all_is_listed() {
+    let notes = notes(&[], GOOD);
+    let open = notes.iter().find(|note| note.text.starts_with("open to all")).unwrap();
+    for path in ["/,", "/login,", "/auth/login,", "/auth/logout,", "/health,", "/openapi.json,", "/docs;"] {
+        assert!(open.text.contains(path), "{path}: {}", open.text);
+    }
 }
 
 #[rstest]

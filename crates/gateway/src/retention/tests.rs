@@ -6,6 +6,7 @@ use std::path::Path;
 use bytes::Bytes;
 use jiff::Timestamp;
 use luthien_record::model::{End, Evaluation, Start, Status};
+use luthien_record::store::{AuditEntry, AuditFilter};
 use luthien_record::{Recorder, RecorderConfig};
 use luthien_testkit::servers::S3;
 use luthien_wire::Dialect;
@@ -73,5 +74,43 @@ async fn the_task_archives_and_removes_what_is_old_until_it_is_told_to_end() {
     assert!(objects[0].starts_with("luthien/transactions-") && objects[0].ends_with("-0001.jsonl.zst"), "{objects:?}");
     let left = retention.standing().await.unwrap();
     assert_eq!((left.transactions, left.too_old, left.running), (1, 0, false));
+    recorder.shutdown(Duration::from_secs(10)).await;
+}
+
+#[tokio::test]
+async fn the_task_forgets_what_is_too_old_of_the_audit_log() {
+    let folder = tempfile::tempdir().unwrap();
+    let recorder = Recorder::open(RecorderConfig::in_dir(folder.path())).await.unwrap();
+    let (clock, store) = (Clock::system(), recorder.store());
+    let entry = |days: i64| AuditEntry {
+        id: clock.transaction_id().0,
+        at: Timestamp::from_second(clock.now().as_second() - days * 86_400).unwrap(),
+        name: None,
+        role: None,
+        proof: None,
+        method: "POST".into(),
+        route: format!("{days} days ago"),
+        target: String::new(),
+        status: None,
+        replica: String::new(),
+    };
+    store.add_audit(&[entry(1), entry(3), entry(400)]).await.unwrap();
+    let kept = async |settings: &[(&str, &str)], expected: &[&str]| {
+        let keeper = Keeper::new(&self::settings(settings), store.clone(), clock).unwrap();
+        keeper.start(Duration::from_millis(20), &Handle::current());
+        let until = async {
+            loop {
+                let page = store.audit(&AuditFilter { limit: 10, ..AuditFilter::default() }).await.unwrap();
+                if page.entries.iter().map(|entry| entry.route.as_str()).eq(expected.iter().copied()) {
+                    return;
+                }
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), until).await.unwrap();
+        keeper.shutdown(Duration::from_secs(10)).await;
+    };
+    kept(&[], &["1 days ago", "3 days ago"]).await;
+    kept(&[("AUDIT_RETENTION_DAYS", "2")], &["1 days ago"]).await;
     recorder.shutdown(Duration::from_secs(10)).await;
 }

@@ -1,6 +1,8 @@
 //! The way of a request over real sockets: a client, the gateway, a scripted upstream, the record.
 
 #[cfg(test)]
+mod admin_tokens;
+#[cfg(test)]
 mod asks;
 #[cfg(test)]
 mod broken;

@@ -8,8 +8,8 @@ use super::cell::Kind;
 use crate::database::migrations;
 use crate::sql::{self, Query, Sql};
 
-/// The schema's own, and who is at work on the other one.
-const LEFT_OUT: [&str; 3] = ["record_state", "retention", "_sqlx_migrations"];
+/// The schema's own, who is at work on the other one, and who is logged in there: a session that has ended must not come back.
+const LEFT_OUT: [&str; 4] = ["record_state", "retention", "_sqlx_migrations", "admin_logins"];
 
 /// Which session a transaction is in.
 pub(super) const SESSION: &str = "session_key";
