@@ -76,7 +76,7 @@ impl RecorderConfig {
             queue: 8192,
             // With the time that a finished transaction is given to reach the database, less than a second.
             flush_interval: Duration::from_millis(750),
-            batch_interval: Duration::from_millis(50),
+            batch_interval: Duration::from_millis(100),
             redactor: Redactor::default(),
         }
     }

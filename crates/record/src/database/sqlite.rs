@@ -59,6 +59,10 @@ impl File {
         let mut connection = self.open(create).await?;
         self.refuse_older(&mut connection).await?;
         migrations::of_sqlite(&mut connection, &self.url, migrate).await?;
+        // Statements of many rows keep the pages they change, in case they fail: from here on in memory. Migrations may sort more
+        // than fits there.
+        let failed = |source| OpenError::Database { url: self.url.clone(), source };
+        sqlx::query("PRAGMA temp_store = memory").execute(&mut connection).await.map_err(failed)?;
         Ok(connection)
     }
 
@@ -100,8 +104,10 @@ impl File {
             .connect_options()
             .create_if_missing(create)
             .busy_timeout(WRITER_WAITS)
-            .pragma("wal_autocheckpoint", "4000")
-            .pragma("cache_size", "-8000");
+            .pragma("wal_autocheckpoint", "8000")
+            .pragma("cache_size", "-32000")
+            // What a statement gives is handed over without a change of threads for each row.
+            .row_buffer_size(1024);
         let failed = |source| OpenError::Database { url: self.url.clone(), source };
         SqliteConnection::connect_with(&options).await.map_err(failed)
     }

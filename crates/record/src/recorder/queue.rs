@@ -10,8 +10,12 @@ use tokio::time::{Instant, sleep_until};
 use super::gather::Gather;
 use crate::model::{Decision, TransactionId};
 
-/// How many are written together.
-pub(super) const BATCH: usize = 256;
+/// At most so many are written together. Rows of many transactions share the pages of indexes, each of which is written once: the
+/// more come at once, the less each costs.
+pub(super) const BATCH: usize = 4096;
+
+/// At most so many bytes of bodies are written together, unless one transaction has more.
+pub(super) const BATCH_BYTES: usize = 64 << 20;
 
 /// How many bytes of bodies may wait.
 const BYTES: usize = 256 << 20;
@@ -52,6 +56,13 @@ struct State {
     closed: bool,
 }
 
+impl State {
+    /// As much waits as is written together.
+    fn is_batch(&self) -> bool {
+        self.items.len() >= BATCH || self.bytes >= BATCH_BYTES
+    }
+}
+
 impl Queue {
     /// A queue for at most `most` things.
     pub(super) fn new(most: usize) -> Self {
@@ -65,10 +76,11 @@ impl Queue {
         if full || state.closed {
             return Err(item);
         }
+        let batch = state.is_batch();
         state.items.push_back((item, size));
         state.bytes += size;
         state.pushed += 1;
-        let wake = state.items.len() == 1 || state.items.len() == BATCH;
+        let wake = state.items.len() == 1 || (!batch && state.is_batch());
         drop(state);
         if wake {
             self.wake.notify_one();
@@ -79,13 +91,14 @@ impl Queue {
     /// Takes a batch, oldest first.
     pub(super) fn take(&self) -> Vec<Item> {
         let mut state = self.lock();
-        let count = state.items.len().min(BATCH);
-        let mut bytes = 0;
-        let items = state.items.drain(..count).map(|(item, size)| {
+        let (mut items, mut bytes) = (Vec::with_capacity(state.items.len().min(BATCH)), 0);
+        while items.len() < BATCH
+            && let Some((item, size)) =
+                state.items.pop_front_if(|(_, size)| items.is_empty() || bytes + *size <= BATCH_BYTES)
+        {
             bytes += size;
-            item
-        });
-        let items = items.collect();
+            items.push(item);
+        }
         state.bytes -= bytes;
         items
     }
@@ -139,7 +152,7 @@ impl Queue {
             {
                 let mut state = self.lock();
                 let flush = std::mem::take(&mut state.flush);
-                if flush || state.closed || state.items.len() >= BATCH {
+                if flush || state.closed || state.is_batch() {
                     return flush;
                 }
                 if !state.items.is_empty() && !waiting {

@@ -13,7 +13,7 @@ use super::OpenError;
 use super::complete::complete;
 use super::encode::{Encoder, interrupted};
 use super::gather::{Pieces, State};
-use super::queue::{BATCH, Item};
+use super::queue::{BATCH, BATCH_BYTES, Item};
 use super::shared::Shared;
 use crate::database::{Database, FileIdentity, file_identity};
 use crate::journal::replay::{Recovered, Replay};
@@ -27,9 +27,6 @@ const RETRY: Duration = Duration::from_secs(1);
 
 /// When a journal segment that could not be read is tried again.
 const REREAD: Duration = Duration::from_millis(200);
-
-/// So many bytes of bodies from the journal are stored together.
-const BATCH_BYTES: usize = 32 << 20;
 
 /// Why a batch was not stored.
 #[derive(Debug, thiserror::Error)]
@@ -140,8 +137,8 @@ impl Writer {
         loop {
             let flush = shared.queue.ready(gather, retry).await;
             let closing = shared.queue.is_closed();
-            // One batch, so that what comes meanwhile is gathered again and not written in dribs and drabs.
-            let mut due = if flush || closing { shared.queue.len() } else { BATCH };
+            // One batch, however small, so that what comes meanwhile is gathered again and not written in dribs and drabs.
+            let mut due = if flush || closing { shared.queue.len() } else { 1 };
             while due > 0 {
                 let items = shared.queue.take();
                 if items.is_empty() {
@@ -259,23 +256,27 @@ impl Writer {
         }
     }
 
-    /// Stores these together. If the database refuses them, each is stored alone, and the refused ones are handed out.
+    /// Stores these together. If the database refuses them, each half is tried by itself, and so on: the refused ones are handed out.
     async fn store_each<T>(
         &mut self,
         items: &[T],
         encode: impl Fn(&mut Encoder, &T),
         refused: impl Fn(&T),
     ) -> Result<(), WriteError> {
-        match self.store_encoded(|encoder| items.iter().for_each(|item| encode(encoder, item))).await {
-            Err(error) if error.is_refusal() => {}
-            other => return other,
-        }
-        for item in items {
-            match self.store_encoded(|encoder| encode(encoder, item)).await {
-                Err(error) if error.is_refusal() => {
-                    tracing::error!(%error, "the database refuses a record");
-                    refused(item);
-                }
+        let mut left = vec![items];
+        while let Some(some) = left.pop() {
+            match self.store_encoded(|encoder| some.iter().for_each(|item| encode(encoder, item))).await {
+                Err(error) if error.is_refusal() => match some {
+                    [] => {}
+                    [one] => {
+                        tracing::error!(%error, "the database refuses a record");
+                        refused(one);
+                    }
+                    several => {
+                        let (first, second) = several.split_at(several.len() / 2);
+                        left.extend([second, first]);
+                    }
+                },
                 other => other?,
             }
         }

@@ -29,32 +29,38 @@ pub(crate) struct TextInserts {
 
 impl TextInserts {
     pub(crate) fn new() -> Self {
-        let columns = ["transaction_id", "session", "part"];
+        let columns = ["number", "transaction_id", "session", "part"];
         Self {
             sqlite: (
-                Insert::with("turn_texts", &columns, &["?"; 3], "RETURNING number"),
+                Insert::with("turn_texts", &columns, &["?"; 4], ""),
                 Insert::with("words", &["rowid", "text"], &["?"; 2], ""),
             ),
             postgres: blocks::insert(),
         }
     }
 
-    /// Stores texts of transactions that have none yet.
+    /// Stores texts of transactions that have none yet, within a database transaction that writes.
     pub(crate) async fn run(&self, sql: &mut Sql<'_>, rows: Vec<TextRow>) -> Result<(), sqlx::Error> {
         if sql.kind() == Kind::Postgres {
             return blocks::store(&self.postgres, sql, rows).await;
         }
+        if rows.is_empty() {
+            return Ok(());
+        }
         let (numbers, words) = &self.sqlite;
-        // One row at a time: which number is whose must be certain.
-        let mut texts = Vec::with_capacity(rows.len());
-        for row in rows {
-            let (transaction, session, part) = (row.transaction, row.session, row.part);
-            let given = numbers
-                .run(sql, vec![()], |(), values| values.extend([transaction.into(), session.into(), part.into()]))
-                .await?;
-            let number: i64 = given.first().ok_or(sqlx::Error::RowNotFound)?.get(0)?;
+        // Nobody else writes meanwhile, so that the next numbers are known.
+        let query = Query::new("SELECT COALESCE(MAX(seq), 0) FROM sqlite_sequence WHERE name = 'turn_texts'");
+        let next = sql.number(query).await? + 1;
+        let (mut given, mut texts) = (Vec::with_capacity(rows.len()), Vec::with_capacity(rows.len()));
+        for (row, number) in rows.into_iter().zip(next..) {
+            given.push((number, row.transaction, row.session, row.part));
             texts.push((number, row.words));
         }
+        numbers
+            .run(sql, given, |(number, transaction, session, part), values| {
+                values.extend([number.into(), transaction.into(), session.into(), part.into()]);
+            })
+            .await?;
         words.run(sql, texts, |(number, text), values| values.extend([number.into(), text.into()])).await?;
         Ok(())
     }

@@ -195,14 +195,23 @@ impl BatchInserts {
     }
 }
 
+/// How many transactions one statement asks for, so that it stays prepared.
+const ASKED: [usize; 2] = [16, 256];
+
 /// How many late decisions are there already of transactions that have just been stored.
 pub(crate) async fn early_decisions(sql: &mut Sql<'_>, new: &HashSet<Uuid>) -> Result<HashMap<Uuid, i64>, sqlx::Error> {
-    if new.is_empty() {
-        return Ok(HashMap::new());
+    let mut found = HashMap::new();
+    let ids: Vec<Uuid> = new.iter().copied().collect();
+    for some in ids.chunks(ASKED[1]) {
+        let size = if some.len() <= ASKED[0] { ASKED[0] } else { ASKED[1] };
+        let mut query = Query::new("SELECT transaction_id, COUNT(*) FROM late_decisions WHERE transaction_id IN ");
+        query.push_list(some.iter().copied().chain(some.last().copied().into_iter().cycle()).take(size));
+        query.push(" GROUP BY transaction_id");
+        for row in sql.all(query).await? {
+            found.insert(row.get(0)?, row.get(1)?);
+        }
     }
-    let mut query = Query::new("SELECT transaction_id, COUNT(*) FROM late_decisions WHERE transaction_id IN ");
-    query.push_list(new.iter().copied()).push(" GROUP BY transaction_id");
-    sql.all(query).await?.iter().map(|row| Ok((row.get(0)?, row.get(1)?))).collect()
+    Ok(found)
 }
 
 fn bind(row: TransactionRow, values: &mut Vec<Value>) {

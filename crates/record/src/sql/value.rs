@@ -32,7 +32,7 @@ impl Value {
             Self::Integer(value) => arguments.add(value),
             Self::Real(value) => arguments.add(value),
             Self::Switch(value) => arguments.add(value),
-            Self::Text(value) => arguments.add(value.map(|text| without_nul(&text).into_owned())),
+            Self::Text(value) => arguments.add(value.map(storable)),
             Self::Bytes(value) => arguments.add(value),
             Self::Id(value) => arguments.add(value.map(|id| id.as_bytes().to_vec())),
             Self::Time(value) => arguments.add(value.map(Timestamp::as_microsecond)),
@@ -44,7 +44,7 @@ impl Value {
             Self::Integer(value) => arguments.add(value),
             Self::Real(value) => arguments.add(value),
             Self::Switch(value) => arguments.add(value),
-            Self::Text(value) => arguments.add(value.map(|text| without_nul(&text).into_owned())),
+            Self::Text(value) => arguments.add(value.map(storable)),
             Self::Bytes(value) => arguments.add(value),
             Self::Id(value) => arguments.add(value),
             Self::Time(value) => arguments.add(value.map(|time| micros(time).to_sqlx())),
@@ -60,6 +60,11 @@ fn micros(time: Timestamp) -> Timestamp {
 /// PostgreSQL has no text with NUL in it; SQLite would have, and the record is to be the same on both.
 pub(super) fn without_nul(text: &str) -> Cow<'_, str> {
     if text.contains('\0') { text.replace('\0', "\u{fffd}").into() } else { text.into() }
+}
+
+/// The same of a text of one's own.
+fn storable(text: String) -> String {
+    if text.contains('\0') { text.replace('\0', "\u{fffd}") } else { text }
 }
 
 macro_rules! values {
