@@ -104,7 +104,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         contender::gateway(&programs, &ports, "gateway, two policies", Some(contender::TWO_CHEAP_POLICIES))?,
     ];
 
-    let mut speeds: BTreeMap<(&str, &str), Vec<f64>> = BTreeMap::new();
+    let mut speeds: BTreeMap<(&str, &str), Vec<Speed>> = BTreeMap::new();
     for call in CALLS {
         // Warms caches, connections and the allocator; not counted.
         for contender in &contenders {
@@ -113,7 +113,10 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         for round in 1..=args.rounds {
             for contender in &contenders {
                 let speed = measure(&programs, contender, call, (call.requests / args.fraction).max(1))?;
-                say(format_args!("round {round}: {}, {}: {speed:.0} requests/s", call.shown, contender.name));
+                let Speed { answered, recorded } = speed;
+                let run = format!("round {round}: {}, {}", call.shown, contender.name);
+                say(format_args!("{run}: {answered:.0} requests/s until the last answer"));
+                say(format_args!("{run}: {recorded:.0} requests/s until the last record"));
                 speeds.entry((call.name, contender.name)).or_default().push(speed);
             }
         }
@@ -140,8 +143,16 @@ fn build(places: &Places) -> Result<Programs, Failure> {
     Ok(Programs { yardstick: yardstick.join("release"), gateway: places.target.join("dist/luthien") })
 }
 
-/// Requests per second of one run, its records included.
-fn measure(programs: &Programs, contender: &Contender, call: &Call, requests: u32) -> Result<f64, Failure> {
+/// Requests per second of one run.
+#[derive(Clone, Copy)]
+struct Speed {
+    /// Until the last answer was there.
+    answered: f64,
+    /// Until the last record could be read, where there is a record.
+    recorded: f64,
+}
+
+fn measure(programs: &Programs, contender: &Contender, call: &Call, requests: u32) -> Result<Speed, Failure> {
     let before = contender.recorded()?.unwrap_or_default();
     let started = Instant::now();
     let mut load = Command::new("taskset");
@@ -154,29 +165,34 @@ fn measure(programs: &Programs, contender: &Contender, call: &Call, requests: u3
     if call.name == "stream" && result["events"] != EVENTS {
         return Err(format!("a stream through {} had {} events, not {EVENTS}", contender.name, result["events"]));
     }
+    let answered = f64::from(requests) / started.elapsed().as_secs_f64();
     while contender.recorded()?.is_some_and(|now| now < before + u64::from(requests)) {
         if started.elapsed() > Duration::from_mins(5) {
             return Err(format!("{}: not all records could be read after 300 s", contender.name));
         }
         std::thread::sleep(Duration::from_millis(5));
     }
-    Ok(f64::from(requests) / started.elapsed().as_secs_f64())
+    Ok(Speed { answered, recorded: f64::from(requests) / started.elapsed().as_secs_f64() })
 }
 
 /// Prints the medians. Each ratio is taken within a round, where both had the same machine; then their median counts.
-fn report(speeds: &BTreeMap<(&str, &str), Vec<f64>>, contenders: &[Contender]) {
-    let head = ["call", "through", "requests/s", "of the yardstick", "target", ""];
+fn report(speeds: &BTreeMap<(&str, &str), Vec<Speed>>, contenders: &[Contender]) {
+    let head = ["call", "through", "until answered/s", "requests/s", "of the yardstick", "target", ""];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
     for call in CALLS {
         let rounds = |contender: &Contender| speeds.get(&(call.name, contender.name)).map_or(&[][..], Vec::as_slice);
         let yardstick = rounds(&contenders[0]);
         for (place, contender) in contenders.iter().enumerate() {
             let own = rounds(contender);
-            let ratios: Vec<_> = own.iter().zip(yardstick).map(|(own, yardstick)| own / yardstick).collect();
-            let ratio = median(&ratios).unwrap_or_default();
-            let speed = median(own).unwrap_or_default();
+            let ratios = own.iter().zip(yardstick).map(|(own, yardstick)| own.recorded / yardstick.recorded);
+            let ratio = median(&ratios.collect::<Vec<_>>()).unwrap_or_default();
+            let middle = |of: fn(&Speed) -> f64| {
+                let speed = median(&own.iter().map(of).collect::<Vec<_>>()).unwrap_or_default();
+                format!("{speed:.0}")
+            };
+            let (answered, recorded) = (middle(|speed| speed.answered), middle(|speed| speed.recorded));
             let mut row =
-                vec![call.shown.to_owned(), contender.name.to_owned(), format!("{speed:.0}"), format!("{ratio:.2}")];
+                vec![call.shown.to_owned(), contender.name.to_owned(), answered, recorded, format!("{ratio:.2}")];
             if place > 0 {
                 row.push(format!("{:.1}", call.target));
                 row.push(if ratio >= call.target { "met" } else { "MISSED" }.to_owned());
