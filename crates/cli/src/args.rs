@@ -10,6 +10,9 @@ pub(crate) use config::{
     ConfigArgs, ConfigCommand, KeysCommand, KeysCreateArgs, PolicyGiven, PolicyHistoryArgs, PolicyRollbackArgs,
     PolicySetArgs, PolicyValidateArgs, RunningArgs,
 };
+pub(crate) use credentials::{
+    AddCredential, CredentialsArgs, CredentialsCommand, ProvidersArgs, ProvidersCommand, TypeWord,
+};
 pub(crate) use filter::{ExportArgs, FilterArgs};
 pub(crate) use keeping::{DeleteArgs, DeleteCommand, RetentionArgs, RetentionCommand};
 pub(crate) use moving::{
@@ -22,6 +25,7 @@ pub(crate) use settings::SettingArgs;
 
 mod access;
 mod config;
+mod credentials;
 mod filter;
 mod keeping;
 mod moving;
@@ -206,6 +210,18 @@ pub(crate) enum Command {
         after_help = "Examples:\n  luthien audit --name Ann --from 2026-11-01\n  luthien audit --route /api/admin/policy/set --json"
     )]
     Audit(AuditArgs),
+
+    /// Store, list and remove the gateway's own credentials, and seal them with another key
+    #[command(
+        after_help = "Values are asked for, or read from a file or the standard input; they are kept encrypted and never shown.\n\nExamples:\n  luthien credentials add local-key --platform local --platform-url http://127.0.0.1:9000\n  luthien credentials add judge-key --platform openai --value-file key.txt\n  luthien credentials rotate-key"
+    )]
+    Credentials(CredentialsArgs),
+
+    /// Set up, list and remove the inference providers that policies ask judges at
+    #[command(
+        after_help = "Example:\n  luthien providers add small --backend direct_api --credential judge-key --model gpt-5-mini"
+    )]
+    Providers(ProvidersArgs),
 
     /// Say how the schema of the record stands, or apply what is pending
     #[command(after_help = "Examples:\n  luthien migrate status --json\n  luthien migrate up")]

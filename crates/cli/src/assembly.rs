@@ -8,6 +8,7 @@ use luthien_gateway::data_dir::{DataDir, Keys};
 use luthien_gateway::judges;
 use luthien_gateway::policy_servers::HttpPolicyServers;
 use luthien_gateway::policy_state::PolicyOptions;
+use luthien_gateway::server_credentials::KeySource;
 use luthien_gateway::settings::{Settings, Sources};
 use luthien_policy::catalogue::{self, LoadEnv, PolicySpec, Servers};
 use luthien_policy::judge::JudgeClient;
@@ -87,6 +88,11 @@ impl Loaded {
             query_timeout: self.settings.database_query_timeout,
             migrate: self.settings.database_auto_migrate,
         }
+    }
+
+    /// Where the keys of stored credentials are.
+    pub(crate) fn key_source(&self) -> KeySource {
+        KeySource::new(self.settings.credential_encryption_key.as_ref(), &self.folder())
     }
 
     /// What is taken out of everything that is stored, told or logged.

@@ -20,7 +20,9 @@ use crate::audit;
 use crate::failure::Failure;
 use crate::output::print;
 use crate::progress::Progress;
+use settings::{Plan, TakenOver};
 
+mod settings;
 mod words;
 
 /// Who is said to have set an imported policy.
@@ -44,11 +46,21 @@ async fn proxy(args: ProxyArgs) -> Result<ExitCode, Failure> {
         check(&loaded, policy)?;
     }
     let labels = from.labels().await.map_err(older)?;
-    let left_out = from.left_out().await.map_err(older)?;
+    let found = if args.with_settings { Some(from.settings().await.map_err(older)?) } else { None };
+    let mut left_out = from.left_out().await.map_err(older)?;
+    if args.with_settings {
+        left_out.retain(|one| {
+            !matches!(one.table.as_str(), "server_credentials" | "inference_providers" | "gateway_config")
+        });
+    }
     let mut target = target(&loaded, &args.record, args.dry_run).await?;
     let mut watch = Watching::new(rejects(&loaded, args.rejects.clone()), args.dry_run);
     let options = Options { since: args.since, now: Clock::system().now() };
-    let done = luthien_proxy(&mut from, &mut target, options, &mut watch).await;
+    let done = if args.without_history {
+        Ok(Summary::default())
+    } else {
+        luthien_proxy(&mut from, &mut target, options, &mut watch).await
+    };
     watch.progress.end();
     from.close().await;
     let summary = done.map_err(|e| Failure::new(e.to_string()))?;
@@ -56,6 +68,14 @@ async fn proxy(args: ProxyArgs) -> Result<ExitCode, Failure> {
         Some(policy) => Some(set(&args.record, &target, policy).await?),
         None => None,
     };
+    let mut settings = None;
+    if let Some(found) = found {
+        let (there, write) = match &target {
+            Target::Record(importer) => (Some(importer.store()), Some(importer.store())),
+            Target::Nowhere(store) => (store.as_ref(), None),
+        };
+        settings = Some(Plan::make(&loaded, &args, found, there).await?.carry_out(&loaded, write).await?);
+    }
     let mut names = Names { there: labels.len(), taken: None };
     if let Target::Record(importer) = target {
         if args.with_labels {
@@ -64,7 +84,8 @@ async fn proxy(args: ProxyArgs) -> Result<ExitCode, Failure> {
         audit::note(importer.store(), "import luthien-proxy", &audit::without_password(&args.place)).await;
         importer.close().await;
     }
-    let told = Told { summary, policy, set, names, left_out, rejects: watch.written(), dry_run: args.dry_run };
+    let told =
+        Told { summary, policy, set, names, settings, left_out, rejects: watch.written(), dry_run: args.dry_run };
     print(&if args.json { format!("{:#}\n", told.json()) } else { words::proxy(&told) })?;
     Ok(ExitCode::SUCCESS)
 }
@@ -135,6 +156,8 @@ struct Told {
     /// What was said when the policy was set.
     set: Option<String>,
     names: Names,
+    /// What became of credentials, providers and settings, where that was asked for.
+    settings: Option<TakenOver>,
     left_out: Vec<LeftOut>,
     rejects: Option<PathBuf>,
     dry_run: bool,
@@ -151,7 +174,8 @@ impl Told {
     fn json(&self) -> serde_json::Value {
         json!({
             "dry_run": self.dry_run, "summary": self.summary, "policy": self.policy, "policy_set": self.set,
-            "labels": self.names.there, "labels_taken": self.names.taken, "left_out": self.left_out, "rejects": self.rejects,
+            "labels": self.names.there, "labels_taken": self.names.taken,
+            "settings": self.settings.as_ref().map(TakenOver::json), "left_out": self.left_out, "rejects": self.rejects,
         })
     }
 }

@@ -18,6 +18,7 @@ mod backup;
 mod compare;
 mod completions;
 mod config;
+mod credentials;
 mod delete;
 mod demo;
 mod doctor;
@@ -40,6 +41,7 @@ mod policy_eval;
 mod private_file;
 mod process;
 mod progress;
+mod providers;
 mod retention;
 mod serve;
 mod sessions;
@@ -103,6 +105,8 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Login(args) => assembly::runtime(Some(1))?.block_on(people::login(args)),
         Command::Audit(args) => assembly::runtime(Some(1))?.block_on(audit::run(args)),
         Command::Panic(args) => assembly::runtime(Some(1))?.block_on(panic::run(args)),
+        Command::Credentials(args) => assembly::runtime(Some(1))?.block_on(credentials::run(args)),
+        Command::Providers(args) => assembly::runtime(Some(1))?.block_on(providers::run(args)),
         Command::Migrate(args) => assembly::runtime(Some(1))?.block_on(migrate::run(args)),
         Command::Backup(args) => assembly::runtime(Some(1))?.block_on(backup::backup(args)),
         Command::Restore(args) => assembly::runtime(Some(1))?.block_on(backup::restore(args)),

@@ -12,6 +12,7 @@ mod calls;
 mod caps;
 mod client_keys;
 mod config;
+mod credentials;
 mod docs;
 mod erasure;
 mod error;
@@ -28,6 +29,7 @@ mod page;
 mod params;
 mod people;
 mod policy;
+mod providers;
 mod request_logs;
 mod retention;
 mod system;
@@ -58,6 +60,7 @@ use crate::live_settings::LiveSettings;
 use crate::notify::Notifier;
 use crate::policy_state::PolicyState;
 use crate::replicas::Link;
+use crate::server_credentials::ServerCredentials;
 
 pub use error::{ApiError, Detail, ErrorBody};
 #[cfg(any(test, fuzzing))]
@@ -89,6 +92,8 @@ pub struct AdminState {
     pub client_keys: ClientKeys,
     /// What keys, sessions and users may use.
     pub caps: CapsState,
+    /// The gateway's own credentials, and the providers that judges are asked at.
+    pub credentials: ServerCredentials,
     /// The key of the hash by which callers are known.
     pub identity_key: [u8; 32],
     /// What becomes of old transactions.
@@ -113,6 +118,12 @@ impl AdminState {
     async fn changed_caps(&self) -> Result<(), ApiError> {
         self.changed();
         Ok(self.caps.take(self.recorder.store()).await?)
+    }
+
+    /// Puts in force what the database says of credentials and inference providers now.
+    async fn changed_credentials(&self) -> Result<(), ApiError> {
+        self.changed();
+        Ok(self.credentials.take(self.recorder.store()).await?)
     }
 
     /// Tells other gateways to look for a change.
@@ -193,6 +204,10 @@ fn viewers() -> OpenApiRouter<AdminState> {
     OpenApiRouter::new()
         .routes(routes!(policy::current))
         .routes(routes!(system::status))
+        .routes(routes!(credentials::list))
+        .routes(routes!(credentials::one))
+        .routes(routes!(providers::list))
+        .routes(routes!(providers::one))
         .routes(routes!(auth_config::show))
         .routes(routes!(auth_config::credentials))
         .routes(routes!(auth_config::billing))
@@ -248,6 +263,10 @@ fn keepers() -> OpenApiRouter<AdminState> {
 /// What changes the gateway or the record.
 fn admins() -> OpenApiRouter<AdminState> {
     OpenApiRouter::new()
+        .routes(routes!(credentials::store))
+        .routes(routes!(credentials::remove))
+        .routes(routes!(providers::keep))
+        .routes(routes!(providers::remove))
         .routes(routes!(auth_config::change))
         .routes(routes!(auth_config::clear))
         .routes(routes!(auth_config::forget))

@@ -110,6 +110,8 @@ pub struct UpstreamConfig {
     /// The server key: for clients that come with the gateway key, for judges, and for whatever a rule or a conversion sends
     /// there, since a caller's own credential goes only to the default upstream of its dialect.
     pub key: Option<SecretString>,
+    /// The stored credential that is used as such, by name, in place of a key.
+    pub credential: Option<String>,
     /// It asks for no credential, and none is ever sent to it.
     pub keyless: bool,
     /// Talks HTTP/2, over several connections. Without it HTTP/1.1.
@@ -120,6 +122,13 @@ pub struct UpstreamConfig {
     pub client_certificate: Option<ClientCertificate>,
     /// In place of the general ones, for this upstream.
     pub timeouts: UpstreamTimeouts,
+}
+
+impl UpstreamConfig {
+    /// The gateway has a key of its own for it, or names a stored credential.
+    pub fn has_key(&self) -> bool {
+        self.key.is_some() || self.credential.is_some()
+    }
 }
 
 /// PEM files with a client certificate's chain and its private key.

@@ -188,7 +188,7 @@ impl Keys {
         if callers || upstream.keyless {
             // A keyless upstream gets nothing, whatever this says.
             Ok(caller.forward.clone())
-        } else if upstream.key.is_none() {
+        } else if !upstream.key.is_given() {
             Err(GatewayError::NoOwnKey(upstream.name.clone()))
         } else if (self.client.is_some() || self.issued.any()) && !caller.trusted {
             Err(GatewayError::NotForCaller(upstream.name.clone()))
@@ -223,10 +223,7 @@ impl Keys {
                 Ok(())
             }
             Forward::Given(key) => put(headers, dialect, key.as_bytes()),
-            Forward::ServerKey => {
-                let key = upstream.key.as_ref().ok_or_else(|| GatewayError::NoServerKey(upstream.name.clone()))?;
-                put(headers, dialect, key.expose_secret().as_bytes())
-            }
+            Forward::ServerKey => upstream.put_key(headers, dialect),
         }
     }
 

@@ -212,7 +212,10 @@ impl DataDir {
 }
 
 /// The secret in a file, made and written with mode 0600 if it is not there.
-fn secret(path: &Path, make: impl FnOnce() -> Result<String, DataDirError>) -> Result<SecretString, DataDirError> {
+pub(crate) fn secret(
+    path: &Path,
+    make: impl FnOnce() -> Result<String, DataDirError>,
+) -> Result<SecretString, DataDirError> {
     if let Some(made) = write_new(path, make)? {
         return Ok(SecretString::from(made));
     }
@@ -246,6 +249,17 @@ fn write_new(path: &Path, make: impl FnOnce() -> Result<String, DataDirError>) -
             Ok(Some(secret))
         }
     }
+}
+
+/// Puts this text in the place of a private file's, whole or not at all, and writes it through to the disk.
+pub(crate) fn replace_private(path: &Path, text: &str) -> Result<(), DataDirError> {
+    let fresh = path.with_extension(format!("new-{}", std::process::id()));
+    let _ = std::fs::remove_file(&fresh);
+    write_private(&fresh, text).map_err(|source| failed("write", &fresh, source))?;
+    std::fs::rename(&fresh, path).map_err(|source| failed("write", path, source))?;
+    // The new name is on the disk once its folder is.
+    let folder = path.parent().map(std::fs::File::open).transpose().ok().flatten();
+    folder.map_or(Ok(()), |folder| folder.sync_all()).map_err(|source| failed("write", path, source))
 }
 
 /// Makes a file that only this user can read, and writes it through to the disk.
@@ -295,7 +309,7 @@ fn failed(doing: &'static str, path: &Path, source: std::io::Error) -> DataDirEr
     DataDirError::Io { doing, path: path.to_owned(), source }
 }
 
-fn random<const N: usize>() -> Result<[u8; N], DataDirError> {
+pub(crate) fn random<const N: usize>() -> Result<[u8; N], DataDirError> {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes).map_err(|_| DataDirError::NoRandomness)?;
     Ok(bytes)

@@ -38,6 +38,16 @@ pub(crate) enum GatewayError {
         "the gateway has no server key for the upstream `{0}`: ask its operator to set one, or send a key of your own"
     )]
     NoServerKey(String),
+    /// The stored credential that an upstream names is not there, or cannot be used.
+    #[error(
+        "the gateway cannot use the credential `{credential}` that it has for the upstream `{upstream}`: its operator finds why in the log and with `luthien credentials list`"
+    )]
+    NoCredentialFor {
+        /// The upstream.
+        upstream: String,
+        /// The credential's name.
+        credential: String,
+    },
     /// The caller makes too many requests.
     #[error("more than {per_minute} requests a minute: wait {} seconds", wait.as_secs() + 1)]
     TooMany {
@@ -226,6 +236,7 @@ impl GatewayError {
             | Self::UnderReview
             | Self::BadMethod(_) => Fault::Client,
             Self::NoServerKey(_)
+            | Self::NoCredentialFor { .. }
             | Self::NoOwnKey(_)
             | Self::PathNotAllowed(_)
             | Self::NoSuchUpstream(_)
@@ -273,6 +284,7 @@ impl GatewayError {
             Self::PathNotAllowed(_)
             | Self::NotForCaller(_)
             | Self::NoOwnKey(_)
+            | Self::NoCredentialFor { .. }
             | Self::NoSuchUpstream(_)
             | Self::CapReached(_)
             | Self::CapForbids(_)
@@ -314,6 +326,7 @@ impl GatewayError {
             Self::PathNotAllowed(_)
             | Self::NotForCaller(_)
             | Self::NoOwnKey(_)
+            | Self::NoCredentialFor { .. }
             | Self::NoSuchUpstream(_)
             | Self::CapReached(_)
             | Self::CapForbids(_)

@@ -24,6 +24,7 @@ use crate::notify::Notifier;
 use crate::open_calls::OpenCalls;
 use crate::rates::Rates;
 use crate::server::{Stopping, serve};
+use crate::server_credentials::ServerCredentials;
 use crate::transaction::Keeping;
 use crate::upstream::{UpstreamError, Upstreams};
 use crate::way::Core;
@@ -64,6 +65,8 @@ pub struct Common {
     pub client_keys: ClientKeys,
     /// What keys, sessions and users may use.
     pub caps: CapsState,
+    /// The gateway's own credentials.
+    pub credentials: ServerCredentials,
 }
 
 impl Common {
@@ -85,6 +88,7 @@ impl Common {
             notifier,
             client_keys: ClientKeys::default(),
             caps: CapsState::default(),
+            credentials: ServerCredentials::default(),
         }
     }
 }
@@ -122,7 +126,7 @@ impl Gateway {
     ) -> Result<Running, StartError> {
         let (tasks, outgoing, stop) = (TaskTracker::new(), TaskTracker::new(), CancellationToken::new());
         let stopping = Stopping { drain: stopping, ..Stopping::default() };
-        let upstreams = Arc::new(Upstreams::new(&config, &outgoing)?);
+        let upstreams = Arc::new(Upstreams::with(&config, common.credentials, &outgoing)?);
         let listen = |why| StartError::Listen { address: config.listen.clone(), why };
         let listener = TcpListener::bind(&config.listen).await.map_err(listen)?;
         let addr = listener.local_addr().map_err(listen)?;

@@ -24,11 +24,17 @@ use crate::credentials::{Forward, Keys, put};
 use crate::errors::GatewayError;
 use crate::headers::{API_KEY, UNREVIEWED};
 use crate::panic_switch::Interrupt;
+use crate::server_credentials::ServerCredentials;
+use crate::server_credentials::providers::{Backend, Provider};
 use crate::upstream::execute::execute;
 use crate::upstream::{Upstream, UpstreamError, Upstreams};
 use crate::way::Core;
 
 mod form;
+
+/// What Anthropic wants to see beside a subscription's token, and where.
+const SUBSCRIPTION: &str = "oauth-2025-04-20";
+const BETA: HeaderName = HeaderName::from_static("anthropic-beta");
 
 /// The largest answer of a judge, in bytes.
 const LARGEST: usize = 4 << 20;
@@ -81,7 +87,7 @@ impl fmt::Debug for Judges {
 /// The way to judges where there is no caller: with the upstreams' own keys. Connects to nothing yet; `tasks` owns what its
 /// connections need. Questions that would be asked with the caller's credential go like a Messages caller's.
 pub fn without_caller(config: &GatewayConfig, tasks: &TaskTracker) -> Result<Arc<dyn JudgeClient>, UpstreamError> {
-    let upstreams = Arc::new(Upstreams::new(config, tasks)?);
+    let upstreams = Arc::new(Upstreams::with(config, ServerCredentials::default(), tasks)?);
     let (keys, judge) = (Arc::new(Keys::new(config, ClientKeys::default())), Arc::new(config.judge.clone()));
     let dialect = Dialect::Messages;
     Ok(Arc::new(Judges::with(upstreams, keys, judge, dialect, HeaderMap::new(), &Forward::ServerKey)))
@@ -127,7 +133,7 @@ impl Judges {
     }
 
     /// Where the judge sits. The caller's credential goes to the caller's own upstream only.
-    fn seat(&self, model: &str, route: &JudgeRoute) -> Result<Seat, JudgeError> {
+    fn seat(&self, model: &str, usual_model: bool, route: &JudgeRoute) -> Result<Seat, JudgeError> {
         let upstreams = &self.upstreams;
         if let Some(base) = &self.config.api_base {
             return self.seat_at(base, model);
@@ -148,8 +154,17 @@ impl Judges {
                 Ok(Seat { upstream: target.upstream.clone(), dialect, headers, model: target.model })
             }
             JudgeRoute::Provider(name) => {
-                let unknown =
-                    || JudgeError::Refused(format!("there is no upstream `{name}`: see the upstreams in luthien.yaml"));
+                if let Some(provider) = upstreams.credentials.provider(name) {
+                    let provider = provider.map_err(|why| {
+                        JudgeError::Refused(format!("the inference provider `{name}` cannot be used: {why}"))
+                    })?;
+                    return self.seat_of(&provider, usual_model);
+                }
+                let unknown = || {
+                    JudgeError::Refused(format!(
+                        "there is no inference provider and no upstream `{name}`: see `luthien providers list`, and the upstreams in luthien.yaml"
+                    ))
+                };
                 let upstream = upstreams.named(name).ok_or_else(unknown)?;
                 let dialect = spoken(upstream, self.dialect).ok_or_else(unknown)?;
                 let headers = match self.judges_key(upstream, dialect)? {
@@ -160,6 +175,27 @@ impl Judges {
             }
             JudgeRoute::ApiBase(base) => self.seat_at(base, model),
         }
+    }
+
+    /// At an inference provider, with its credential alone.
+    fn seat_of(&self, provider: &Provider, usual_model: bool) -> Result<Seat, JudgeError> {
+        let refused = |why: String| {
+            JudgeError::Refused(format!("the inference provider `{}` cannot be used: {why}", provider.name))
+        };
+        let credential = provider.credential.as_deref().map(|name| self.upstreams.credentials.find(name));
+        let credential = credential.transpose().map_err(|why| refused(why.to_string()))?;
+        let (dialect, base) =
+            provider.place(credential.as_deref()).map_err(|(field, why)| refused(format!("its `{field}` {why}")))?;
+        let upstream = self.upstreams.at(&base, dialect).map_err(|error| refused(error.to_string()))?;
+        let upstream = Upstream { name: provider.name.clone(), ..upstream };
+        let mut headers = HeaderMap::new();
+        if let Some(credential) = &credential {
+            credential.put(&mut headers, dialect, &upstream.base).map_err(|why| refused(why.to_string()))?;
+        }
+        if provider.backend == Backend::ClaudeCode {
+            headers.insert(BETA, HeaderValue::from_static(SUBSCRIPTION));
+        }
+        Ok(Seat { upstream, dialect, headers, model: provider.model.clone().filter(|_| usual_model) })
     }
 
     fn seat_at(&self, base: &str, model: &str) -> Result<Seat, JudgeError> {
@@ -195,7 +231,8 @@ impl Judges {
     async fn answer(&self, question: JudgeRequest) -> Result<JudgeAnswer, JudgeError> {
         let model = self.config.model.clone().unwrap_or_else(|| question.model.clone());
         let model = ["anthropic/", "openai/"].iter().find_map(|vendor| model.strip_prefix(vendor)).unwrap_or(&model);
-        let seat = self.seat(model, &question.via)?;
+        let usual = question.usual_model && self.config.model.is_none();
+        let seat = self.seat(model, usual, &question.via)?;
         if let Some(Counted(count)) = &self.counted {
             count().map_err(JudgeError::Refused)?;
         }
@@ -206,12 +243,18 @@ impl Judges {
             if status == 400 && form::adapt(&mut body, &answer) {
                 continue;
             }
-            return read(seat.dialect, status, &answer);
+            let mut answer = read(seat.dialect, status, &answer)?;
+            answer.model.clone_from(&seat.model);
+            return Ok(answer);
         }
     }
 }
 
 impl JudgeClient for Judges {
+    fn version(&self) -> u64 {
+        self.upstreams.credentials.number()
+    }
+
     fn ask(&self, request: JudgeRequest) -> BoxFuture<'_, Result<JudgeAnswer, JudgeError>> {
         Box::pin(self.answer(request))
     }
@@ -278,7 +321,7 @@ fn read(dialect: Dialect, status: u16, body: &[u8]) -> Result<JudgeAnswer, Judge
     let text = form::text(dialect, &value).filter(|text| !text.is_empty());
     let text = text.ok_or_else(|| JudgeError::Unavailable("the judge's answer holds no text".to_owned()))?;
     let (input_tokens, output_tokens) = form::usage(dialect, &value);
-    Ok(JudgeAnswer { text, input_tokens, output_tokens })
+    Ok(JudgeAnswer { text, input_tokens, output_tokens, model: None })
 }
 
 fn refused(error: &GatewayError) -> JudgeError {

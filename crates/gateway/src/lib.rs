@@ -51,6 +51,7 @@ pub mod replicas;
 pub mod retention;
 pub mod revisions;
 pub mod scopes;
+pub mod server_credentials;
 pub mod settings;
 
 pub use gateway::{Common, Gateway, Running, StartError};

@@ -159,7 +159,7 @@ impl PolicyState {
 
     /// Whether a policy would load, changing nothing.
     pub async fn check(&self, spec: &PolicySpec) -> Result<String, LoadError> {
-        Ok(catalogue::load_asking(spec, &self.env).await?.name)
+        Ok(catalogue::load_asking(spec, &self.checking()).await?.name)
     }
 
     /// Puts another policy in force for all requests from now on.
@@ -194,7 +194,12 @@ impl PolicyState {
     }
 
     async fn load(&self, spec: &PolicySpec) -> Result<Ready, SetError> {
-        catalogue::load_asking(spec, &self.env).await.map(Ready::from).map_err(SetError::Refused)
+        catalogue::load_asking(spec, &self.checking()).await.map(Ready::from).map_err(SetError::Refused)
+    }
+
+    /// What policies are loaded with that somebody is just setting.
+    fn checking(&self) -> LoadEnv {
+        LoadEnv { judges: self.env.judges.clone().checked(), ..self.env.clone() }
     }
 
     /// Keeps others from changing the policy, as a running change does.

@@ -11,6 +11,7 @@ use crate::config::{AuthMode, UpstreamConfig};
 use crate::data_dir::Keys;
 use crate::live::Live;
 use crate::panic_switch::PanicMode;
+use crate::server_credentials::ServerCredentials;
 use crate::settings::{PolicyFailMode, Settings, Source};
 use crate::upstream::choice::kin;
 
@@ -77,6 +78,21 @@ pub fn posture(settings: &Settings, keys: &Keys, given: &ClientKeys) -> Vec<Note
          no data and cannot be closed; GATEWAY_HOST says who reaches them",
     );
     notes.sort_by_key(|note| !note.warning);
+    notes
+}
+
+/// Upstreams whose stored credential cannot be used, each with why.
+pub fn credentials(settings: &Settings, stored: &ServerCredentials) -> Vec<Note> {
+    let mut notes = Vec::new();
+    for upstream in &settings.upstreams {
+        for (_, why) in stored.wanting(upstream.credential.as_deref()) {
+            let name = &upstream.name;
+            warn(
+                &mut notes,
+                format!("requests that go to the upstream {name} with the gateway's own key are refused: {why}"),
+            );
+        }
+    }
     notes
 }
 
@@ -176,8 +192,7 @@ fn own_keys(settings: &Settings, given: &ClientKeys, notes: &mut Vec<Note>) {
     if settings.auth_mode == AuthMode::ClientKey || settings.client_api_key.is_some() || given.any() {
         return;
     }
-    let keyed =
-        |name: &&str| settings.upstreams.iter().any(|upstream| upstream.name == *name && upstream.key.is_some());
+    let keyed = |name: &&str| settings.upstreams.iter().any(|upstream| upstream.name == *name && upstream.has_key());
     let mut names: Vec<&str> = led_to(settings).into_iter().filter(keyed).collect();
     names.sort_unstable();
     names.dedup();

@@ -72,6 +72,9 @@ definition::settings! {
     invalid_cache_ttl_seconds: u32 = "300", at "auth.invalid_cache_ttl_seconds", env ["INVALID_CACHE_TTL_SECONDS"], from "0" to "604800" + live;
     /// The key of the admin and history routes, of 8 characters or more. Without it, one is made at the first start and kept in the data folder.
     admin_api_key: Option<SecretString> = "", at "auth.admin_api_key", env ["ADMIN_API_KEY"];
+    /// The key with which stored credentials are sealed: 32 bytes as 64 hexadecimal digits or in base64. Several are separated by commas: the first
+    /// seals, all open. Several gateways on one database need the same. Without it, one is made when the first credential is stored, and kept in the data folder; see docs/credentials.md.
+    credential_encryption_key: Option<SecretString> = "", at "auth.credential_encryption_key", env ["CREDENTIAL_ENCRYPTION_KEY"];
 
     /// For those who had it on: admin calls from this machine without a key. The agent that is guarded runs there too and could switch
     /// its own policies off, so that it is off by default. Refused with forwarding headers, for a foreign `Host` or `Origin`, and where

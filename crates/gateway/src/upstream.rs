@@ -5,6 +5,7 @@ pub(crate) mod client;
 pub(crate) mod connector;
 pub(crate) mod execute;
 pub(crate) mod fit;
+pub(crate) mod key;
 pub(crate) mod prepare;
 pub(crate) mod probe;
 pub(crate) mod tls;
@@ -14,13 +15,14 @@ use std::time::Duration;
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderValue, Uri};
 use luthien_wire::Dialect;
-use secrecy::SecretString;
 use tokio_util::task::TaskTracker;
 
 use self::client::HttpClient;
 use self::connector::proxies;
+use self::key::ServerKey;
 use crate::config::{GatewayConfig, ModelRoute, Network, Timeouts, UpstreamConfig};
 use crate::headers::header_text;
+use crate::server_credentials::ServerCredentials;
 
 /// An upstream could not be set up.
 #[derive(Debug, thiserror::Error)]
@@ -65,6 +67,8 @@ pub(crate) struct Upstreams {
     /// For judges at an address of their own.
     other: HttpClient,
     timeouts: Timeouts,
+    /// Stored credentials and inference providers.
+    pub(crate) credentials: ServerCredentials,
 }
 
 /// One upstream, ready for requests.
@@ -75,7 +79,7 @@ pub(crate) struct Upstream {
     pub(crate) label: HeaderValue,
     pub(crate) dialects: Vec<Dialect>,
     pub(crate) base: Base,
-    pub(crate) key: Option<SecretString>,
+    pub(crate) key: ServerKey,
     /// It asks for no credential and gets none.
     pub(crate) keyless: bool,
     pub(crate) client: HttpClient,
@@ -85,13 +89,23 @@ pub(crate) struct Upstream {
 }
 
 impl Upstreams {
-    /// Sets all up. Reads certificate files; connects to nothing.
+    /// Sets all up, with no stored credentials.
+    #[cfg(test)]
     pub(crate) fn new(config: &GatewayConfig, tasks: &TaskTracker) -> Result<Self, UpstreamError> {
+        Self::with(config, ServerCredentials::default(), tasks)
+    }
+
+    /// Sets all up. Reads certificate files; connects to nothing.
+    pub(crate) fn with(
+        config: &GatewayConfig,
+        credentials: ServerCredentials,
+        tasks: &TaskTracker,
+    ) -> Result<Self, UpstreamError> {
         let roots = tls::native_roots();
         let list: Vec<Upstream> = config
             .upstreams
             .iter()
-            .map(|upstream| Upstream::new(upstream, config, &roots, tasks))
+            .map(|upstream| Upstream::new(upstream, config, &credentials, &roots, tasks))
             .collect::<Result<_, _>>()?;
         for route in &config.models {
             for target in &route.targets {
@@ -102,7 +116,7 @@ impl Upstreams {
             }
         }
         let other = plain_client(&config.network, &roots, &config.timeouts, tasks)?;
-        Ok(Self { list, models: config.models.clone(), other, timeouts: config.timeouts })
+        Ok(Self { list, models: config.models.clone(), other, timeouts: config.timeouts, credentials })
     }
 
     /// Where requests of this dialect go unless something else is said.
@@ -122,7 +136,7 @@ impl Upstreams {
             label: HeaderValue::from_static("judge"),
             dialects: vec![dialect],
             base: Base::parse("judge", base_url)?,
-            key: None,
+            key: ServerKey::None,
             keyless: false,
             client: self.other.clone(),
             connect: self.timeouts.connect,
@@ -136,6 +150,7 @@ impl Upstream {
     fn new(
         upstream: &UpstreamConfig,
         config: &GatewayConfig,
+        credentials: &ServerCredentials,
         roots: &tls::Roots,
         tasks: &TaskTracker,
     ) -> Result<Self, UpstreamError> {
@@ -146,7 +161,7 @@ impl Upstream {
             label: header_text(&upstream.name),
             dialects: upstream.dialects.clone(),
             base: Base::parse(&upstream.name, &upstream.base_url)?,
-            key: upstream.key.clone(),
+            key: ServerKey::of(upstream, credentials),
             keyless: upstream.keyless,
             client: HttpClient::new(tls, proxies(&config.network)?, connect, upstream.http2, tasks),
             connect,
@@ -199,6 +214,15 @@ impl Base {
             [self.path.as_str(), version, path, mark, query].concat(),
         ))?;
         Uri::builder().scheme(self.scheme.clone()).authority(self.authority.clone()).path_and_query(path).build()
+    }
+
+    /// Scheme, host and port are the same.
+    pub(crate) fn same_origin(&self, other: &Self) -> bool {
+        let port =
+            |base: &Self| base.authority.port_u16().or(if base.scheme == Scheme::HTTPS { Some(443) } else { Some(80) });
+        self.scheme == other.scheme
+            && self.authority.host().eq_ignore_ascii_case(other.authority.host())
+            && port(self) == port(other)
     }
 
     /// Host and port, for messages.

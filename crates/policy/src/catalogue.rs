@@ -9,6 +9,7 @@ mod spec;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use luthien_wire::json::quote;
 use serde::Serialize;
@@ -33,6 +34,8 @@ pub struct LoadEnv {
     pub judge_api_base: Option<String>,
     /// The upstreams that judges and requests may be sent to by name. `None` leaves the names unchecked.
     pub providers: Option<Vec<String>>,
+    /// The inference providers, where judges may be asked too.
+    pub judges: JudgeNames,
     /// Those of them that have no key of their own and ask for one: a judge could not be asked there.
     pub without_key: Vec<String>,
     /// The way to policy servers.
@@ -43,6 +46,42 @@ pub struct LoadEnv {
     pub variables: Variables,
     /// Who hears of judges and policy servers that are left alone.
     pub breakers: Breakers,
+}
+
+/// The inference providers by name, as they are at the moment.
+#[derive(Clone, Default)]
+pub struct JudgeNames {
+    names: Option<Arc<dyn Fn() -> Vec<String> + Send + Sync>>,
+    /// A name that neither they nor the upstreams have is refused.
+    pub(crate) checked: bool,
+}
+
+impl JudgeNames {
+    /// Those that `names` gives.
+    pub fn new(names: impl Fn() -> Vec<String> + Send + Sync + 'static) -> Self {
+        Self { names: Some(Arc::new(names)), checked: false }
+    }
+
+    /// The same for a policy that somebody is just setting: a name that nobody has is refused as a slip. In one that was set before
+    /// it may have been removed since.
+    #[must_use]
+    pub fn checked(self) -> Self {
+        Self { checked: true, ..self }
+    }
+
+    pub(crate) fn names(&self) -> Vec<String> {
+        self.names.as_ref().map(|names| names()).unwrap_or_default()
+    }
+
+    pub(crate) fn know(&self, name: &str) -> bool {
+        self.names().iter().any(|known| known == name)
+    }
+}
+
+impl fmt::Debug for JudgeNames {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JudgeNames")
+    }
 }
 
 /// Where policies read environment variables.

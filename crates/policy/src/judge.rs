@@ -19,6 +19,8 @@ pub struct JudgeRequest {
     pub temperature: f64,
     /// The most tokens that the answer may have.
     pub max_tokens: u32,
+    /// Nobody has named the model: where the judge is may have another one for that.
+    pub usual_model: bool,
     /// Where the judge is.
     pub via: JudgeRoute,
 }
@@ -55,6 +57,11 @@ pub enum JudgeError {
 
 /// The way to a model. One call is one HTTP request; retries are the policy's.
 pub trait JudgeClient: Send + Sync + Debug {
+    /// A number that changes when what the routes lead to has changed: a verdict given before stands no longer.
+    fn version(&self) -> u64 {
+        0
+    }
+
     /// The judge's answer.
     fn ask(&self, request: JudgeRequest) -> BoxFuture<'_, Result<JudgeAnswer, JudgeError>>;
 }
@@ -68,6 +75,8 @@ pub struct JudgeAnswer {
     pub input_tokens: Option<u64>,
     /// Tokens of the answer, if the upstream said.
     pub output_tokens: Option<u64>,
+    /// The model that was asked, where it is called otherwise than the question says.
+    pub model: Option<String>,
 }
 
 impl From<String> for JudgeAnswer {

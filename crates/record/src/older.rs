@@ -13,11 +13,13 @@ use call::{CallRow, EventRow};
 use source::{Row, Source};
 
 mod call;
+mod settings;
 mod shape;
 mod source;
 mod survey;
 mod times;
 
+pub use settings::{OlderCredential, OlderProvider, OlderSettings};
 pub use survey::{LeftOut, OlderPolicy};
 
 /// How many calls are looked up at a time. Their events are read call by call: each holds a whole conversation.
@@ -166,6 +168,11 @@ impl OlderRecord {
     /// The names of users: id and name.
     pub async fn labels(&mut self) -> Result<Vec<(String, String)>, OlderError> {
         survey::labels(&mut self.source).await
+    }
+
+    /// Its credentials, judges' providers and settings.
+    pub async fn settings(&mut self) -> Result<OlderSettings, OlderError> {
+        settings::read(&mut self.source).await
     }
 
     /// The tables with rows that are not imported, each with the reason.

@@ -16,6 +16,7 @@ pub(crate) mod calls;
 pub(crate) mod caps;
 pub(crate) mod checkup;
 pub(crate) mod client_keys;
+pub(crate) mod credentials;
 pub(crate) mod deletion;
 pub(crate) mod erasures;
 pub(crate) mod garbage;

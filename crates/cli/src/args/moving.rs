@@ -132,6 +132,18 @@ pub(crate) struct ProxyArgs {
     #[arg(long, conflicts_with = "dry_run")]
     pub(crate) with_labels: bool,
 
+    /// Take over its credentials, inference providers and settings, where there are none of their names here
+    #[arg(long)]
+    pub(crate) with_settings: bool,
+
+    /// The file with its CREDENTIAL_ENCRYPTION_KEY [default: the keys of this gateway]
+    #[arg(long, value_name = "FILE", requires = "with_settings")]
+    pub(crate) older_key_file: Option<PathBuf>,
+
+    /// Leave the conversations
+    #[arg(long, conflicts_with = "since")]
+    pub(crate) without_history: bool,
+
     /// Where to write down what cannot be read, as JSON lines [default: import-rejects.jsonl in the data folder]
     #[arg(long, value_name = "FILE")]
     pub(crate) rejects: Option<PathBuf>,

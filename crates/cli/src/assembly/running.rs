@@ -24,10 +24,11 @@ use luthien_gateway::posture::{self, Note};
 use luthien_gateway::rates::UsualQuota;
 use luthien_gateway::replicas::Link;
 use luthien_gateway::retention::Keeper;
+use luthien_gateway::server_credentials::ServerCredentials;
 use luthien_gateway::settings::RedisUrl;
 use luthien_gateway::{Common, Gateway};
 use luthien_policy::breakers::Breakers;
-use luthien_policy::catalogue::Servers;
+use luthien_policy::catalogue::{JudgeNames, Servers};
 use luthien_policy::remote::PolicyServers;
 use luthien_record::store::Topic;
 use luthien_record::{Recorder, RecorderConfig};
@@ -58,6 +59,7 @@ pub(crate) struct Running {
     /// The gateway that started before this one on the same database knows callers by another key.
     other_identity: bool,
     admin_access: AdminAccess,
+    credentials: ServerCredentials,
     drain: Duration,
 }
 
@@ -124,6 +126,10 @@ impl Running {
         let mut options = PolicyOptions::new(settings, &loaded.sources);
         options.env.breakers = Breakers::watched_by(notifier.breakers(Clock::system()));
         options.env.servers = Servers::new(Arc::clone(&servers) as Arc<dyn PolicyServers>);
+        let credentials = ServerCredentials::stored(recorder.store(), loaded.key_source());
+        let credentials = credentials.await.map_err(|e| clear(&e))?;
+        let providers = credentials.clone();
+        options.env.judges = JudgeNames::new(move || providers.provider_names());
         let policies =
             PolicyState::start(options, recorder.store().clone(), Clock::system()).await.map_err(|e| clear(&e))?;
         let (policies, tending, done) = (Arc::new(policies), TaskTracker::new(), CancellationToken::new());
@@ -132,6 +138,9 @@ impl Running {
         let mut common = Common::telling(recorder.clone(), Arc::clone(&live), notifier.clone());
         let client_keys = ClientKeys::stored(recorder.store()).await.map_err(|e| clear(&e))?;
         common.client_keys = client_keys.clone();
+        // Once more, now that changes are seen.
+        credentials.take(recorder.store()).await.map_err(|e| clear(&e))?;
+        common.credentials = credentials.clone();
         let link = |url: &RedisUrl| Link::new(&url.0, common.activity.clone(), policies.hints().clone());
         let redis = settings.redis_url.as_ref().map(link).transpose().map_err(|e| clear(&e))?;
         let usual = settings.usual_quota();
@@ -174,6 +183,7 @@ impl Running {
             has_client_key: settings.client_api_key.is_some(),
             client_keys: client_keys.clone(),
             caps: caps.clone(),
+            credentials: credentials.clone(),
             identity_key: settings.identity_key(&keys),
             admin_access: admin_access.clone(),
             audit,
@@ -192,6 +202,9 @@ impl Running {
         let caps_changed = policies.watched().watch(Topic::Caps);
         let following_caps = caps.clone().follow(caps_changed, recorder.store().clone(), done.clone());
         let keeping = caps.keep(recorder.store().clone(), Clock::system(), done.clone());
+        let credentials_changed = policies.watched().watch(Topic::Credentials);
+        let following_credentials =
+            credentials.clone().follow(credentials_changed, recorder.store().clone(), done.clone());
         let drops = tell_of_drops(recorder.clone(), common.activity.clone(), Clock::system(), done.clone());
         let started = Gateway::start(config, common, admin.service(), stopping).await;
         let gateway = started.map_err(|e| match e {
@@ -209,6 +222,7 @@ impl Running {
         tending.spawn(keeping);
         tending.spawn(admin_access.clone().follow(people_changed, logins_changed, done.clone()));
         tending.spawn(audit_writer.run(recorder.store().clone(), done.clone()));
+        tending.spawn(following_credentials);
         tending.spawn(Arc::clone(&policies).follow(done.clone()));
         tending.spawn(policies.tend(done.clone()));
         keeper.start(settings.retention_interval, admin.service().threads());
@@ -233,6 +247,7 @@ impl Running {
             settings: changed,
             other_identity,
             admin_access,
+            credentials,
             drain,
         };
         notifier.found_at(&running.base());
@@ -287,9 +302,11 @@ impl Running {
 
     /// What the operator should know of who gets in.
     pub(crate) fn access_notes(&self) -> Vec<Note> {
-        let notes = posture::posture(&self.settings.current(), &self.keys, &self.client_keys);
+        let settings = self.settings.current();
+        let notes = posture::posture(&settings, &self.keys, &self.client_keys);
         let other = self.other_identity.then(|| Note { warning: true, text: posture::OTHER_IDENTITY.to_owned() });
-        other.into_iter().chain(notes).collect()
+        let credentials = posture::credentials(&settings, &self.credentials);
+        other.into_iter().chain(credentials).chain(notes).collect()
     }
 
     /// A link that logs a browser in as admin, once and for ten minutes.

@@ -39,6 +39,18 @@ pub(super) fn proxy(told: &Told) -> String {
     if let Some(path) = &told.rejects {
         let _ = writeln!(out, "  what could not be read is named in {}", path.display());
     }
+    if let Some(settings) = &told.settings {
+        let verb = if told.dry_run { "Would be taken over" } else { "Taken over" };
+        for name in &settings.taken {
+            let _ = writeln!(out, "{verb}: {}", visible_line(name));
+        }
+        for name in &settings.already {
+            let _ = writeln!(out, "Here already: {}", visible_line(name));
+        }
+        for (name, why) in &settings.left {
+            let _ = writeln!(out, "Not taken over: {}: {}", visible_line(name), visible_line(why));
+        }
+    }
     for table in &told.left_out {
         let _ = writeln!(out, "Not imported: {} ({} rows): {}", visible_line(&table.table), table.rows, table.why);
     }
@@ -135,6 +147,7 @@ mod tests {
             policy: Some(policy),
             set: None,
             names: Names { there: 3, taken: None },
+            settings: None,
             left_out,
             rejects: None,
             dry_run: false,

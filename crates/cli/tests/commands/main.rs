@@ -5,6 +5,7 @@
 mod agents;
 mod background;
 mod basics;
+mod credentials;
 mod demo;
 mod doctor;
 mod documents;

@@ -18,6 +18,7 @@ use crate::notify::NotifierHealth;
 use crate::panic_switch::PanicMode;
 use crate::replicas::{Link, LinkHealth};
 use crate::scopes::Rejection;
+use crate::server_credentials::CredentialsHealth;
 use crate::settings::PolicyFailMode;
 
 /// The version of this build.
@@ -45,6 +46,8 @@ struct HealthChecks {
     /// What the panic switch stops.
     panic: PanicMode,
     redis: RedisLink,
+    /// The stored credentials.
+    credentials: CredentialsCheck,
     activity: ActivityHealth,
     recorder: RecorderCheck,
     /// The webhook; null where none is set.
@@ -80,6 +83,17 @@ struct RedisLink {
     /// Messages of others that could not be taken; absent without Redis.
     #[serde(skip_serializing_if = "Option::is_none")]
     ignored: Option<u64>,
+}
+
+/// How the stored credentials stand.
+#[derive(Debug, Serialize, ToSchema)]
+struct CredentialsCheck {
+    /// `ok`, or what is wrong.
+    status: &'static str,
+    /// How many cannot be opened.
+    unreadable: usize,
+    /// How many are named by an upstream or an inference provider and are not stored.
+    missing: usize,
 }
 
 /// How recording fares.
@@ -140,6 +154,7 @@ pub(super) struct Signs {
     redis: Option<LinkHealth>,
     /// What other processes set is seen.
     follows: bool,
+    credentials: CredentialsHealth,
 }
 
 impl Signs {
@@ -150,17 +165,23 @@ impl Signs {
             told: state.notifier.health(),
             redis: state.redis.as_ref().map(Link::health),
             follows: state.policies.watched().sees(),
+            credentials: credentials(state),
         }
     }
 
     /// `healthy`, or `degraded` when something that the gateway can do without for a while is missing.
     pub(super) fn status(&self) -> &'static str {
-        let Self { recorder, live, told, redis, follows } = self;
+        let Self { recorder, live, told, redis, follows, credentials } = self;
+        let opened = *credentials == CredentialsHealth::default();
         let stopped = live.panic.order.mode != PanicMode::Off;
         let recorded = recorder.database.is_ok() && recorder.journal.is_ok() && recorder.dropped == 0 && *follows;
         let told = told.is_none_or(|told| told.dropped == 0 && told.failed == 0);
         let linked = redis.as_ref().is_none_or(|redis| redis.connected);
-        if recorded && rejected(live).is_empty() && !stopped && told && linked { "healthy" } else { "degraded" }
+        if recorded && rejected(live).is_empty() && !stopped && told && linked && opened {
+            "healthy"
+        } else {
+            "degraded"
+        }
     }
 }
 
@@ -180,6 +201,23 @@ fn rejected(live: &live::Live) -> Vec<RejectedPolicy> {
     standing.into_iter().chain(assigned).collect()
 }
 
+/// How the stored credentials stand, those included that upstreams name.
+fn credentials(state: &AdminState) -> CredentialsHealth {
+    let settings = state.settings.current();
+    state.credentials.health(settings.upstreams.iter().filter_map(|upstream| upstream.credential.as_deref()))
+}
+
+/// What health says of credentials: not which, since everybody may ask.
+fn credentials_check(health: CredentialsHealth) -> CredentialsCheck {
+    let CredentialsHealth { unreadable, missing } = health;
+    let status = if health == CredentialsHealth::default() {
+        "ok"
+    } else {
+        "some cannot be used, and what needs them is refused; the log and `luthien credentials list` say which and what to do"
+    };
+    CredentialsCheck { status, unreadable, missing }
+}
+
 /// What health says of Redis.
 fn redis_check(redis: Option<&LinkHealth>) -> RedisLink {
     let Some(LinkHealth { connected, dropped, ignored }) = redis else {
@@ -194,7 +232,7 @@ fn redis_check(redis: Option<&LinkHealth>) -> RedisLink {
 pub(super) async fn health(State(state): State<AdminState>) -> Json<Health> {
     let signs = Signs::of(&state);
     let status = signs.status();
-    let Signs { recorder, live, told, redis, follows } = signs;
+    let Signs { recorder, live, told, redis, follows, credentials } = signs;
     // Why the database does not answer may name hosts and paths; that is in the log.
     let database = match (recorder.database.is_ok(), follows) {
         (true, true) => "ok",
@@ -221,6 +259,7 @@ pub(super) async fn health(State(state): State<AdminState>) -> Json<Health> {
         policy: PolicyCheck { status: policy, rejected },
         panic: live.panic.order.mode,
         redis: redis_check(redis.as_ref()),
+        credentials: credentials_check(credentials),
         activity: state.activity.health(),
         recorder: RecorderCheck { queued, journal_bytes, dropped },
         webhook,
@@ -281,7 +320,14 @@ mod tests {
     /// Nothing is missing.
     fn whole() -> Signs {
         let live = live(PanicMode::Off);
-        Signs { recorder: recorder(true, 0, true), live, told: None, redis: None, follows: true }
+        Signs {
+            recorder: recorder(true, 0, true),
+            live,
+            told: None,
+            redis: None,
+            follows: true,
+            credentials: CredentialsHealth::default(),
+        }
     }
 
     fn live(panic: PanicMode) -> Arc<Live> {

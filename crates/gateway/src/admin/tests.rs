@@ -5,6 +5,7 @@ mod auth_config;
 mod caps;
 mod client_keys;
 mod config;
+mod credentials;
 mod documents;
 mod erasure;
 mod policy;
@@ -37,6 +38,7 @@ use crate::client_keys::ClientKeys;
 use crate::clock::Clock;
 use crate::live_settings::LiveSettings;
 use crate::policy_state::PolicyOptions;
+use crate::server_credentials::KeySource;
 use crate::settings::{PolicySource, Settings, Sources};
 
 const KEY: &str = "the-right-key";
@@ -148,6 +150,7 @@ async fn state(folder: &Path, bypass: bool) -> (AdminState, AuditWriter) {
         has_client_key: false,
         client_keys: ClientKeys::default(),
         caps: CapsState::default(),
+        credentials: ServerCredentials::with(KeySource::new(None, folder)),
         identity_key: [7; 32],
         policies: Arc::new(policies),
         admin_access,

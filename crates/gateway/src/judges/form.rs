@@ -100,6 +100,7 @@ mod tests {
             prompt: "Is it bad?".to_owned(),
             temperature: 0.0,
             max_tokens: 64,
+            usual_model: false,
             via: JudgeRoute::UserCredentials,
         };
         let user = json!({"role": "user", "content": "Is it bad?"});

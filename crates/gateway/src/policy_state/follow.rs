@@ -52,7 +52,9 @@ impl PolicyState {
             Topic::Assignments => self.take_assignments().await,
             Topic::Panic => self.take_panic().await,
             // Followed by whoever has them.
-            Topic::ClientKeys | Topic::Settings | Topic::Caps | Topic::People | Topic::Logins => Ok(()),
+            Topic::ClientKeys | Topic::Settings | Topic::Caps | Topic::People | Topic::Logins | Topic::Credentials => {
+                Ok(())
+            }
         }
     }
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use luthien_policy::breakers::Breakers;
-use luthien_policy::catalogue::{LoadEnv, LoadError, PolicySpec, Servers, Variables};
+use luthien_policy::catalogue::{JudgeNames, LoadEnv, LoadError, PolicySpec, Servers, Variables};
 use luthien_policy::contract::Mode;
 use luthien_record::Store;
 use luthien_record::store::{StoreError, StoredPolicy};
@@ -52,6 +52,7 @@ impl PolicyOptions {
                 judge_model: settings.llm_judge_model.clone(),
                 judge_api_base: settings.llm_judge_api_base.as_ref().map(ToString::to_string),
                 providers: Some(settings.upstreams.iter().map(|upstream| upstream.name.clone()).collect()),
+                judges: JudgeNames::default(),
                 without_key: without_key(settings),
                 servers: Servers::default(),
                 base_urls: settings.upstreams.iter().map(|upstream| upstream.base_url.clone()).collect(),
@@ -72,7 +73,7 @@ impl PolicyOptions {
 /// The upstreams where a judge could not be asked with a key of the gateway's. The key for judges serves the vendors' own.
 fn without_key(settings: &Settings) -> Vec<String> {
     let judges_key = |name: &str| settings.llm_judge_api_key.is_some() && matches!(name, "anthropic" | "openai");
-    let closed = settings.upstreams.iter().filter(|upstream| upstream.key.is_none() && !upstream.keyless);
+    let closed = settings.upstreams.iter().filter(|upstream| !upstream.has_key() && !upstream.keyless);
     closed.map(|upstream| upstream.name.clone()).filter(|name| !judges_key(name)).collect()
 }
 

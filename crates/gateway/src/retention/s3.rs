@@ -177,6 +177,7 @@ fn client(settings: &Settings, tasks: &TaskTracker) -> Result<HttpClient, SetupE
         dialects: Vec::new(),
         base_url: String::new(),
         key: None,
+        credential: None,
         keyless: true,
         http2: false,
         ca_file: settings.extra_ca_file.clone(),

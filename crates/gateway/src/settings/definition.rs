@@ -120,7 +120,7 @@ macro_rules! settings {
         impl Settings {
             /// Changes one setting to what was set while running, unless something stronger says what it is. The error says what
             /// was expected.
-            pub(crate) fn set_live(&mut self, name: &str, text: &str) -> Result<(), String> {
+            pub fn set_live(&mut self, name: &str, text: &str) -> Result<(), String> {
                 let Some(definition) = DEFINITIONS.iter().find(|definition| definition.name == name && definition.live) else {
                     return Err("a setting that can be changed while running".to_owned());
                 };

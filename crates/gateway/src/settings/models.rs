@@ -133,7 +133,7 @@ impl Checker<'_> {
                 let close = if close.is_empty() { format!("; there are {}", known.join(", ")) } else { close };
                 self.note(named, format!("there is no upstream `{}`{close}", target.upstream));
             }
-            Some(upstream) if upstream.key.is_none() && !upstream.keyless && !is_default(upstream, upstreams) => {
+            Some(upstream) if !upstream.has_key() && !upstream.keyless && !is_default(upstream, upstreams) => {
                 let name = &upstream.name;
                 let message = format!(
                     "a caller's own key never goes to `{name}`, which has none: set `upstreams.{name}.api_key`, or \

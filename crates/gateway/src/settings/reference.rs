@@ -36,6 +36,7 @@ upstreams:
 | `dialect` | what it speaks: `messages` (Anthropic), `chat` or `responses` (one of OpenAI's), `openai` (both of OpenAI's) |
 | `base_url` | as the vendors' SDKs take it |
 | `api_key`, `api_key_file` | the gateway's own key there. What a rule, a fallback or a conversion sends there goes with this one, never with the caller's |
+| `credential` | in its place, the name of a [stored credential](credentials.md), as it is stored at that moment |
 | `auth` | `none`: it asks for no key, and no credential is ever sent to it |
 | `timeouts` | `connect`, `first_byte` and `idle` in place of the general ones |
 | `http2`, `ca_file`, `client_certificate`, `client_key` | in place of those below `network` |

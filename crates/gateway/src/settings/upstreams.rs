@@ -46,6 +46,7 @@ struct Entry {
     base_url: Option<BaseUrl>,
     api_key: Option<SecretString>,
     api_key_file: Option<PathBuf>,
+    credential: Option<String>,
     auth: Option<Auth>,
     http2: Option<bool>,
     ca_file: Option<PathBuf>,
@@ -150,6 +151,7 @@ fn general(
         dialects: speaks.dialects(),
         base_url: base_url.as_str().to_owned(),
         key,
+        credential: None,
         keyless: false,
         http2: settings.upstream_http2,
         ca_file: settings.extra_ca_file.clone(),
@@ -215,6 +217,16 @@ fn refine(upstream: &mut UpstreamConfig, entry: Entry, folder: &Path) -> Result<
     upstream.keyless = entry.auth == Some(Auth::None);
     if upstream.keyless && upstream.key.is_some() {
         return Err(Wrong::at("auth", "`none` is said, and an API key is set too; keep one of them"));
+    }
+    if let Some(name) = entry.credential {
+        if upstream.key.is_some() {
+            return Err(Wrong::at("credential", "an API key is set too; keep one of them"));
+        } else if upstream.keyless {
+            return Err(Wrong::at("credential", "`auth: none` is said too; keep one of them"));
+        } else if name.trim().is_empty() {
+            return Err(Wrong::at("credential", "expected the name of a stored credential"));
+        }
+        upstream.credential = Some(name);
     }
     upstream.http2 = entry.http2.unwrap_or(upstream.http2);
     upstream.ca_file = entry.ca_file.map(|path| folder.join(path)).or(upstream.ca_file.take());

@@ -83,7 +83,7 @@ impl Upstreams {
     pub(crate) fn is_callers(&self, upstream: &Upstream, dialect: Dialect) -> bool {
         let vendors = matches!(upstream.name.as_str(), "anthropic" | "openai");
         let default = self.default_for(dialect).is_some_and(|default| default.name == upstream.name);
-        default && (vendors || upstream.key.is_none())
+        default && (vendors || !upstream.key.is_given())
     }
 }
 

@@ -13,6 +13,7 @@ use super::connector::proxies;
 use super::execute::root_cause;
 use super::{Upstream, tls};
 use crate::config::{GatewayConfig, UpstreamConfig};
+use crate::server_credentials::ServerCredentials;
 
 /// How one upstream was found.
 #[derive(Clone, Debug)]
@@ -70,7 +71,7 @@ async fn one(
     within: Duration,
     tasks: &TaskTracker,
 ) -> Probe {
-    let upstream = match Upstream::new(named, config, roots, tasks) {
+    let upstream = match Upstream::new(named, config, &ServerCredentials::default(), roots, tasks) {
         Ok(upstream) => upstream,
         Err(error) => {
             let outcome = Err(Obstacle::Settings(error.to_string()));

@@ -13,6 +13,7 @@ pub(crate) fn upstream(name: &str, dialects: &[Dialect]) -> UpstreamConfig {
         dialects: dialects.to_vec(),
         base_url: "http://127.0.0.1:1".to_owned(),
         key: None,
+        credential: None,
         keyless: false,
         http2: false,
         ca_file: None,

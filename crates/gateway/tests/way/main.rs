@@ -59,6 +59,8 @@ mod stopping;
 #[cfg(test)]
 mod stored;
 #[cfg(test)]
+mod stored_credentials;
+#[cfg(test)]
 mod support;
 #[cfg(test)]
 mod tokens;

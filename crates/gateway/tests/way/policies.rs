@@ -85,6 +85,7 @@ impl Review for JudgedReview {
                 prompt: call.raw.clone(),
                 temperature: 0.0,
                 max_tokens: 5,
+                usual_model: true,
                 via: self.0.clone(),
             };
             let word = self.1.judges.ask(question).await.map_err(|error| PolicyError(error.to_string()))?;

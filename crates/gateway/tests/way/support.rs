@@ -14,6 +14,7 @@ use luthien_gateway::config::{GatewayConfig, Limits, Network, RateConfig, Timeou
 use luthien_gateway::live::{ActivePolicy, LiveState};
 use luthien_gateway::notify::Notifier;
 use luthien_gateway::policy_state::{PolicyOptions, PolicyState};
+use luthien_gateway::server_credentials::{KeySource, ServerCredentials};
 use luthien_gateway::settings::{PolicyFailMode, PolicySource};
 use luthien_gateway::{Common, Gateway, Running};
 use luthien_policy::catalogue::LoadEnv;
@@ -44,6 +45,7 @@ pub(crate) struct Rig {
     pub(crate) live: Arc<LiveState>,
     pub(crate) client_keys: ClientKeys,
     pub(crate) caps: CapsState,
+    pub(crate) credentials: ServerCredentials,
     admin: AdminRuntime,
     pub(crate) folder: TempDir,
 }
@@ -55,6 +57,7 @@ pub(crate) fn config(upstream: &str) -> GatewayConfig {
         dialects: dialects.to_vec(),
         base_url: upstream.to_owned(),
         key: None,
+        credential: None,
         keyless: false,
         http2: false,
         ca_file: None,
@@ -179,14 +182,20 @@ impl Rig {
         Self::on(folder, upstream, common, |_| {}).await
     }
 
-    async fn on(folder: TempDir, upstream: Upstream, common: Common, change: impl FnOnce(&mut GatewayConfig)) -> Self {
+    async fn on(
+        folder: TempDir,
+        upstream: Upstream,
+        mut common: Common,
+        change: impl FnOnce(&mut GatewayConfig),
+    ) -> Self {
         let admin = AdminRuntime::start(axum::Router::new()).unwrap();
+        common.credentials = ServerCredentials::with(KeySource::new(None, folder.path()));
         let mut config = config(&upstream.base_url());
         change(&mut config);
         let started = Gateway::start(config, common.clone(), admin.service(), CancellationToken::new()).await;
-        let Common { recorder, live, approvals, activity, client_keys, caps, .. } = common;
+        let Common { recorder, live, approvals, activity, client_keys, caps, credentials, .. } = common;
         let gateway = started.unwrap();
-        Self { upstream, recorder, approvals, activity, gateway, live, client_keys, caps, admin, folder }
+        Self { upstream, recorder, approvals, activity, gateway, live, client_keys, caps, credentials, admin, folder }
     }
 
     pub(crate) fn url(&self, path: &str) -> String {

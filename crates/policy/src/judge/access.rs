@@ -70,6 +70,11 @@ pub(crate) fn digest(request: &JudgeRequest) -> Digest {
     *hasher.finalize().as_bytes()
 }
 
+/// What an answer to this question is remembered by, while the way to judges is of this version.
+pub(crate) fn remembered_by(digest: &Digest, version: u64) -> Digest {
+    *blake3::keyed_hash(digest, &version.to_le_bytes()).as_bytes()
+}
+
 /// What all questions to one judge share.
 #[derive(Debug)]
 pub(crate) struct Access {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use super::access::{Access, digest};
+use super::access::{Access, digest, remembered_by};
 use super::{JudgeAnswer, JudgeError, JudgeRequest, JudgeRoute, Route};
 use crate::contract::ReviewContext;
 
@@ -64,12 +64,15 @@ pub(crate) struct Account {
     pub(crate) input_tokens: u64,
     /// The same for its answers.
     pub(crate) output_tokens: u64,
+    /// The model that was asked, where it was another than the policy has.
+    pub(crate) model: Option<String>,
 }
 
 impl Account {
     /// `data` with the account in it, as `judge`.
     pub(crate) fn in_event(&self, mut data: Value, model: &str) -> Value {
-        let Self { digest, cached, tries, input_tokens, output_tokens } = self;
+        let Self { digest, cached, tries, input_tokens, output_tokens, model: asked } = self;
+        let model = asked.as_deref().unwrap_or(model);
         data["judge"] = json!({
             "model": model, "prompt_digest": digest, "cached": cached, "tries": tries,
             "input_tokens": input_tokens, "output_tokens": output_tokens,
@@ -89,8 +92,9 @@ impl Asker {
     ) -> (Result<T, Failure>, Account) {
         let mut account = Account::default();
         let first = self.request(system, prompt, &self.route.first);
-        let key = digest(&first);
-        account.digest = blake3::Hash::from(key).to_hex().to_string();
+        let digest = digest(&first);
+        account.digest = blake3::Hash::from(digest).to_hex().to_string();
+        let key = remembered_by(&digest, context.judges.version());
         if let Some(Ok(verdict)) = self.access.remembered(&key).map(|answer| read(&answer)) {
             account.cached = true;
             return (Ok(verdict), account);
@@ -154,6 +158,7 @@ impl Asker {
         let answer = answer.unwrap_or(Err(JudgeError::TimedOut(patience)));
         leave.went(answer.as_ref().err(), &self.model);
         if let Ok(answer) = &answer {
+            account.model.clone_from(&answer.model);
             account.input_tokens = account.input_tokens.saturating_add(answer.input_tokens.unwrap_or(0));
             account.output_tokens = account.output_tokens.saturating_add(answer.output_tokens.unwrap_or(0));
         }
@@ -185,6 +190,7 @@ impl Asker {
             prompt: prompt.to_owned(),
             temperature: self.temperature,
             max_tokens: self.max_tokens,
+            usual_model: self.route.usual_model,
             via: route.clone(),
         }
     }

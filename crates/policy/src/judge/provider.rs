@@ -83,6 +83,8 @@ pub(crate) struct Route {
     pub(super) first: JudgeRoute,
     /// Asked when the first refuses.
     pub(super) second: Option<Second>,
+    /// The policy names no model.
+    pub(super) usual_model: bool,
 }
 
 /// The upstream asked second.
@@ -112,16 +114,23 @@ impl Route {
             }
         }
         check_name(loading, provider)?;
+        let named = loading.has("model") || loading.has("judge_model") || loading.env.judge_model.is_some();
+        let usual_model = !named;
         if let Some(url) = loading.env.judge_api_base.as_deref().or(api_base) {
-            return Ok(Self { first: JudgeRoute::ApiBase(url.to_owned()), second: None });
+            return Ok(Self { first: JudgeRoute::ApiBase(url.to_owned()), second: None, usual_model });
         }
         Ok(match provider {
-            InferenceProvider::UserCredentials => Self { first: JudgeRoute::UserCredentials, second: None },
-            InferenceProvider::Provider(name) => Self { first: JudgeRoute::Provider(name.clone()), second: None },
+            InferenceProvider::UserCredentials => {
+                Self { first: JudgeRoute::UserCredentials, second: None, usual_model }
+            }
+            InferenceProvider::Provider(name) => {
+                Self { first: JudgeRoute::Provider(name.clone()), second: None, usual_model }
+            }
             InferenceProvider::UserThenProvider(then) => Self {
                 first: JudgeRoute::UserCredentials,
                 second: (then.on_fallback != OnFallback::Fail)
                     .then(|| Second { provider: then.name.clone(), warn: then.on_fallback == OnFallback::Warn }),
+                usual_model,
             },
         })
     }
@@ -132,6 +141,10 @@ fn check_name(loading: &Loading<'_>, provider: &InferenceProvider) -> Result<(),
     else {
         return Ok(());
     };
+    let judges = &loading.env.judges;
+    if judges.know(name) {
+        return Ok(());
+    }
     if loading.env.without_key.contains(name) {
         return Err(loading.refuse(
             &["inference_provider"],
@@ -139,10 +152,17 @@ fn check_name(loading: &Loading<'_>, provider: &InferenceProvider) -> Result<(),
         ));
     }
     match &loading.env.providers {
-        Some(known) if !known.contains(name) => Err(loading.refuse(
-            &["inference_provider"],
-            format!("no upstream is called {name:?}; configured are {}", known.join(", ")),
-        )),
+        Some(known) if !known.contains(name) => {
+            let names: Vec<String> = judges.names().into_iter().chain(known.iter().cloned()).collect();
+            let msg =
+                format!("no inference provider and no upstream is called {name:?}; there are {}", names.join(", "));
+            if judges.checked {
+                return Err(loading.refuse(&["inference_provider"], msg));
+            }
+            // It may have been removed, or come later: what asks there fails meanwhile, and its `on_error` decides.
+            tracing::warn!(provider = %name, "{msg}");
+            Ok(())
+        }
         _ => Ok(()),
     }
 }

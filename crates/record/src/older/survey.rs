@@ -38,12 +38,12 @@ pub struct LeftOut {
 /// What is not taken over, and why.
 const REASONS: [(&str, &str); 10] = [
     ("auth_config", "set AUTH_MODE instead; clients bring their credentials as before"),
+    ("server_credentials", "--with-settings takes them over"),
+    ("inference_providers", "--with-settings takes them over"),
     (
-        "server_credentials",
-        "secrets are not copied: set ANTHROPIC_API_KEY and OPENAI_API_KEY, or `credential` of an upstream",
+        "gateway_config",
+        "--with-settings takes over those that can be changed while running; set the others in the environment or in luthien.yaml",
     ),
-    ("inference_providers", "name them as upstreams in luthien.yaml; policies ask judges there"),
-    ("gateway_config", "set the same names in the environment or in luthien.yaml"),
     ("request_logs", "raw HTTP logs are not part of the record; the bodies are in the calls"),
     ("policy_events", "an early version's; what policies said is in the calls' events"),
     ("conversation_judge_decisions", "an early version's; what judges said is in the calls' events"),
@@ -120,7 +120,7 @@ pub(super) async fn left_out(source: &mut Source) -> Result<Vec<LeftOut>, OlderE
 }
 
 /// A row's texts, if there are so many.
-fn texts<const N: usize>(row: Row) -> Option<[Option<String>; N]> {
+pub(super) fn texts<const N: usize>(row: Row) -> Option<[Option<String>; N]> {
     let row: [Option<Vec<u8>>; N] = row.try_into().ok()?;
     Some(row.map(|value| value.map(|bytes| String::from_utf8_lossy(&bytes).into_owned())))
 }

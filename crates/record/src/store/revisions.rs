@@ -24,11 +24,13 @@ pub enum Topic {
     People,
     /// The sessions of their browsers.
     Logins,
+    /// The gateway's own credentials, and the providers that use them.
+    Credentials,
 }
 
 impl Topic {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Policies,
         Self::Assignments,
         Self::Panic,
@@ -37,6 +39,7 @@ impl Topic {
         Self::Caps,
         Self::People,
         Self::Logins,
+        Self::Credentials,
     ];
 
     /// The name in the database.
@@ -50,6 +53,7 @@ impl Topic {
             Self::Caps => "caps",
             Self::People => "people",
             Self::Logins => "logins",
+            Self::Credentials => "credentials",
         }
     }
 }
@@ -195,6 +199,7 @@ mod tests {
         assert!(store.settings().await.unwrap().is_empty());
         assert!(store.people().await.unwrap().is_empty());
         assert!(store.login_sessions().await.unwrap().is_empty());
+        assert!(store.credentials().await.unwrap().0.is_empty());
         drop(busy);
     }
 }

@@ -25,7 +25,7 @@ fn asker(route: Route) -> Asker {
 }
 
 fn caller() -> Route {
-    Route { first: JudgeRoute::UserCredentials, second: None }
+    Route { first: JudgeRoute::UserCredentials, second: None, usual_model: false }
 }
 
 fn unavailable() -> Result<&'static str, JudgeError> {
@@ -78,8 +78,11 @@ async fn a_refusal_is_final() {
 
 #[tokio::test(start_paused = true)]
 async fn after_a_refusal_the_second_upstream_is_asked_at_once() {
-    let route =
-        Route { first: JudgeRoute::UserCredentials, second: Some(Second { provider: "spare".to_owned(), warn: true }) };
+    let route = Route {
+        first: JudgeRoute::UserCredentials,
+        second: Some(Second { provider: "spare".to_owned(), warn: true }),
+        usual_model: false,
+    };
     let judge = Scripted::new([refused(), SAFE]);
     let begun = Instant::now();
     assert_eq!(ask(&asker(route), &judge).await, Ok(0.0));
@@ -93,6 +96,7 @@ async fn the_second_upstream_refuses_once() {
     let route = Route {
         first: JudgeRoute::UserCredentials,
         second: Some(Second { provider: "spare".to_owned(), warn: false }),
+        usual_model: false,
     };
     let judge = Scripted::new([refused(), refused(), SAFE]);
     assert!(ask(&asker(route), &judge).await.is_err());

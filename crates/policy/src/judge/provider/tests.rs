@@ -4,7 +4,7 @@ use rstest::rstest;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::catalogue::{LoadEnv, PolicySpec, load};
+use crate::catalogue::{JudgeNames, LoadEnv, PolicySpec, load};
 
 fn route(config: &Value, env: &LoadEnv) -> Result<Route, LoadError> {
     #[derive(Deserialize)]
@@ -19,11 +19,15 @@ fn route(config: &Value, env: &LoadEnv) -> Result<Route, LoadError> {
 }
 
 fn only(first: JudgeRoute) -> Route {
-    Route { first, second: None }
+    Route { first, second: None, usual_model: true }
 }
 
 fn spare(warn: bool) -> Route {
-    Route { first: JudgeRoute::UserCredentials, second: Some(Second { provider: "spare".to_owned(), warn }) }
+    Route {
+        first: JudgeRoute::UserCredentials,
+        second: Some(Second { provider: "spare".to_owned(), warn }),
+        usual_model: true,
+    }
 }
 
 #[rstest]
@@ -51,7 +55,7 @@ fn the_operators_base_url_goes_first() {
 }
 
 #[rstest]
-#[case(json!({"inference_provider": {"provider": "gone"}}), "inference_provider: no upstream is called \"gone\"")]
+#[case(json!({"inference_provider": {"provider": "gone"}}), "inference_provider: no inference provider and no upstream is called \"gone\"; there are spare")]
 #[case(json!({"api_base": "judge:80"}), "api_base: must begin with http")]
 #[case(json!({"api_base": "http://j", "inference_provider": {"provider": "spare"}}), "api_base: cannot go with")]
 #[case(json!({"inference_provider": "mine"}), "inference_provider: unknown variant `mine`")]
@@ -60,14 +64,15 @@ fn the_operators_base_url_goes_first() {
     "inference_provider.user_then_provider.on_fallback: unknown variant `no`"
 )]
 fn contradictions_are_refused(#[case] config: Value, #[case] expected: &str) {
-    let env = LoadEnv { providers: Some(vec!["spare".to_owned()]), ..LoadEnv::default() };
+    let judges = JudgeNames::default().checked();
+    let env = LoadEnv { providers: Some(vec!["spare".to_owned()]), judges, ..LoadEnv::default() };
     let message = route(&config, &env).unwrap_err().to_string();
     assert!(message.starts_with(expected), "{message}");
 }
 
 #[test]
 fn a_chain_gives_the_path_of_its_judges_provider() {
-    let env = LoadEnv { providers: Some(Vec::new()), ..LoadEnv::default() };
+    let env = LoadEnv { providers: Some(Vec::new()), judges: JudgeNames::default().checked(), ..LoadEnv::default() };
     let judge = json!({"class": "tool_call_judge", "config": {"inference_provider": {"provider": "gone"}}});
     let error = load(&PolicySpec::new("serial", json!({"policies": [judge]})), &env).unwrap_err();
     assert_eq!(error.problems[0].loc, ["policies", "0", "config", "inference_provider"]);
@@ -84,4 +89,35 @@ fn an_upstream_without_a_key_cannot_judge() {
         let message = route(&json!({"inference_provider": config}), &env).unwrap_err().to_string();
         assert!(message.starts_with("inference_provider: the upstream \"spare\" has no key of its own"), "{message}");
     }
+}
+
+#[test]
+fn a_provider_that_is_there_may_be_named_and_one_that_has_gone_does_not_stop_a_policy() {
+    let names = JudgeNames::new(|| vec!["small".to_owned()]);
+    let env = |judges| LoadEnv {
+        providers: Some(vec!["spare".to_owned()]),
+        without_key: vec!["spare".to_owned()],
+        judges,
+        ..LoadEnv::default()
+    };
+    let config = |name: &str| json!({"inference_provider": {"provider": name}});
+    let at = |name: &str| Ok(only(JudgeRoute::Provider(name.to_owned())));
+    assert_eq!(route(&config("small"), &env(names.clone().checked())), at("small"));
+    let refused = route(&config("gone"), &env(names.clone().checked())).unwrap_err().to_string();
+    assert!(refused.ends_with("is called \"gone\"; there are small, spare"), "{refused}");
+    assert_eq!(route(&config("gone"), &env(names)), at("gone"));
+}
+
+#[test]
+fn who_names_a_model_is_asked_with_that_one() {
+    let model = |config: Value, env: &LoadEnv| {
+        Route::new(&Loading::new(&config, env, Vec::new(), false), None, &InferenceProvider::default())
+            .unwrap()
+            .usual_model
+    };
+    let ours = LoadEnv { judge_model: Some("ours".to_owned()), ..LoadEnv::default() };
+    assert!(model(json!({"x": 0}), &LoadEnv::default()));
+    assert!(!model(json!({"model": "claude-haiku-4-5"}), &LoadEnv::default()));
+    assert!(!model(json!({"judge_model": "m"}), &LoadEnv::default()));
+    assert!(!model(json!({"x": 0}), &ours));
 }
