@@ -114,7 +114,8 @@ impl Wanted {
 pub(super) fn push_found(query: &mut Query, kind: Kind, column: &str, found: &Found, wanted: Wanted) {
     match found {
         Found::These(these) => {
-            query.push(column).push(" = ANY(CAST(").push_value(blocks::list(these)).push(" AS UUID[]))");
+            // A query of its own, so that the text is read once and not for each row.
+            query.push(column).push(" IN (SELECT UNNEST(CAST(").push_value(blocks::list(these)).push(" AS UUID[])))");
         }
         Found::Asked(search) => {
             query.push(column).push(" IN (");
