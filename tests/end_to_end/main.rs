@@ -11,6 +11,7 @@ mod crash;
 mod inspect;
 mod litellm;
 mod llama;
+mod openapi;
 mod pi;
 mod policy_servers;
 mod said;

@@ -2,6 +2,7 @@
 
 mod agents;
 mod inspect;
+mod schemathesis;
 mod sdks;
 
 use std::time::Duration;
@@ -9,6 +10,7 @@ use std::time::Duration;
 pub use crate::process::Run;
 pub use agents::{claude_code, codex, codex_at, codex_login, luthien, luthien_claude, luthien_codex, pi};
 pub use inspect::inspect;
+pub use schemathesis::{Tried, schemathesis, validate};
 pub use sdks::{Job, Results, Sdk, read, read_each};
 
 /// The most that a client may take, on a machine that is busy.

@@ -155,6 +155,20 @@ impl Gateway {
         serde_json::from_slice(&answer.body).expect("the API speaks JSON")
     }
 
+    /// The admin key, from the data folder.
+    pub fn admin_key(&self) -> String {
+        let file = self.server.folder.path().join(DATA).join("admin.key");
+        std::fs::read_to_string(file).expect("the admin key").trim().to_owned()
+    }
+
+    /// What the admin API answers to this method, path and body.
+    pub async fn admin(&self, method: &str, path: &str, body: &Value) -> web::Answer {
+        let request = Request::builder().method(method).uri(format!("{}{path}", self.base));
+        let request = request.header("x-api-key", self.admin_key()).header("content-type", "application/json");
+        let body = bytes::Bytes::from(body.to_string());
+        web::send(request.body(body).expect("a request")).await.expect("an answer of the API")
+    }
+
     /// Puts a policy in force, by the admin API. Fails the test where it does not load.
     pub async fn set_policy(&self, class: &str, config: &Value) {
         let key =

@@ -15,6 +15,7 @@ const PYTHON: &[(&str, &str)] = &[
     ("inspect", "inspect/requirements.txt"),
     ("llama", "llama/requirements.txt"),
     ("s3", "s3/requirements.txt"),
+    ("schemathesis", "schemathesis/requirements.txt"),
     ("sdk", "../../sdk/python/requirements-dev.txt"),
     ("python-new", "python/new.txt"),
     ("python-old", "python/old.txt"),

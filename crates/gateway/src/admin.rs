@@ -10,6 +10,7 @@ mod auth;
 mod auth_config;
 mod calls;
 mod caps;
+mod chat;
 mod client_keys;
 mod config;
 mod credentials;
@@ -24,6 +25,7 @@ mod health;
 mod history;
 mod labels;
 mod login;
+mod models;
 mod openapi;
 mod page;
 mod params;
@@ -43,6 +45,8 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use axum::routing::get;
+use luthien_policy::judge::JudgeClient;
 use luthien_record::Recorder;
 use luthien_record::retention::Retention;
 use tokio_util::sync::CancellationToken;
@@ -76,6 +80,10 @@ pub struct AdminState {
     pub activity: Activity,
     /// What policies leave to persons.
     pub approvals: Approvals,
+    /// The way to models with the upstreams' own keys.
+    pub models: Arc<dyn JudgeClient>,
+    /// The way of policies' own questions, where nobody's request is behind them.
+    pub judges: Arc<dyn JudgeClient>,
     /// Who is told what happens.
     pub notifier: Notifier,
     /// The link to Redis, where one is set.
@@ -146,6 +154,8 @@ pub fn router(state: AdminState) -> Router {
         .method_not_allowed_fallback(not_allowed)
         .layer(middleware::from_fn_with_state(state.clone(), auth::note))
         .layer(middleware::from_fn_with_state(state.clone(), auth::identify))
+        .layer(middleware::from_fn(sound))
+        .layer(middleware::from_fn_with_state(state.key.clone(), auth::identify))
         .layer(middleware::from_fn(keep_private));
     let documents = Router::new()
         .route("/docs/{file}", get(docs::file))
@@ -226,6 +236,8 @@ fn viewers() -> OpenApiRouter<AdminState> {
         .routes(routes!(caps::list))
         .routes(routes!(caps::one))
         .routes(routes!(config::list))
+        .routes(routes!(models::known))
+        .routes(routes!(models::telemetry))
         .routes(routes!(halt::show))
         .routes(routes!(halt::history))
         .routes(routes!(history::sessions))
@@ -272,6 +284,8 @@ fn admins() -> OpenApiRouter<AdminState> {
         .routes(routes!(auth_config::forget))
         .routes(routes!(policy::set))
         .routes(routes!(policy::rollback))
+        .routes(routes!(chat::chat))
+        .routes(routes!(models::set_telemetry))
         .routes(routes!(assignments::add))
         .routes(routes!(assignments::end))
         .routes(routes!(client_keys::create))
@@ -299,6 +313,14 @@ async fn not_found() -> Response {
 
 async fn not_allowed() -> Response {
     ApiError::MethodNotAllowed.into_response()
+}
+
+/// Refuses what no record can hold: PostgreSQL's texts have no NUL.
+async fn sound(request: Request, next: Next) -> Response {
+    if request.uri().path().contains("%00") {
+        return ApiError::NotFound("no id has a NUL in it".to_owned()).into_response();
+    }
+    next.run(request).await
 }
 
 /// What these routes answer is for this caller alone.

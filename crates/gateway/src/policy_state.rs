@@ -162,6 +162,11 @@ impl PolicyState {
         Ok(catalogue::load_asking(spec, &self.checking()).await?.name)
     }
 
+    /// A policy ready to run, changing nothing.
+    pub(crate) async fn ready(&self, spec: &PolicySpec) -> Result<Plan, LoadError> {
+        catalogue::load_asking(spec, &self.env).await.map(|loaded| Ready::from(loaded).plan)
+    }
+
     /// Puts another policy in force for all requests from now on.
     pub async fn set(&self, spec: PolicySpec, by: &str) -> Result<ActivePolicy, SetError> {
         let _turn = self.turn.try_lock().map_err(|_| SetError::Busy)?;

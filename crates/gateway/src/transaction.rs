@@ -30,7 +30,7 @@ use crate::way::Core;
 
 use self::recording::Slot;
 
-pub(crate) use self::recording::Recording;
+pub(crate) use self::recording::{Recording, recorded};
 
 /// What all entries are made with, beside the recorder.
 #[derive(Clone, Debug)]

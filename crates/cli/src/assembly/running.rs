@@ -13,8 +13,9 @@ use luthien_gateway::audit::Audit;
 use luthien_gateway::caps::CapsState;
 use luthien_gateway::client_keys::ClientKeys;
 use luthien_gateway::clock::Clock;
-use luthien_gateway::config::UpstreamConfig;
+use luthien_gateway::config::{GatewayConfig, JudgeConfig, UpstreamConfig};
 use luthien_gateway::data_dir::{self, DataDir, Kept, Keys, RunningFile, Started};
+use luthien_gateway::judges;
 use luthien_gateway::live::LiveState;
 use luthien_gateway::live_settings::{Apply, LiveSettings};
 use luthien_gateway::notify::{Notifier, Post};
@@ -170,11 +171,19 @@ impl Running {
         let logins_changed = policies.watched().watch(Topic::Logins);
         let admin_access = AdminAccess::stored(admin_access).await.map_err(|e| clear(&e))?;
         let (audit, audit_writer) = Audit::new(common.activity.replica(), Clock::system(), recorder.redactor().clone());
+        let mut config = settings.gateway_config(&keys);
+        let asking = TaskTracker::new();
+        let judges = judges::without_caller(&config, &asking).map_err(|e| clear(&e))?;
+        // What people try goes to the model that they name, whatever judges are told.
+        let plain = GatewayConfig { judge: JudgeConfig::default(), ..config.clone() };
+        let models = judges::without_caller(&plain, &asking).map_err(|e| clear(&e))?;
         let admin = admin::router(AdminState {
             retention: keeper.retention().clone(),
             recorder: recorder.clone(),
             activity: common.activity.clone(),
             approvals: common.approvals.clone(),
+            models,
+            judges,
             notifier: notifier.clone(),
             redis: redis.clone(),
             policies: Arc::clone(&policies),
@@ -190,7 +199,6 @@ impl Running {
             stopping: stopping.clone(),
         });
         let admin = AdminRuntime::start(admin).map_err(|e| clear(&format!("cannot start threads: {e}")))?;
-        let mut config = settings.gateway_config(&keys);
         config.judge.token = servers.token();
         config.rates.usual = usual;
         config.access = access;

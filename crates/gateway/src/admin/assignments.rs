@@ -176,7 +176,8 @@ async fn scope(state: &AdminState, form: &mut Form<'_>) -> Result<Option<Scope>,
         return Ok(None);
     };
     let text = |name: &str| given.get(name).and_then(Value::as_str);
-    let named = |name: &str| text(name).filter(|text| !text.is_empty() && text.len() <= LONGEST);
+    let named =
+        |name: &str| text(name).filter(|text| !text.is_empty() && text.len() <= LONGEST && !text.contains('\0'));
     let wrong = |form: &mut Form<'_>, name: &str, msg: &str| {
         form.refuse(&format!("scope.{name}"), "value_error", msg);
         Ok(None)

@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 
 use super::error::{ApiError, ErrorBody};
 use super::form::Form;
-use super::params::{self, Params};
+use super::params::{self, NO_NUL, Params};
 use super::{AdminState, Who};
 use crate::live_settings::ChangeError;
 use crate::settings::{DEFINITIONS, Definition, Kind, Settings, Source};
@@ -99,6 +99,10 @@ pub(super) async fn set(
     let members = params::object(body).await?;
     let mut form = Form::new(&members);
     let value = match form.get("value") {
+        Some(Value::String(text)) if text.contains('\0') => {
+            form.refuse("value", "string_pattern", NO_NUL);
+            String::new()
+        }
         Some(Value::String(text)) => text.clone(),
         Some(value @ (Value::Number(_) | Value::Bool(_))) => value.to_string(),
         Some(_) => {

@@ -8,6 +8,7 @@ use luthien_policy::contract::Mode;
 use serde_json::{Map, Value, json};
 
 use super::error::{ApiError, Field};
+use super::params::NO_NUL;
 use super::who::Who;
 use crate::settings::parse_duration;
 
@@ -35,11 +36,21 @@ impl<'a> Form<'a> {
     /// A text; none if it is not given.
     pub(super) fn text(&mut self, name: &str) -> Option<String> {
         let value = self.get(name)?;
-        if let Value::String(text) = value {
-            return Some(text.clone());
+        match value {
+            Value::String(text) if text.contains('\0') => self.refuse(name, "string_pattern", NO_NUL),
+            Value::String(text) => return Some(text.clone()),
+            _ => self.refuse(name, "string_type", "must be a text"),
         }
-        self.refuse(name, "string_type", "must be a text");
         None
+    }
+
+    /// A switch; none if it is not given.
+    pub(super) fn switch(&mut self, name: &str) -> Option<bool> {
+        let value = self.get(name)?;
+        if value.as_bool().is_none() {
+            self.refuse(name, "bool_type", "must be `true` or `false`");
+        }
+        value.as_bool()
     }
 
     /// The name under which the change is kept; what the call says counts only where nobody's own name is known.

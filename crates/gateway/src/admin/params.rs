@@ -15,6 +15,9 @@ use super::error::{ApiError, Field};
 /// The largest body that these routes take, in bytes.
 const BODY_MAX: usize = 1 << 20;
 
+/// What is said of a text that PostgreSQL could not hold.
+pub(super) const NO_NUL: &str = "must not have a NUL in it";
+
 /// A call's query parameters. Unknown ones are let be; of a repeated one the last counts.
 pub(super) struct Params {
     pairs: Vec<(String, String)>,
@@ -28,7 +31,14 @@ impl<S: Send + Sync> FromRequestParts<S> for Params {
         let query: Result<Query<Vec<(String, String)>>, QueryRejection> = Query::from_request_parts(parts, state).await;
         let Query(pairs) = query
             .map_err(|error| ApiError::Unprocessable(vec![Field::query("", "query_invalid", error.body_text())]))?;
-        Ok(Self { pairs, wrong: Vec::new() })
+        let nul = pairs.iter().find(|(name, value)| name.contains('\0') || value.contains('\0'));
+        match nul {
+            Some((name, _)) => {
+                let name = name.replace('\0', "");
+                Err(ApiError::Unprocessable(vec![Field::query(&name, "string_pattern", NO_NUL)]))
+            }
+            None => Ok(Self { pairs, wrong: Vec::new() }),
+        }
     }
 }
 

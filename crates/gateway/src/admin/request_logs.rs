@@ -107,7 +107,7 @@ pub(super) struct Log {
 #[utoipa::path(get, path = "/api/request-logs", tag = "request logs", responses((status = 200, body = RequestLogs)), params(
     ("limit" = Option<u32>, Query, minimum = 1, maximum = 200, description = "How many at most; 50 where nothing is said."),
     ("offset" = Option<u32>, Query, minimum = 0, description = "How many to pass over."),
-    ("direction" = Option<Direction>, Query, description = "Only the client's side, or only the upstream's."),
+    ("direction" = inline(Option<Direction>), Query, description = "Only the client's side, or only the upstream's."),
     ("endpoint" = Option<String>, Query, description = "Only this path."),
     ("session_id" = Option<String>, Query, description = "Only this session."),
     ("user_id" = Option<String>, Query, description = "Only this user."),

@@ -3,11 +3,13 @@
 mod admin_access;
 mod auth_config;
 mod caps;
+mod chat;
 mod client_keys;
 mod config;
 mod credentials;
 mod documents;
 mod erasure;
+mod hostile;
 mod policy;
 mod recorded;
 mod round_trip;
@@ -19,8 +21,10 @@ use std::path::{Path, PathBuf};
 
 use axum::body::Body;
 use axum::http::{Method, Request, StatusCode};
+use futures_util::future::BoxFuture;
 use http_body_util::BodyExt;
 use luthien_policy::catalogue::Variables;
+use luthien_policy::judge::{JudgeAnswer, JudgeClient, JudgeError, JudgeRequest};
 use luthien_record::RecorderConfig;
 use luthien_record::redact::Redactor;
 use secrecy::SecretString;
@@ -111,9 +115,30 @@ impl Answer {
 }
 
 async fn state(folder: &Path, bypass: bool) -> (AdminState, AuditWriter) {
+/// A model that repeats what it is asked, but for `fail`.
+#[derive(Debug)]
+struct Echo;
+
+impl JudgeClient for Echo {
+    fn ask(&self, request: JudgeRequest) -> BoxFuture<'_, Result<JudgeAnswer, JudgeError>> {
+        Box::pin(async move {
+            if request.prompt == "fail" {
+                return Err(JudgeError::Unavailable("nobody is there".to_owned()));
+            }
+            let text = format!("{} says {}", request.model, request.prompt);
+            Ok(JudgeAnswer { text, input_tokens: Some(7), output_tokens: Some(5) })
+        })
+    }
+}
+
+async fn state(folder: &Path) -> AdminState {
+    state_with(folder, RecorderConfig::in_dir(folder)).await
+}
+
+async fn state_with(folder: &Path, record: RecorderConfig) -> AdminState {
     let sources = Sources { folder: folder.to_owned(), ..Sources::default() };
     let settings = Settings::load(&sources).unwrap();
-    let recorder = Recorder::open(RecorderConfig::in_dir(folder)).await.unwrap();
+    let recorder = Recorder::open(record).await.unwrap();
     let mut options = PolicyOptions::new(&settings, &sources);
     // What the examples of some policies need of the environment.
     let variables = [("OPENAI_API_KEY", "sk-of-the-environment"), ("LUTHIEN_DEMO", "1")];
@@ -142,6 +167,8 @@ async fn state(folder: &Path, bypass: bool) -> (AdminState, AuditWriter) {
         retention: retention.unwrap(),
         recorder,
         approvals: Approvals::new(activity.clone(), Clock::system()),
+        models: Arc::new(Echo),
+        judges: Arc::new(Echo),
         activity,
         notifier: Notifier::default(),
         redis: None,

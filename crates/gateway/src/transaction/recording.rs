@@ -119,18 +119,23 @@ impl Recording {
     }
 }
 
+/// A decision as the record has it.
+pub(crate) fn recorded(decision: plan::Decision) -> Decision {
+    Decision {
+        policy: decision.policy.to_string(),
+        target: serde_json::to_value(&decision.target).unwrap_or_default(),
+        action: decision.action.to_owned(),
+        mode: if decision.overruled { "overruled" } else { mode_name(decision.mode) }.to_owned(),
+        failed: decision.failed,
+        score: decision.score,
+        reason: decision.reason,
+        micros: u64::try_from(decision.took.as_micros()).unwrap_or(u64::MAX),
+    }
+}
+
 impl DecisionSink for Recording {
     fn decided(&self, decision: plan::Decision) {
-        let decision = Decision {
-            policy: decision.policy.to_string(),
-            target: serde_json::to_value(&decision.target).unwrap_or_default(),
-            action: decision.action.to_owned(),
-            mode: if decision.overruled { "overruled" } else { mode_name(decision.mode) }.to_owned(),
-            failed: decision.failed,
-            score: decision.score,
-            reason: decision.reason,
-            micros: u64::try_from(decision.took.as_micros()).unwrap_or(u64::MAX),
-        };
+        let decision = recorded(decision);
         self.0.teller.decided(self.0.clock.now(), &decision);
         let open = self.0.inflight.lock().unwrap_or_else(PoisonError::into_inner);
         if is_block(&decision) {

@@ -24,6 +24,9 @@ const ALSO: &[(&str, &str)] = &[
     ("/docs", "/api/docs"),
 ];
 
+/// What is one of several shapes that are told apart by a word in them: JSON Schema takes some for two of them.
+const ANY_OF: &str = "Rung";
+
 /// The document as it is served.
 pub(in crate::admin) fn finish(document: &OpenApi) -> Value {
     let mut document = serde_json::to_value(document).unwrap_or_default();
@@ -79,15 +82,21 @@ fn require(document: &mut Value) {
         }
     }
     let Some(schemas) = document["components"]["schemas"].as_object_mut() else { return };
+    if let Some(shapes) = schemas.get_mut(ANY_OF).and_then(Value::as_object_mut)
+        && let Some(all) = shapes.remove("oneOf")
+    {
+        shapes.insert("anyOf".to_owned(), all);
+    }
     for (name, schema) in schemas.iter_mut().filter(|(name, _)| answers.contains(*name) && !asked.contains(*name)) {
         complete(name, schema);
     }
 }
 
 fn complete(name: &str, schema: &mut Value) {
-    let parts = ["allOf", "oneOf"].into_iter().filter_map(|of| schema.get(of)).filter_map(Value::as_array).count();
+    let parts =
+        ["allOf", "oneOf", "anyOf"].into_iter().filter_map(|of| schema.get(of)).filter_map(Value::as_array).count();
     if parts > 0 {
-        for of in ["allOf", "oneOf"] {
+        for of in ["allOf", "oneOf", "anyOf"] {
             for part in schema.get_mut(of).and_then(Value::as_array_mut).into_iter().flatten() {
                 complete(name, part);
             }
