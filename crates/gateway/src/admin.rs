@@ -171,6 +171,7 @@ pub fn router(state: AdminState) -> Router {
         .merge(login)
         .route("/healthz", get(health::live))
         .route("/ready", get(health::ready))
+        .layer(middleware::from_fn(sound))
         .layer(Extension(docs::Document::new(&openapi::finish(&document))))
         .merge(guarded)
         .route("/admin", axum::routing::any(moved))
@@ -315,12 +316,13 @@ async fn not_allowed() -> Response {
     ApiError::MethodNotAllowed.into_response()
 }
 
-/// Refuses what no record can hold: PostgreSQL's texts have no NUL.
+/// Refuses paths that no record can hold: what is not UTF-8, and a NUL, which PostgreSQL's texts cannot have.
 async fn sound(request: Request, next: Next) -> Response {
-    if request.uri().path().contains("%00") {
-        return ApiError::NotFound("no id has a NUL in it".to_owned()).into_response();
+    if params::is_text(request.uri().path()) {
+        next.run(request).await
+    } else {
+        ApiError::NotFound("no id is like this one".to_owned()).into_response()
     }
-    next.run(request).await
 }
 
 /// What these routes answer is for this caller alone.

@@ -31,7 +31,7 @@ use crate::scopes::Asker;
 use crate::transaction::recorded;
 
 /// How long the whole way may take.
-const WITHIN: Duration = Duration::from_secs(120);
+const WITHIN: Duration = Duration::from_mins(2);
 
 /// The longest message, in bytes.
 const LONGEST: usize = 64 << 10;

@@ -97,6 +97,23 @@ impl Params {
     }
 }
 
+/// Whether a path is a text without NUL once what is escaped in it is undone.
+pub(super) fn is_text(path: &str) -> bool {
+    let mut plain = Vec::with_capacity(path.len());
+    let mut rest = path.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        let escaped = after.split_at_checked(2).filter(|_| *first == b'%');
+        let byte = escaped.and_then(|(digits, after)| {
+            let digits = std::str::from_utf8(digits).ok().filter(|digits| !digits.starts_with('+'))?;
+            Some((u8::from_str_radix(digits, 16).ok()?, after))
+        });
+        let (byte, after) = byte.unwrap_or((*first, after));
+        plain.push(byte);
+        rest = after;
+    }
+    !plain.contains(&0) && std::str::from_utf8(&plain).is_ok()
+}
+
 /// A body that is a JSON object.
 pub(super) async fn object(body: Body) -> Result<Map<String, Value>, ApiError> {
     let bytes = match Limited::new(body, BODY_MAX).collect().await {
