@@ -123,7 +123,7 @@ async fn no_call_breaks_a_route(#[case] postgres: bool) {
             let steps = if path.contains('{') { ids() } else { vec![String::new()] };
             let filled = |step: &str| {
                 let (before, after) = path.split_once('{').unwrap_or((path, ""));
-                format!("{before}{step}{}", after.split_once('}').map_or("", |(_, after)| after))
+                format!("{before}{step}{}", after.split_once('}').map_or("", |(_, after)| after).replace("{id}", "1"))
             };
             let schema = &operation["requestBody"]["content"]["application/json"]["schema"];
             let mut requests: Vec<(String, &str, Vec<u8>)> =
@@ -175,7 +175,11 @@ async fn a_body_of_more_than_a_mebibyte_is_refused_on_every_route_that_takes_one
         for (method, _) in
             item.as_object().unwrap().iter().filter(|(_, operation)| operation["requestBody"].is_object())
         {
-            let path = path.replace("{id}", "1").replace("{user_id}", "1").replace("{key}", "rate_limit_rpm");
+            let path = path
+                .replace("{scope}", "session")
+                .replace("{id}", "1")
+                .replace("{user_id}", "1")
+                .replace("{key}", "rate_limit_rpm");
             let body = format!("{{\"a\": \"{}\"}}", "x".repeat((1 << 20) + 1 - 9));
             let answer = fixture.call(method.to_uppercase().parse().unwrap(), &path, Some(KEY), &body).await;
             let expected = json!({"detail": "the body is larger than 1048576 bytes"});
