@@ -45,7 +45,6 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use axum::routing::get;
 use luthien_policy::judge::JudgeClient;
 use luthien_record::Recorder;
 use luthien_record::retention::Retention;
@@ -152,10 +151,9 @@ pub fn router(state: AdminState) -> Router {
         .route("/api", axum::routing::any(not_found))
         .route("/api/{*rest}", axum::routing::any(not_found))
         .method_not_allowed_fallback(not_allowed)
+        .layer(middleware::from_fn(sound))
         .layer(middleware::from_fn_with_state(state.clone(), auth::note))
         .layer(middleware::from_fn_with_state(state.clone(), auth::identify))
-        .layer(middleware::from_fn(sound))
-        .layer(middleware::from_fn_with_state(state.key.clone(), auth::identify))
         .layer(middleware::from_fn(keep_private));
     let documents = Router::new()
         .route("/docs/{file}", get(docs::file))

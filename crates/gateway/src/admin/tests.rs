@@ -114,7 +114,6 @@ impl Answer {
     }
 }
 
-async fn state(folder: &Path, bypass: bool) -> (AdminState, AuditWriter) {
 /// A model that repeats what it is asked, but for `fail`.
 #[derive(Debug)]
 struct Echo;
@@ -131,11 +130,11 @@ impl JudgeClient for Echo {
     }
 }
 
-async fn state(folder: &Path) -> AdminState {
-    state_with(folder, RecorderConfig::in_dir(folder)).await
+async fn state(folder: &Path, bypass: bool) -> (AdminState, AuditWriter) {
+    state_with(folder, bypass, RecorderConfig::in_dir(folder)).await
 }
 
-async fn state_with(folder: &Path, record: RecorderConfig) -> AdminState {
+async fn state_with(folder: &Path, bypass: bool, record: RecorderConfig) -> (AdminState, AuditWriter) {
     let sources = Sources { folder: folder.to_owned(), ..Sources::default() };
     let settings = Settings::load(&sources).unwrap();
     let recorder = Recorder::open(record).await.unwrap();

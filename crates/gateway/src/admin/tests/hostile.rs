@@ -103,8 +103,8 @@ async fn no_call_breaks_a_route(#[case] postgres: bool) {
     let database = postgres.then(|| luthien_servers::database().unwrap());
     let usual = RecorderConfig::in_dir(folder.path());
     let url = database.as_ref().map_or_else(|| usual.database.clone(), |database| database.url().to_owned());
-    let state = state_with(folder.path(), RecorderConfig { database: url, ..usual }).await;
-    let fixture = Fixture { router: router(state.clone()), state, _folder: Some(folder) };
+    let (state, audit) = state_with(folder.path(), false, RecorderConfig { database: url, ..usual }).await;
+    let fixture = Fixture { router: router(state.clone()), state, audit, _folder: Some(folder) };
     let document = document();
     let mut calls = 0;
     let ours = || document["paths"].as_object().unwrap().iter().filter(|(path, _)| !path.starts_with("/v1/"));
