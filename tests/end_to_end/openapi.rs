@@ -4,7 +4,7 @@ use http::StatusCode;
 use luthien_testkit::{Answer, Upstream};
 use luthien_tests::clients::{Run, Tried, schemathesis, validate};
 use luthien_tests::gateway::{Gateway, Setup};
-use luthien_tests::http;
+use luthien_tests::http as web;
 use serde_json::{Value, json};
 
 /// Routes for models are the vendors'; this stream has no end, and has tests of its own.
@@ -30,7 +30,7 @@ async fn filled() -> Filled {
             "model": "m", "max_tokens": 16, "messages": [{"role": "user", "content": asked}], "metadata": {"user_id": user},
         });
         let answer =
-            http::post(&format!("{}/v1/messages", gateway.url()), request.to_string()).await.expect("an answer");
+            web::post(&format!("{}/v1/messages", gateway.url()), request.to_string()).await.expect("an answer");
         assert_eq!(answer.status, StatusCode::OK);
     }
     let calls = gateway.recorded(2).await;
@@ -55,7 +55,7 @@ fn passed(run: &Run) {
 async fn the_document_is_valid() {
     let upstream = Upstream::start().await.expect("an upstream");
     let gateway = Gateway::start(&Setup { upstream: upstream.base_url(), policy: None }).await;
-    let document = http::get(&format!("{}/openapi.json", gateway.url())).await.expect("the document");
+    let document = web::get(&format!("{}/openapi.json", gateway.url())).await.expect("the document");
     let document: Value = serde_json::from_slice(&document.body).expect("JSON");
     assert!(document["openapi"].as_str().is_some_and(|version| version.starts_with("3.1.")));
     passed(&validate(&document).await);
@@ -103,7 +103,7 @@ async fn what_changes_something_is_answered_as_the_document_says() {
     passed(&run);
     let off = gateway.admin("POST", "/api/admin/panic", &json!({"mode": "off"})).await;
     assert_eq!(off.status, StatusCode::OK);
-    let health = http::get(&format!("{}/readyz", gateway.url())).await.expect("an answer");
+    let health = web::get(&format!("{}/readyz", gateway.url())).await.expect("an answer");
     assert_eq!(health.status, StatusCode::OK, "it still serves");
     gateway.stop().await;
 }

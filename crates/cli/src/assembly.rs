@@ -8,7 +8,7 @@ use luthien_gateway::data_dir::{DataDir, Keys};
 use luthien_gateway::judges;
 use luthien_gateway::policy_servers::HttpPolicyServers;
 use luthien_gateway::policy_state::PolicyOptions;
-use luthien_gateway::server_credentials::KeySource;
+use luthien_gateway::server_credentials::{KeySource, ServerCredentials};
 use luthien_gateway::settings::{Settings, Sources};
 use luthien_policy::catalogue::{self, LoadEnv, PolicySpec, Servers};
 use luthien_policy::judge::JudgeClient;
@@ -116,7 +116,7 @@ impl Loaded {
     pub(crate) fn judges(&self, tasks: &TaskTracker) -> Result<Arc<dyn JudgeClient>, Failure> {
         let no_keys = Keys { admin: SecretString::default(), identity: [0; 32], admin_is_set: false, exposed: None };
         let config = self.settings.gateway_config(&no_keys);
-        judges::without_caller(&config, tasks).map_err(|e| Failure::new(e.to_string()))
+        judges::without_caller(&config, ServerCredentials::default(), tasks).map_err(|e| Failure::new(e.to_string()))
     }
 
     /// The policy in the policy file, else in the settings file, with the name of that file.

@@ -86,8 +86,12 @@ impl fmt::Debug for Judges {
 
 /// The way to judges where there is no caller: with the upstreams' own keys. Connects to nothing yet; `tasks` owns what its
 /// connections need. Questions that would be asked with the caller's credential go like a Messages caller's.
-pub fn without_caller(config: &GatewayConfig, tasks: &TaskTracker) -> Result<Arc<dyn JudgeClient>, UpstreamError> {
-    let upstreams = Arc::new(Upstreams::with(config, ServerCredentials::default(), tasks)?);
+pub fn without_caller(
+    config: &GatewayConfig,
+    credentials: ServerCredentials,
+    tasks: &TaskTracker,
+) -> Result<Arc<dyn JudgeClient>, UpstreamError> {
+    let upstreams = Arc::new(Upstreams::with(config, credentials, tasks)?);
     let (keys, judge) = (Arc::new(Keys::new(config, ClientKeys::default())), Arc::new(config.judge.clone()));
     let dialect = Dialect::Messages;
     Ok(Arc::new(Judges::with(upstreams, keys, judge, dialect, HeaderMap::new(), &Forward::ServerKey)))

@@ -173,10 +173,10 @@ impl Running {
         let (audit, audit_writer) = Audit::new(common.activity.replica(), Clock::system(), recorder.redactor().clone());
         let mut config = settings.gateway_config(&keys);
         let asking = TaskTracker::new();
-        let judges = judges::without_caller(&config, &asking).map_err(|e| clear(&e))?;
+        let judges = judges::without_caller(&config, credentials.clone(), &asking).map_err(|e| clear(&e))?;
         // What people try goes to the model that they name, whatever judges are told.
         let plain = GatewayConfig { judge: JudgeConfig::default(), ..config.clone() };
-        let models = judges::without_caller(&plain, &asking).map_err(|e| clear(&e))?;
+        let models = judges::without_caller(&plain, credentials.clone(), &asking).map_err(|e| clear(&e))?;
         let admin = admin::router(AdminState {
             retention: keeper.retention().clone(),
             recorder: recorder.clone(),

@@ -290,6 +290,7 @@ async fn ask(state: &AdminState, asked: &Asked, request: &Request, flight: &InFl
     }
     let question = JudgeRequest {
         model: request.model().to_owned(),
+        usual_model: false,
         system,
         prompt,
         temperature: 1.0,

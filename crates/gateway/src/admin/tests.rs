@@ -125,7 +125,7 @@ impl JudgeClient for Echo {
                 return Err(JudgeError::Unavailable("nobody is there".to_owned()));
             }
             let text = format!("{} says {}", request.model, request.prompt);
-            Ok(JudgeAnswer { text, input_tokens: Some(7), output_tokens: Some(5) })
+            Ok(JudgeAnswer { text, input_tokens: Some(7), output_tokens: Some(5), ..JudgeAnswer::default() })
         })
     }
 }
