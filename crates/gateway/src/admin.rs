@@ -187,6 +187,7 @@ fn described() -> (Router<AdminState>, Router<AdminState>, utoipa::openapi::Open
         .merge(openapi::of_role(approvers(), Role::Approver))
         .merge(openapi::of_role(admins(), Role::Admin))
         .merge(openapi::of_role(keepers(), Role::Admin))
+        .merge(openapi::of_role(secrets(), Role::Admin))
         .split_for_parts();
     (open, guarded, document)
 }
@@ -224,7 +225,6 @@ fn viewers() -> OpenApiRouter<AdminState> {
         .routes(routes!(approvals::list))
         .routes(routes!(approvals::one))
         .routes(routes!(activity::stream))
-        .routes(routes!(policy::validate))
         .routes(routes!(policy::history))
         .routes(routes!(assignments::effective))
         .routes(routes!(assignments::list))
@@ -271,17 +271,24 @@ fn keepers() -> OpenApiRouter<AdminState> {
         .route_layer(middleware::from_fn(who::proven))
 }
 
-/// What changes the gateway or the record.
-fn admins() -> OpenApiRouter<AdminState> {
+/// What keeps secrets, and says where they are sent.
+fn secrets() -> OpenApiRouter<AdminState> {
     OpenApiRouter::new()
         .routes(routes!(credentials::store))
         .routes(routes!(credentials::remove))
         .routes(routes!(providers::keep))
         .routes(routes!(providers::remove))
+        .route_layer(middleware::from_fn(who::proven))
+}
+
+/// What changes the gateway or the record.
+fn admins() -> OpenApiRouter<AdminState> {
+    OpenApiRouter::new()
         .routes(routes!(auth_config::change))
         .routes(routes!(auth_config::clear))
         .routes(routes!(auth_config::forget))
         .routes(routes!(policy::set))
+        .routes(routes!(policy::validate))
         .routes(routes!(policy::rollback))
         .routes(routes!(chat::chat))
         .routes(routes!(models::set_telemetry))

@@ -15,7 +15,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use axum::extract::ConnectInfo;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, Version, header};
 use jiff::Timestamp;
 use luthien_record::Store;
 use luthien_record::store::{LoginKind, StoreError, StoredLogin};
@@ -216,7 +216,11 @@ impl AdminAccess {
             let safe = head.method.is_safe() || browser::same_origin(headers, &head.uri);
             return if safe { Ok(who) } else { Err(Refused::CrossSite) };
         }
-        if self.inner.bypass && browser::straight_from_here(headers, &head.uri, peer) {
+        // A proxy that says nothing of itself often speaks HTTP/1.0, as nginx does.
+        if self.inner.bypass
+            && head.version != Version::HTTP_10
+            && browser::straight_from_here(headers, &head.uri, peer)
+        {
             return Ok(Who::by_bypass());
         }
         Err(Refused::Nothing)

@@ -16,7 +16,7 @@ use crate::settings::{PolicyFailMode, Settings, Source};
 use crate::upstream::choice::kin;
 
 /// Shorter keys can be guessed.
-const SHORTEST: usize = 20;
+const SHORTEST: usize = 32;
 
 /// Words that keys in examples are made of.
 const EXAMPLES: [&str; 10] = [
@@ -258,7 +258,10 @@ fn weak_key(name: &str, key: &SecretString, notes: &mut Vec<Note>) {
     let key = key.expose_secret();
     let lower = key.to_ascii_lowercase();
     if key.chars().count() < SHORTEST {
-        warn(notes, format!("{name} has fewer than {SHORTEST} characters and could be guessed; use 32 random ones"));
+        warn(
+            notes,
+            format!("{name} has fewer than {SHORTEST} characters and could be guessed; use 32 random ones or more"),
+        );
     } else if EXAMPLES.iter().any(|word| lower.contains(word)) {
         warn(notes, format!("{name} looks like one from an example; use 32 random characters"));
     }

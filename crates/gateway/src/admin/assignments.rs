@@ -134,6 +134,7 @@ pub(super) async fn add(
     }
     form.only(&["scope", "policy_class_ref", "config", "mode", "how", "expires_at", "for", "set_by"]);
     form.finish()?;
+    who.may_use(&spec)?;
     let Some(scope) = scope else { return Err(ApiError::Unprocessable(Vec::new())) };
     let began = Instant::now();
     let set = state.policies.assign(NewAssignment { scope, spec, how, expires_at, by }).await;

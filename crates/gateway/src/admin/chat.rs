@@ -111,6 +111,7 @@ pub(super) async fn chat(
     let spec = form.spec_in("policy");
     form.only(&["model", "message", "stream", "use_mock", "policy"]);
     form.finish()?;
+    spec.as_ref().map_or(Ok(()), |spec| who.may_use(spec))?;
     let refused = |error: String| {
         Json(TestChatAnswer { model: asked.model.clone(), error: Some(error), ..TestChatAnswer::default() })
     };

@@ -150,6 +150,7 @@ pub(super) async fn create(
     let (expires_at, by, policy) = (form.end(now), form.by("created_by", &who), form.spec_in("policy"));
     form.only(&["name", "limits", "expires_at", "for", "created_by", "policy"]);
     form.finish()?;
+    policy.as_ref().map_or(Ok(()), |spec| who.may_use(spec))?;
     let new = NewKey { name, limits, expires_at, by };
     let id = state.policies.clock().transaction_id().0;
     let (secret, stored) = new.make(id, now, &state.identity_key).map_err(|error| {

@@ -2,15 +2,19 @@
 
 mod page;
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::extract::rejection::{FormRejection, QueryRejection};
 use axum::extract::{Form, FromRequest as _, Query, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use http_body_util::Limited;
 use jiff::Timestamp;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Serialize;
+use tokio::time::timeout;
 use utoipa::ToSchema;
 
 use super::auth::seconds;
@@ -25,6 +29,12 @@ pub(super) use page::style;
 
 /// The longest key or token that is looked at, in bytes.
 const LONGEST: usize = 4096;
+
+/// The largest form, in bytes.
+const FORM_MAX: usize = 16 * 1024;
+
+/// How long a form may take to come.
+const FORM_WITHIN: Duration = Duration::from_secs(10);
 
 const NO_REFERRER: (HeaderName, HeaderValue) = (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
 
@@ -123,10 +133,15 @@ fn judge(state: &AdminState, head: &Parts, password: &str) -> Result<Holder, Ref
     state.admin_access.holder(password.as_bytes(), peer(head))?.ok_or(Refused::Wrong)
 }
 
+/// The form, which anybody may send: little of it is read, and not for long.
 async fn read(request: Request) -> Result<(Parts, Pairs), StatusCode> {
     let (head, body) = request.into_parts();
+    let body = axum::body::Body::new(Limited::new(body, FORM_MAX));
     let again = Request::from_parts(head.clone(), body);
-    let form: Result<_, FormRejection> = Form::<Pairs>::from_request(again, &()).await;
+    let form: Result<_, FormRejection> = match timeout(FORM_WITHIN, Form::<Pairs>::from_request(again, &())).await {
+        Ok(form) => form,
+        Err(_) => return Err(StatusCode::REQUEST_TIMEOUT),
+    };
     form.map(|Form(pairs)| (head, pairs)).map_err(|rejection| rejection.status())
 }
 

@@ -179,6 +179,7 @@ pub(super) async fn set(State(state): State<AdminState>, who: Who, body: Body) -
     let mut form = Form::new(&members);
     let (spec, by) = (form.spec(), form.by("enabled_by", &who));
     form.finish()?;
+    who.may_use(&spec)?;
     let began = Instant::now();
     let set = state.policies.set(spec, &by).await;
     result(began, set.map(|active| (format!("the policy `{}` is active", active.policy), active.class_ref)))
@@ -186,11 +187,17 @@ pub(super) async fn set(State(state): State<AdminState>, who: Who, body: Body) -
 
 /// Says whether a policy would load. Changes nothing.
 #[utoipa::path(post, path = "/api/admin/policy/validate", tag = "policy", request_body = NewPolicy, responses((status = 200, body = SetResult)))]
-pub(super) async fn validate(State(state): State<AdminState>, body: Body) -> Result<Json<SetResult>, ApiError> {
+pub(super) async fn validate(
+    State(state): State<AdminState>,
+    who: Who,
+    body: Body,
+) -> Result<Json<SetResult>, ApiError> {
     let members = params::object(body).await?;
     let mut form = Form::new(&members);
     let spec = form.spec();
     form.finish()?;
+    // To try a policy may run its program.
+    who.may_use(&spec)?;
     let began = Instant::now();
     let checked = state.policies.check(&spec).await.map_err(SetError::Refused);
     result(began, checked.map(|name| (format!("the policy `{name}` would load"), spec.class)))

@@ -6,7 +6,9 @@ use axum::extract::{FromRequestParts, Request, State};
 use axum::http::request::Parts;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use luthien_policy::catalogue::PolicySpec;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use uuid::Uuid;
 
 use super::error::ApiError;
@@ -143,15 +145,45 @@ impl Who {
         self.session
     }
 
-    /// The name under which a change is kept: a person's own, whatever the call says. With the admin key, which several may have, what
+    /// The name under which a change is kept: a person's own, whatever the call says, and that of the bypass, behind which anybody may be. With the admin key, which several may have, what
     /// the call says, else `api`.
     pub fn signs(&self, said: Option<String>) -> String {
-        if self.person.is_some() { self.name.to_string() } else { said.unwrap_or_else(|| "api".to_owned()) }
+        match said {
+            Some(said) if self.person.is_none() && self.proof != Proof::Bypass => said,
+            None if self.person.is_none() && self.proof != Proof::Bypass => "api".to_owned(),
+            _ => self.name.to_string(),
+        }
+    }
+
+    /// Whether they may put this policy in force, or try it. Behind the bypass anybody may be who is on this machine, the agent too:
+    /// nothing that runs programs, asks servers or reads the environment as the gateway's user.
+    pub(super) fn may_use(&self, spec: &PolicySpec) -> Result<(), ApiError> {
+        let outside = || names_program(&spec.class) || reaches_out(&spec.config);
+        if self.proof == Proof::Bypass && outside() { Err(ApiError::NotByBypass) } else { Ok(()) }
     }
 
     /// The name by which the log and the audit log have them.
     pub fn name(&self) -> &str {
         &self.name
+    }
+}
+
+fn names_program(class: &str) -> bool {
+    let class = class.to_ascii_lowercase();
+    ["python", "webhook"].iter().any(|name| class.contains(name))
+}
+
+/// Whether anything in a configuration leads out of the gateway. Rather too much is taken for that than too little.
+fn reaches_out(config: &Value) -> bool {
+    const MEMBERS: [&str; 9] =
+        ["env", "secret", "url", "base_url", "api_base", "api_key", "socket", "python", "webhook"];
+    match config {
+        Value::Object(members) => {
+            members.iter().any(|(name, value)| MEMBERS.contains(&name.as_str()) || reaches_out(value))
+        }
+        Value::Array(values) => values.iter().any(reaches_out),
+        Value::String(text) => names_program(text) || text.contains("${"),
+        _ => false,
     }
 }
 
@@ -177,13 +209,34 @@ pub(super) async fn proven(who: Who, request: Request, next: Next) -> Response {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+
+    #[test]
+    fn by_the_bypass_no_policy_leads_out_of_the_gateway() {
+        let spec = |class: &str, config| PolicySpec::new(class, config);
+        let judge = json!({"policies": [{"class": "tool_call_judge", "config": {"api_base": "http://127.0.0.1:9"}}]});
+        for refused in [
+            spec("python", json!({"file": "/x.py"})),
+            spec("Webhook", json!({})),
+            spec("serial", json!({"policies": [{"class": "webhook", "config": {}}]})),
+            spec("serial", judge),
+            spec("header_injection", json!({"headers": {"x": "${env.ADMIN_API_KEY}"}})),
+            spec("any", json!({"a": [{"env": "ADMIN_API_KEY"}]})),
+        ] {
+            assert!(matches!(Who::by_bypass().may_use(&refused), Err(ApiError::NotByBypass)), "{refused:?}");
+            assert!(Who::with_admin_key(Proof::AdminKey).may_use(&refused).is_ok());
+        }
+        assert!(Who::by_bypass().may_use(&spec("string_replacement", json!({"replacements": [["a", "b"]]}))).is_ok());
+    }
 
     #[test]
     fn a_persons_own_name_counts_and_else_what_is_said() {
         let said = || Some("somebody".to_owned());
         assert_eq!(Who::named("Ann", Role::Admin).signs(said()), "Ann");
-        for who in [Who::with_admin_key(Proof::AdminKey), Who::with_admin_key(Proof::Session), Who::by_bypass()] {
+        assert_eq!(Who::by_bypass().signs(said()), Who::by_bypass().name());
+        for who in [Who::with_admin_key(Proof::AdminKey), Who::with_admin_key(Proof::Session)] {
             assert_eq!((who.signs(said()), who.signs(None)), ("somebody".to_owned(), "api".to_owned()));
         }
     }

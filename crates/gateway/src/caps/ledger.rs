@@ -180,7 +180,10 @@ impl Books {
 
     fn wait(&mut self, who: &ScopeId, day: i64, spent: Spent) {
         let key = (who.clone(), day);
-        if self.waiting.len() + self.under_way.len() >= MOST_WAITING && !self.waiting.contains_key(&key) {
+        if self.waiting.len() + self.under_way.len() >= MOST_WAITING
+            && !self.waiting.contains_key(&key)
+            && !self.under_way.contains_key(&key)
+        {
             self.lost += 1;
             return;
         }

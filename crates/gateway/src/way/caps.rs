@@ -85,19 +85,19 @@ pub(super) fn admit(
         }
     })?;
     let Admitted { plan, places, charge, judges } = admitted;
+    let kept = request
+        .as_ref()
+        .and_then(|request| request.raw("background"))
+        .is_some_and(|value| value != "false" && value != "null");
+    if kept && (places.is_some() || charge.is_some()) {
+        return Err(GatewayError::CapForbids(
+            "what a response in the background uses cannot be counted against the caps of this caller: send it without `background`".to_owned(),
+        ));
+    }
     if let Some(places) = places {
         transaction.holds(places);
     }
     if let Some(charge) = charge {
-        let kept = request
-            .as_ref()
-            .and_then(|request| request.raw("background"))
-            .is_some_and(|value| value != "false" && value != "null");
-        if kept {
-            return Err(GatewayError::CapForbids(
-                "what a response in the background uses cannot be counted against the caps of this caller: send it without `background`".to_owned(),
-            ));
-        }
         transaction.charges(&core.tasks, |tab| tab.charge = Some(charge));
     }
     let in_force = match plan {

@@ -60,6 +60,12 @@ impl Store {
     /// Takes a link out, for whoever uses it: nobody else gets it. None: it was used, or never was.
     pub async fn take_login_link(&self, hash: [u8; 32]) -> Result<Option<StoredLogin>, StoreError> {
         let kind = LoginKind::Link.name();
+        // Anybody may ask for a link: only one that there is costs a change.
+        let mut connection = self.readers.acquire().await?;
+        if sql::logins::one(&mut connection.sql(), kind, hash).await?.is_none() {
+            return Ok(None);
+        }
+        drop(connection);
         let mut work = self.change(Topic::Logins).await?;
         let found = sql::logins::one(&mut work.sql(), kind, hash).await?;
         let ours = sql::logins::end(&mut work.sql(), kind, hash).await?;

@@ -3,7 +3,6 @@
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 
-use super::NO_REFERRER;
 use crate::admin::Who;
 
 const HEADERS: [(HeaderName, HeaderValue); 4] = [
@@ -15,7 +14,8 @@ const HEADERS: [(HeaderName, HeaderValue); 4] = [
     ),
     (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
     (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
-    NO_REFERRER,
+    // With `no-referrer` a browser would hide from the form's own site that the form is its own (`Origin: null`).
+    (header::REFERRER_POLICY, HeaderValue::from_static("same-origin")),
 ];
 
 const STYLE: &str = "\
