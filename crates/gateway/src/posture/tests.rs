@@ -8,7 +8,7 @@ use super::*;
 use crate::client_keys::tests as given_keys;
 use crate::settings::Sources;
 
-const GOOD: &str = "kX7vQ2mW9pL4tR8sZ1nB6cY3";
+const GOOD: &str = "kX7vQ2mW9pL4tR8sZ1nB6cY3fD5gH0jA";
 
 fn notes(flags: &[(&str, &str)], admin: &str) -> Vec<Note> {
     notes_given(&ClientKeys::default(), flags, admin)
@@ -35,7 +35,7 @@ fn the_defaults_warn_of_nothing_and_name_what_is_open() {
 
 #[test]
 fn with_the_gateway_key_alone_no_caller_is_named() {
-    let notes = notes(&[("client_api_key", "Hq8Zr5Lx2Vn7Ty4Kw9Pd1Mf6"), ("auth_mode", "client_key")], GOOD);
+    let notes = notes(&[("client_api_key", "Hq8Zr5Lx2Vn7Ty4Kw9Pd1Mf6Bc3Gt0Js"), ("auth_mode", "client_key")], GOOD);
     assert_eq!(notes.len(), 1, "{notes:?}");
 }
 
@@ -60,9 +60,9 @@ fn a_key_that_was_given_out_lets_its_holder_in() {
 #[rstest]
 #[case(&[("host", "0.0.0.0")], GOOD, "listening on 0.0.0.0 without TLS")]
 #[case(&[("host", "::")], GOOD, "listening on :: without TLS")]
-#[case(&[], "short", "ADMIN_API_KEY has fewer than 20 characters")]
-#[case(&[], "luthien-dev-key-for-everyone", "ADMIN_API_KEY looks like one from an example")]
-#[case(&[("client_api_key", "sk-short")], GOOD, "CLIENT_API_KEY has fewer than 20 characters")]
+#[case(&[], "short", "ADMIN_API_KEY has fewer than 32 characters")]
+#[case(&[], "luthien-dev-key-for-everyone-here", "ADMIN_API_KEY looks like one from an example")]
+#[case(&[("client_api_key", "sk-short")], GOOD, "CLIENT_API_KEY has fewer than 32 characters")]
 #[case(&[("client_api_key", GOOD)], GOOD, "are the same")]
 #[case(&[("trust_user_id_header", "true")], GOOD, "TRUST_USER_ID_HEADER")]
 #[case(&[("localhost_auth_bypass", "true")], GOOD, "without a key; LOCALHOST_AUTH_BYPASS=false closes this")]
@@ -132,7 +132,7 @@ fn upstreams_that_check_no_caller_are_named() {
     };
     assert_eq!(told(&[]), Some(false));
     assert_eq!(told(&[("host", "0.0.0.0")]), Some(true));
-    assert_eq!(told(&[("client_api_key", "Hq8Zr5Lx2Vn7Ty4Kw9Pd1Mf6"), ("auth_mode", "client_key")]), None);
+    assert_eq!(told(&[("client_api_key", "Hq8Zr5Lx2Vn7Ty4Kw9Pd1Mf6Bc3Gt0Js"), ("auth_mode", "client_key")]), None);
 }
 
 #[test]
@@ -173,7 +173,7 @@ fn keys_that_rules_put_at_everyones_service_are_named() {
         "{text}"
     );
     assert!(told(&[("host", "0.0.0.0")]).unwrap().0);
-    assert_eq!(told(&[("client_api_key", "Hq8Zr5Lx2Vn7Ty4Kw9Pd1Mf6")]), None);
+    assert_eq!(told(&[("client_api_key", "Hq8Zr5Lx2Vn7Ty4Kw9Pd1Mf6Bc3Gt0Js")]), None);
     assert_eq!(told(&[("auth_mode", "client_key")]), None);
     assert_eq!(told_given(given_keys::one(false), &[]), None);
 }

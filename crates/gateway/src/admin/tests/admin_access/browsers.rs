@@ -12,7 +12,7 @@ async fn a_login_gives_a_cookie_and_leads_on() {
     let fixture = Fixture::new().await;
     let answer = fixture.form("/auth/login", "password=the-right-key&next_url=%2Fhistory%3Fq%3D1", &[SAME]).await;
     assert_eq!((answer.status, answer.header("location")), (StatusCode::SEE_OTHER, "/history?q=1"));
-    assert_eq!((answer.header("referrer-policy"), answer.header("cache-control")), ("same-origin", "no-store"));
+    assert_eq!((answer.header("referrer-policy"), answer.header("cache-control")), ("no-referrer", "no-store"));
     let cookie = answer.header("set-cookie");
     let (pair, rest) = cookie.split_once("; ").unwrap();
     assert_eq!(rest, "Path=/; Max-Age=86400; HttpOnly; SameSite=Lax");
