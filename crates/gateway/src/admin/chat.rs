@@ -115,17 +115,16 @@ pub(super) async fn chat(
     let refused = |error: String| {
         Json(TestChatAnswer { model: asked.model.clone(), error: Some(error), ..TestChatAnswer::default() })
     };
-    let plan = match spec {
-        Some(spec) => match state.policies.ready(&spec).await {
+    let plan = if let Some(spec) = spec {
+        match state.policies.ready(&spec).await {
             Ok(plan) => plan,
             Err(error) => return Ok(refused(format!("the policy does not load: {error}"))),
-        },
-        None => {
-            let (live, asker) = (state.policies.live().load(), Asker { key: None, session: None, wish: None });
-            match live.choose(&asker, state.policies.now()) {
-                Ok(in_force) => in_force.plan.clone(),
-                Err(error) => return Ok(refused(error.to_string())),
-            }
+        }
+    } else {
+        let (live, asker) = (state.policies.live().load(), Asker { key: None, session: None, wish: None });
+        match live.choose(&asker, state.policies.now()) {
+            Ok(in_force) => in_force.plan.clone(),
+            Err(error) => return Ok(refused(error.to_string())),
         }
     };
     let body = json!({"model": asked.model, "max_tokens": MAX_TOKENS, "messages": [{"role": "user", "content": asked.message}]});
