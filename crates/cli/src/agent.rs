@@ -36,7 +36,7 @@ const CODEX: Agent = Agent { title: "Codex", program: "codex", package: "@openai
 /// Runs Claude Code. Its exit code is ours.
 pub(crate) async fn claude(args: Vec<OsString>) -> Result<ExitCode, Failure> {
     let program = CLAUDE.find()?;
-    let way = Way::open().await?;
+    let way = Box::pin(Way::open()).await?;
     announce(&CLAUDE, &way.base);
     let mut env = no_proxy();
     env.push(("ANTHROPIC_BASE_URL".to_owned(), way.base.clone()));
@@ -49,7 +49,7 @@ pub(crate) async fn claude(args: Vec<OsString>) -> Result<ExitCode, Failure> {
 pub(crate) async fn codex(args: Vec<OsString>) -> Result<ExitCode, Failure> {
     codex::check(&args)?;
     let program = CODEX.find()?;
-    let way = Way::open().await?;
+    let way = Box::pin(Way::open()).await?;
     if way.own.is_none() && !loopback::speaks_responses(&way.base).await {
         let base = way.base.clone();
         way.close().await?;

@@ -25,7 +25,7 @@ mod tests;
 
 /// Plays the demo. Succeeds only if the dangerous call was blocked and no byte of it reached the agent.
 pub(crate) async fn run() -> Result<ExitCode, Failure> {
-    let stage = Stage::open().await?;
+    let stage = Box::pin(Stage::open()).await?;
     let look = Look::of_terminal();
     print(&opening(&stage, &look))?;
     let played = play(&stage, &look).await;
