@@ -131,7 +131,7 @@ fn a_port_that_is_taken_and_a_guessable_key_are_named() {
     let mut home = home();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     home.set("GATEWAY_PORT", &taken.local_addr().unwrap().port().to_string());
-    home.set("ADMIN_API_KEY", "changeme-changeme-changeme");
+    home.set("ADMIN_API_KEY", "changeme-changeme-changeme-changeme");
     let found = doctor(&home);
     finds(&found, "gateway", "fail", "is not to be had");
     finds(&found, "access", "warn", "looks like one from an example");
