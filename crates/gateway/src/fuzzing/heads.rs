@@ -17,6 +17,7 @@ use crate::credentials::{Forward, Keys, bearer};
 use crate::data_dir;
 use crate::headers::{API_KEY, FORWARD_KEY, strip_request};
 use crate::routes;
+use crate::server_credentials::ServerCredentials;
 use crate::settings::{Settings, Sources};
 use crate::upstream::prepare::{Outgoing, prepare};
 use crate::upstream::{Upstream, Upstreams};
@@ -70,7 +71,7 @@ fn build() -> Option<Stage> {
         let config = GatewayConfig { access: mode.into(), ..config.clone() };
         (mode, Keys::new(&config, issued.clone()))
     };
-    let upstreams = Upstreams::new(&config, &TaskTracker::new()).ok()?;
+    let upstreams = Upstreams::with(&config, ServerCredentials::default(), &TaskTracker::new()).ok()?;
     Some(Stage { keys: modes.into_iter().map(of_mode).collect(), upstreams })
 }
 
