@@ -113,6 +113,9 @@ async fn requests_are_counted_together(cluster: &Cluster) {
     for name in ["rate_limit_rpm", "rate_limit_burst"] {
         cluster.delete(a, &format!("/api/admin/config/{name}")).await;
     }
+    for gateway in &cluster.gateways {
+        until(gateway, first, "the limit is gone", |_, limit| limit.is_none()).await;
+    }
 }
 
 async fn caps_hold_at_all_and_count_what_all_have_used(cluster: &Cluster) {
